@@ -1,0 +1,57 @@
+# Two commands do all their own set-up: `make serve` and `make test`.
+# ARGS passes options on: make serve ARGS="--set http.port=9000", make test ARGS="-k settings".
+
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; \
+	done)
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check format clean
+
+help: ## Show this list.
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+
+# exec, so that Ctrl-C and SIGTERM reach the server and not a shell in front of it.
+serve: .venv/.runtime ## Run the service on the embedded database.
+	@exec $(BIN)/task-queue serve $(ARGS)
+
+test: .venv/.dev ## Run the whole test suite.
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.dev ## Check format, lint, types and import arrows.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layering.py
+
+format: .venv/.dev ## Format the code and apply safe fixes.
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+
+clean: ## Remove the virtual environment, caches and build results; data/ stays.
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps say what is installed; a change of pyproject.toml installs again.
+.venv/.runtime: pyproject.toml
+	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found."; exit 1; }; \
+		"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+			{ echo "$(PYTHON) cannot be used: Python 3.11 or newer is needed."; exit 1; }; \
+		"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+			{ echo "$(PYTHON) cannot create virtual environments: install python3-venv."; exit 1; }; \
+		echo "Creating .venv with $(PYTHON)"; \
+		"$(PYTHON)" -m venv --clear .venv; \
+	fi
+	@echo "Installing the service into .venv"
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/.dev: .venv/.runtime
+	@echo "Installing the development tools into .venv"
+	@$(PIP) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Settings and logs: everything that is decided before the first actor starts."""

@@ -1,0 +1,144 @@
+"""Logs: one format for our own lines and for those of the libraries.
+
+Our own lines take a short path, from structlog's filter to one write on the stream, because every
+request and every task logs. The libraries' come through `logging` and are rendered by the same
+functions. A log line never raises: what cannot be rendered is shown as text, and a stream that
+cannot be written to loses the line.
+"""
+
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import BinaryIO, TextIO
+
+import orjson
+import structlog
+from structlog.dev import ConsoleRenderer, plain_traceback
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_HANDLER_NAME = "task-queue"
+
+_LIBRARY_LEVELS = {
+    # Says where in the schema it is at every start.
+    "alembic": logging.WARNING,
+    # Logs an actor's crash at ERROR; our actors log it themselves, with their address.
+    "pykka": logging.CRITICAL,
+    # Shows every statement with its parameters at INFO: that would be the payloads.
+    "sqlalchemy": logging.WARNING,
+    # Warns for every request that waits for a thread: under load, the log would be the bottleneck.
+    "waitress.queue": logging.ERROR,
+}
+
+_Render = Callable[[WrappedLogger, str, EventDict], bytes]
+
+
+def configure(format: str, level: str, stream: TextIO | None = None) -> None:
+    """Sends all logs, ours and the libraries', to the stream; the last call wins.
+
+    Call it before the first line is logged: a logger keeps what it found then.
+
+    Args:
+        format: `json` for one object a line, `console` for people, `auto` for `console` on a
+            terminal and `json` otherwise.
+        level: The least severe level shown: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
+        stream: A text stream over a binary `buffer`; standard error by default.
+    """
+    stream = sys.stderr if stream is None else stream
+    minimum = logging.getLevelNamesMapping()[level]
+    pretty = format == "console" or (format == "auto" and stream.isatty())
+    render = _console(colors=stream.isatty()) if pretty else _json
+    enrich: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if not pretty:  # The console renders tracebacks itself.
+        enrich.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*enrich, render],
+        wrapper_class=structlog.make_filtering_bound_logger(minimum),
+        logger_factory=lambda *_: _LineLogger(stream.buffer),
+        cache_logger_on_first_use=True,
+    )
+    _configure_libraries(enrich, render, minimum, stream)
+
+
+class _LineLogger:
+    """Writes each line with one call, so that the lines of several threads do not mix."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: bytes) -> None:
+        with suppress(OSError, ValueError):  # Full, broken or closed: the work goes on without.
+            self._stream.write(line + b"\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
+def _configure_libraries(
+    enrich: list[Processor], render: _Render, minimum: int, stream: TextIO
+) -> None:
+    handler = logging.StreamHandler(stream)
+    handler.set_name(_HANDLER_NAME)
+    handler.setLevel(minimum)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *enrich],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                lambda logger, name, event: render(logger, name, event).decode(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    others = [other for other in root.handlers if other.name != _HANDLER_NAME]
+    root.handlers = [*others, handler]
+    root.setLevel(minimum)
+    for name, least in _LIBRARY_LEVELS.items():
+        logging.getLogger(name).setLevel(least)
+
+
+def _json(_logger: WrappedLogger, _name: str, event: EventDict) -> bytes:
+    line = {
+        "timestamp": event.pop("timestamp"),
+        "level": event.pop("level"),
+        "event": event.pop("event", None),
+        **event,
+    }
+    try:
+        return orjson.dumps(line, default=_text, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # A number beyond 64 bits, a lone surrogate, a circle.
+        return orjson.dumps({_plain(key): _plain(value) for key, value in line.items()})
+
+
+def _console(*, colors: bool) -> _Render:
+    # Plain, because the default shows local variables: payloads and passwords.
+    pretty = ConsoleRenderer(colors=colors, exception_formatter=plain_traceback)
+
+    def render(logger: WrappedLogger, name: str, event: EventDict) -> bytes:
+        try:
+            line = pretty(logger, name, {**event})
+        except Exception:  # noqa: BLE001 - a value's own `repr` may raise anything
+            line = pretty(logger, name, {key: _text(value) for key, value in event.items()})
+        return line.encode(errors="backslashreplace")
+
+    return render
+
+
+def _plain(value: object) -> object:
+    """Returns the value if it fits into JSON, else a text that does."""
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return _text(value)
+    return value
+
+
+def _text(value: object) -> str:
+    try:
+        return ascii(value)
+    except Exception:  # noqa: BLE001 - a value's own `repr` may raise anything
+        return f"<{type(value).__name__}>"

@@ -1,0 +1,185 @@
+"""The sections of the settings: one frozen model each, with types and limits.
+
+They hold no defaults: `default.toml` holds every value, so that a default has one place.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+
+class _Section(BaseModel):
+    """What all sections share: frozen, no unknown keys, the docstrings are the descriptions."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_true_for_one(cls, value: object, info: ValidationInfo) -> object:
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, bool) and field.annotation in {int, float}:
+            message = "must be a number"
+            raise ValueError(message)
+        return value
+
+
+class HttpSettings(_Section):
+    """Where the API listens and how much it takes at once."""
+
+    host: str = Field(min_length=1)
+    """Address to listen on. Loopback by default, because there is no authentication."""
+
+    port: int = Field(ge=0, le=65535)
+    """TCP port; 0 takes any free one."""
+
+    threads: int = Field(ge=1, le=512)
+    """Threads that answer requests; also the most publishes that one commit can hold."""
+
+    max_connections: int = Field(ge=1, le=10_000)
+    """Open connections; further ones wait to be accepted. Each costs a file descriptor."""
+
+    max_body_bytes: int = Field(ge=1024, le=104_857_600)
+    """Bytes in a request body; more is answered with 413. Bodies are held in memory."""
+
+    answer_timeout_seconds: float = Field(gt=0, le=60)
+    """Seconds a request waits for the actors; then the answer is 503 and the outcome unknown."""
+
+    idle_timeout_seconds: int = Field(ge=1, le=3600)
+    """Seconds without traffic after which a connection is closed, to free its place."""
+
+
+class DatabaseSettings(_Section):
+    """Where tasks are stored and how long to wait for it."""
+
+    url: str = Field(repr=False)
+    """SQLAlchemy URL of a SQLite file or a PostgreSQL database; not in `repr`, as it may hold a
+    password. A `postgres://` or `postgresql://` URL comes out as `postgresql+psycopg://`."""
+
+    busy_timeout_seconds: float = Field(ge=0, le=600)
+    """Seconds SQLite waits for another process's lock."""
+
+    connect_timeout_seconds: int = Field(ge=1, le=300)
+    """Whole seconds (libpq takes no fractions) to wait for a connection to PostgreSQL."""
+
+    statement_timeout_seconds: int = Field(ge=1, le=3600)
+    """Seconds one SQL statement may take on PostgreSQL before it is cancelled."""
+
+    max_batch: int = Field(ge=1, le=10_000)
+    """Writes in one commit; bounds how long the first of them waits for the last."""
+
+    @field_validator("url")
+    @classmethod
+    def _has_a_known_database(cls, value: str) -> str:
+        try:
+            url = make_url(value)
+        except (ArgumentError, ValueError):
+            message = "must be sqlite:///path/to/file or postgresql://user:password@host/name"
+            raise ValueError(message) from None
+        if url.drivername == "sqlite":
+            if url.host or not url.database or url.database.startswith((":memory:", "file:")):
+                message = "must name a file, as in sqlite:///data/tasks.db"
+                raise ValueError(message)
+            return value
+        if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
+            return f"postgresql+psycopg://{value.partition('://')[2]}"
+        message = "must begin with sqlite:/// or postgresql://"
+        raise ValueError(message)
+
+
+class QueueSettings(_Section):
+    """How one queue keeps, hands out and retries its tasks."""
+
+    driver: Literal["database", "memory"]
+    """`database`: an accepted task is on disk. `memory`: faster, and lost with the process."""
+
+    concurrency: int = Field(ge=1, le=256)
+    """Tasks that run at the same time, one consumer and one thread each."""
+
+    prefetch: int = Field(ge=1, le=10_000)
+    """Tasks claimed ahead, in one buffer that all consumers share; bounds the memory used."""
+
+    max_attempts: int = Field(ge=1, le=1000)
+    """Runs a task gets before it is dead; a run that kills its process counts."""
+
+    lease_seconds: float = Field(ge=1, le=86_400)
+    """Seconds a claim is valid unless renewed; a dead process's tasks wait at most this long."""
+
+    backoff_base_seconds: float = Field(gt=0, le=86_400)
+    """Seconds that the delay before the first retry never exceeds."""
+
+    backoff_factor: float = Field(ge=1, le=100)
+    """What each further retry multiplies the delay by; 1 keeps it the same."""
+
+    backoff_cap_seconds: float = Field(gt=0, le=2_592_000)
+    """Seconds the delay never exceeds (at most 30 days); at least `backoff_base_seconds`."""
+
+    @field_validator("backoff_cap_seconds")
+    @classmethod
+    def _cap_is_not_below_base(cls, value: float, info: ValidationInfo) -> float:
+        base = info.data.get("backoff_base_seconds", 0)
+        if value < base:
+            message = f"must be at least backoff_base_seconds, which is {base}"
+            raise ValueError(message)
+        return value
+
+
+class QueuesSettings(_Section):
+    """The queues by name."""
+
+    tasks: QueueSettings
+    """The queue that `POST /tasks` publishes to."""
+
+
+class BuiltinSettings(_Section):
+    """The actions that are always there."""
+
+    fallback: bool
+    """Whether an unknown action answers "processed"; if not, it is refused at publish."""
+
+    simulated_work_seconds: float = Field(ge=0, le=60)
+    """Seconds every built-in action sleeps before it works, to see queueing happen."""
+
+
+class SupervisorSettings(_Section):
+    """How many deaths are an accident and not a fault."""
+
+    max_restarts: int = Field(ge=0, le=1000)
+    """Restarts tolerated within `period_seconds`; one more ends the process as failed."""
+
+    period_seconds: float = Field(gt=0, le=86_400)
+    """Seconds in which `max_restarts` are counted."""
+
+
+class ShutdownSettings(_Section):
+    """How the process ends."""
+
+    drain_seconds: float = Field(ge=0, le=3600)
+    """Seconds that running tasks get to finish after SIGTERM."""
+
+
+class LogSettings(_Section):
+    """What the log looks like and how much it says."""
+
+    format: Literal["auto", "console", "json"]
+    """`auto` is `console` on a terminal and `json`, one object a line, otherwise."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    """The least severe level shown. Payloads appear at DEBUG only."""
+
+
+ActionName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""What `POST /tasks` calls an action."""
+
+ActionTarget = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$")]
+"""Where an action's function is: `package.module:function`."""

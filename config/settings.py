@@ -1,0 +1,287 @@
+"""Settings: the layers that values come from, and where each value came from.
+
+Later layers win, key by key: `default.toml`, a file, the environment, `--set`.
+"""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from config.sections import (
+    ActionName,
+    ActionTarget,
+    BuiltinSettings,
+    DatabaseSettings,
+    HttpSettings,
+    LogSettings,
+    QueueSettings,
+    QueuesSettings,
+    ShutdownSettings,
+    SupervisorSettings,
+)
+
+__all__ = [
+    "BuiltinSettings",
+    "DatabaseSettings",
+    "HttpSettings",
+    "Loaded",
+    "LogSettings",
+    "QueueSettings",
+    "QueuesSettings",
+    "Settings",
+    "SettingsError",
+    "ShutdownSettings",
+    "SupervisorSettings",
+    "effective",
+    "load",
+    "redacted",
+]
+
+PREFIX = "TASK_QUEUE_"
+"""Begins the name of every environment variable that is ours."""
+
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+"""Names the configuration file when the command line does not."""
+
+TEST_PREFIX = f"{PREFIX}TEST_"
+"""Begins the names that belong to the test suite; they are no settings."""
+
+_SECRET = re.compile(r"(://[^:/@\s]*:).*@|([?&](?:ssl)?password=)[^&\s]*", re.IGNORECASE)
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; the message has one line per problem."""
+
+
+class Settings(BaseSettings):
+    """All settings of one process, loaded once and validated together; see `load`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        case_sensitive=True,
+        use_attribute_docstrings=True,
+        env_prefix=PREFIX.lower(),
+        env_nested_delimiter="__",
+        enable_decoding=False,  # A variable sets one key; JSON for a whole section is refused.
+    )
+
+    http: HttpSettings
+    database: DatabaseSettings
+    queues: QueuesSettings
+    builtin: BuiltinSettings
+    actions: Mapping[ActionName, ActionTarget]
+    """The user's own actions: name to `module:function`."""
+    supervisor: SupervisorSettings
+    shutdown: ShutdownSettings
+    log: LogSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and which layer each value came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    """Dotted key to `default`, `file <path>`, `environment TASK_QUEUE_...` or `--set`."""
+
+
+class _EnvironmentSource(EnvSettingsSource):
+    """The environment's layer, with the variables that belong to no section.
+
+    The library passes those over in silence; here they surface as unknown keys, so that
+    `TASK_QUEUE_HTPP__PORT` is an error and not a port that stays 8080.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(Settings)
+        self.env_vars = {
+            name.lower(): text
+            for name, text in environ.items()
+            if name.startswith(PREFIX)
+            and name != CONFIG_VARIABLE
+            and not name.startswith(TEST_PREFIX)
+        }
+
+    def __call__(self) -> dict[str, Any]:
+        """Returns the nested values, and strays under their dotted names."""
+        names = (name.removeprefix(self.env_prefix) for name in self.env_vars)
+        strays = {
+            name.replace("__", "."): None
+            for name in names
+            if name.partition("__")[0] not in Settings.model_fields
+        }
+        return super().__call__() | strays
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    origin: str
+    """As in `Loaded.origins`; the environment's lacks the variable's name."""
+    source: PydanticBaseSettingsSource
+
+    def origin_of(self, key: str) -> str:
+        if isinstance(self.source, _EnvironmentSource):
+            return f"{self.origin} {PREFIX}{key.replace('.', '__').upper()}"
+        return self.origin
+
+
+def load(
+    config_file: Path | None = None,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Returns the settings in force: defaults < file < environment < overrides.
+
+    Args:
+        config_file: A TOML file with any of the keys of `default.toml`. Without it, the file that
+            `TASK_QUEUE_CONFIG` names, if any.
+        overrides: `section.key=value` texts, the last one winning. A value is TOML if it parses as
+            such (`4`, `0.5`, `true`, `"text"`), else text.
+        environ: The environment; the process's own by default.
+
+    Raises:
+        SettingsError: One line for each value that is wrong, key that is unknown, file that cannot
+            be read or override that cannot be parsed.
+    """
+    environ = os.environ if environ is None else environ
+    if config_file is None and environ.get(CONFIG_VARIABLE):
+        config_file = Path(environ[CONFIG_VARIABLE])
+
+    defaults = tomllib.loads(resources.files("config").joinpath("default.toml").read_text("utf-8"))
+    layers = [_Layer("default", InitSettingsSource(Settings, defaults))]
+    if config_file is not None:
+        values = _read(config_file)
+        layers.append(_Layer(f"file {config_file}", InitSettingsSource(Settings, values)))
+    layers.append(_Layer("environment", _EnvironmentSource(environ)))
+    layers.extend(_Layer("--set", InitSettingsSource(Settings, _parse(o))) for o in overrides)
+
+    origins = {key: layer.origin_of(key) for layer in layers for key, _ in _flat(layer.source())}
+    try:
+        settings = _merge([layer.source for layer in layers])
+    except ValidationError as error:
+        problems = [_describe(details, origins, defaults) for details in error.errors()]
+        raise SettingsError("\n".join(problems)) from None
+    in_force = {key: origins[key] for key, _ in _flat(settings.model_dump())}
+    return Loaded(settings, MappingProxyType(in_force))
+
+
+def effective(loaded: Loaded) -> list[tuple[str, str, str]]:
+    """Returns key, value and origin of every setting in force, passwords masked."""
+    values = _flat(loaded.settings.model_dump())
+    return [(key, _shown(value), loaded.origins[key]) for key, value in values]
+
+
+def redacted(url: str) -> str:
+    """Returns the URL, or any text with one in it, with `***` for its password.
+
+    It also takes a URL that is malformed, and then rather hides too much than too little.
+    """
+    return _SECRET.sub(lambda match: f"{match[1]}***@" if match[1] else f"{match[2]}***", url)
+
+
+def _merge(sources: Sequence[PydanticBaseSettingsSource]) -> Settings:
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls, *_: object, **__: object
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return tuple(reversed(sources))  # The library wants the strongest first.
+
+    # A plain Settings again: values that are equal shall compare equal.
+    return Settings.model_construct(**dict(Layered()))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        message = f"config file {path}: {error.strerror}"
+        raise SettingsError(message) from None
+    except ValueError as error:
+        message = f"config file {path}: is not valid TOML: {error}"
+        raise SettingsError(message) from None
+
+
+def _parse(override: str) -> dict[str, Any]:
+    key, equals, value = override.partition("=")
+    for text in (value, json.dumps(value, ensure_ascii=False)):
+        try:
+            if equals:
+                return tomllib.loads(f"{key} = {text}")
+        except tomllib.TOMLDecodeError:
+            continue
+    message = f"--set {redacted(override)}: must be section.key=value"
+    raise SettingsError(message)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+_ALLOWED = {
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be a text",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must look like module:function",
+    "model_type": "must be a table of keys",
+    "dict_type": "must be a table of keys",
+    "mapping_type": "must be a table of keys",
+    "value_error": "{error}",
+}
+"""What to say for each of pydantic's error types; for others its own message will do."""
+
+
+def _describe(error: ErrorDetails, origins: Mapping[str, str], defaults: Mapping[str, Any]) -> str:
+    path = [str(part) for part in error["loc"] if part != "[key]"]
+    key = ".".join(path)
+    inside = (origin for k, origin in origins.items() if k.startswith(f"{key}."))
+    origin = origins.get(key) or next(inside, "default")
+    if error["type"] == "extra_forbidden":
+        # Without the value: under an unknown key it could be anything, a password too.
+        siblings = defaults
+        for part in path[:-1]:
+            siblings = siblings[part]
+        return f"{key} (from {origin}): unknown key; known are {', '.join(siblings)}"
+    template = _ALLOWED.get(error["type"])
+    allowed = template.format(**error.get("ctx", {})) if template else error["msg"]
+    return f"{key} = {_shown(error['input'])} (from {origin}): {allowed}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str) and value:
+        return redacted(value)
+    return redacted(json.dumps(value, default=str))
