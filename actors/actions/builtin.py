@@ -1,0 +1,63 @@
+"""The tutorial's actions: `uppercase`, `sum`, and `processed` for any other name."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from actors.errors import PermanentError
+
+Data = dict[str, Any]
+Action = Callable[[Data], Any]
+
+MAX_INTEGER = 2**63 - 1
+"""JSON numbers beyond 64 bits are not read back alike everywhere."""
+
+
+def uppercase(data: Data) -> dict[str, str]:
+    """`data.text` in capitals; nothing counts as the empty text."""
+    text = data.get("text")
+    if text is None:
+        text = ""
+    if not isinstance(text, str):
+        message = f"data.text must be a string, not {_kind(text)}"
+        raise PermanentError(message)
+    return {"output": text.upper()}
+
+
+def total(data: Data) -> dict[str, float]:
+    """The sum of `data.numbers`; nothing counts as no numbers."""
+    numbers = data.get("numbers")
+    if numbers is None:
+        numbers = []
+    if not isinstance(numbers, list):
+        message = f"data.numbers must be a list of numbers, not {_kind(numbers)}"
+        raise PermanentError(message)
+    for position, number in enumerate(numbers):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            message = f"data.numbers[{position}] must be a number, not {_kind(number)}"
+            raise PermanentError(message)
+    output = sum(numbers)
+    if not math.isfinite(output) or (isinstance(output, int) and abs(output) > MAX_INTEGER):
+        message = "data.numbers add up to more than a 64-bit number holds"
+        raise PermanentError(message)
+    return {"output": output}
+
+
+def processed(_data: Data) -> dict[str, str]:
+    """What the tutorial answers for every action it does not know."""
+    return {"output": "processed"}
+
+
+def slowed(action: Action, seconds: float, sleep: Callable[[float], None]) -> Action:
+    """The action after a simulated time of work, as in the tutorial."""
+
+    def slow(data: Data) -> Any:  # noqa: ANN401 - whatever the action returns
+        sleep(seconds)
+        return action(data)
+
+    return slow
+
+
+def _kind(value: object) -> str:
+    names = {type(None): "null", bool: "a boolean", dict: "an object", list: "a list"}
+    return names.get(type(value), "a string" if isinstance(value, str) else "a number")

@@ -1,0 +1,35 @@
+"""How long to wait before the next try: exponential growth, a cap, and full jitter."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """A policy of growing delays.
+
+    Attributes:
+        base_seconds: The upper bound of the first delay.
+        factor: What each further bound is multiplied by.
+        cap_seconds: What no bound exceeds.
+    """
+
+    base_seconds: float
+    factor: float
+    cap_seconds: float
+
+    def delay_seconds(self, failures: int, random: Callable[[], float]) -> float:
+        """Seconds to wait after the given number of failures in a row.
+
+        Full jitter: anywhere between zero and the bound, so that tasks that failed together do
+        not come back together ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+
+        Args:
+            failures: How many tries failed so far, at least 1.
+            random: Gives a number in [0, 1).
+        """
+        try:
+            bound = self.base_seconds * self.factor ** (failures - 1)
+        except OverflowError:
+            bound = self.cap_seconds
+        return random() * min(bound, self.cap_seconds)

@@ -1,0 +1,146 @@
+"""The durable driver: a task is a row, and every step of its life is a commit."""
+
+from collections.abc import Callable, Iterable
+from math import inf
+
+from actors.backoff import Backoff
+from actors.errors import BadRowError, QueueFullError
+from actors.messages import Claim, Insert, Publish, Recipient, Renew, Settle, Tend, WriteFailed
+from actors.task import Lease, Settlement, Status, unstorable
+
+MAX_PENDING_PUBLISHES = 10_000
+"""Publishes that may wait for their commit. HTTP threads bound them long before this; it holds
+when the database hangs and callers time out and come again."""
+RETRY = Backoff(base_seconds=0.5, factor=2.0, cap_seconds=10.0)
+"""How long to wait before failed settlements are written again."""
+LEASE_ID_BITS = 63
+
+
+class DatabaseDriver:
+    """Tells the writer, and keeps no task: only which of its settlements are not on disk yet.
+
+    Those are repeated until they are written or their lease is not held any more, so that a task
+    that was done while the database was away is not done again. There are never more of them than
+    tasks that were claimed, since no claim succeeds meanwhile.
+    """
+
+    def __init__(  # noqa: PLR0913 - wired in one place
+        self,
+        *,
+        queue: str,
+        queue_address: Recipient,
+        writer: Recipient,
+        lease_seconds: float,
+        sole_owner: bool,
+        now: Callable[[], float],
+        random: Callable[[], float],
+        random_bits: Callable[[int], int],
+    ) -> None:
+        """Store what is needed.
+
+        Args:
+            queue: The queue's name.
+            queue_address: Who is told what came of a write.
+            writer: The database writer.
+            lease_seconds: How long a claim is good without being renewed.
+            sole_owner: Whether no other process works on this database: then whatever is leased
+                when the queue starts belongs to the dead.
+            now: The present moment, Unix seconds.
+            random: Gives a number in [0, 1), for the jitter.
+            random_bits: Gives a number of so many random bits, for lease ids.
+        """
+        self._queue = queue
+        self._queue_address = queue_address
+        self._writer = writer
+        self._lease_seconds = lease_seconds
+        self._sole_owner = sole_owner
+        self._now = now
+        self._random = random
+        self._random_bits = random_bits
+        self._publishing: set[str] = set()
+        self._unsettled: dict[Lease, Settle] = {}
+        self._failures = 0
+        self._retry_at = inf
+        self._renew_at = 0.0
+
+    def recover(self) -> None:
+        """Take back every lease if the database is ours alone, else those that have lapsed."""
+        now = self._now()
+        self._writer.tell(
+            Tend(self._queue_address, self._queue, now, inf if self._sole_owner else now)
+        )
+
+    def publish(self, publish: Publish) -> None:
+        """Have the row written; the writer answers after the commit."""
+        if len(self._publishing) >= MAX_PENDING_PUBLISHES:
+            message = f"{MAX_PENDING_PUBLISHES} publishes already wait for the database"
+            raise QueueFullError(message)
+        self._publishing.add(publish.task.id)
+        self._writer.tell(
+            Insert(self._queue_address, publish.task, publish.deadline, publish.reply_to)
+        )
+
+    def claim(self, limit: int, free: int) -> None:
+        """Have the next ready rows leased."""
+        now = self._now()
+        self._writer.tell(
+            Claim(
+                self._queue_address,
+                queue=self._queue,
+                limit=limit,
+                free=free,
+                lease_id=self._random_bits(LEASE_ID_BITS),
+                now=now,
+                leased_until=now + self._lease_seconds,
+            )
+        )
+
+    def settle(self, settlement: Settlement) -> None:
+        """Have it written, and remember it until it is."""
+        settle = Settle(self._queue_address, settlement)
+        self._unsettled[settlement.lease] = settle
+        self._writer.tell(settle)
+
+    def tick(self, now: float, held: Iterable[Lease]) -> None:
+        """Renew leases after a third of their time, repeat failed settlements, tend the queue."""
+        if now >= self._renew_at:
+            self._renew_at = now + self._lease_seconds / 3
+            if leases := (*held, *self._unsettled):
+                until = now + self._lease_seconds
+                self._writer.tell(Renew(self._queue_address, leases, until))
+        if now >= self._retry_at:
+            self._retry_at = inf
+            for settle in self._unsettled.values():
+                self._writer.tell(settle)
+        self._writer.tell(Tend(self._queue_address, self._queue, now, now))
+
+    def stored(self, task_ids: Iterable[str]) -> None:
+        """Note that these publishes are on disk."""
+        self._publishing.difference_update(task_ids)
+
+    def settled(self, leases: Iterable[Lease]) -> None:
+        """Forget these settlements."""
+        self._failures = 0
+        for lease in leases:
+            self._unsettled.pop(lease, None)
+
+    def failed(self, failure: WriteFailed) -> None:
+        """Forget a publish, whose caller knows; plan to repeat a settlement."""
+        match failure.write:
+            case Insert(task=task):
+                self._publishing.discard(task.id)
+            case Settle(settlement=refused) if isinstance(failure.error, BadRowError):
+                self._unsettled.pop(refused.lease, None)
+                if refused.status is not Status.DEAD:
+                    self.settle(unstorable(refused, failure.error))
+            case Settle() if self._retry_at == inf:
+                self._failures += 1
+                delay = RETRY.delay_seconds(self._failures, self._random)
+                self._retry_at = self._now() + delay
+            case Renew():
+                self._renew_at = 0.0
+
+    @property
+    def unsettled(self) -> int:
+        """How many settlements are neither written nor refused."""
+        return len(self._unsettled)

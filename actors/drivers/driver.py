@@ -1,0 +1,45 @@
+"""What a driver is to its queue."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from actors.messages import Publish, WriteFailed
+from actors.task import Lease, Settlement
+
+
+class Driver(Protocol):
+    """Makes one queue's tasks durable, claims and settles them.
+
+    Owned by one QueueActor, called in its thread, never waits. What comes of a call is told to
+    the queue later: `Stored` after a publish, one `Claimed` after each claim that succeeds,
+    `Settled`, `Tended`, or `WriteFailed`; the queue hands those that concern the driver's own
+    books back to it.
+    """
+
+    def recover(self) -> None:
+        """Take back what former lives of this queue left claimed. Before the first claim."""
+
+    def publish(self, publish: Publish) -> None:
+        """Put the task on the queue, and answer when it is there."""
+
+    def claim(self, limit: int, free: int) -> None:
+        """Claim at most `limit` ready tasks, for `free` consumers that wait and for the window."""
+
+    def settle(self, settlement: Settlement) -> None:
+        """Write what became of a claimed task, and keep at it until it is written or refused."""
+
+    def tick(self, now: float, held: Iterable[Lease]) -> None:
+        """Do what is due: keep the held leases alive, make due tasks ready, repeat what failed."""
+
+    def stored(self, task_ids: Iterable[str]) -> None:
+        """Note that these are on disk."""
+
+    def settled(self, leases: Iterable[Lease]) -> None:
+        """Note that these settlements are written, or refused for good."""
+
+    def failed(self, failure: WriteFailed) -> None:
+        """Note that a write failed."""
+
+    @property
+    def unsettled(self) -> int:
+        """How many settlements are neither written nor refused."""

@@ -1,0 +1,124 @@
+"""The tutorial's driver: fast, in memory, and lost with the process."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from heapq import heappop, heappush
+from itertools import count
+
+from actors.errors import QueueFullError
+from actors.messages import Claimed, Insert, Publish, Recipient, Settled, Stored, WriteFailed
+from actors.task import ClaimedTask, Lease, Settlement, Status, Task
+
+MAX_TASKS = 100_000
+"""How many unfinished tasks are held; a publish beyond that is refused."""
+
+
+class MemoryDriver:
+    """Holds the tasks that are not finished in memory and writes a row only for those that are.
+
+    These are the tutorial's own semantics: a `202` says that the task was taken, not that it is
+    safe; what is not finished when the process ends is lost, and `GET /tasks` shows finished
+    tasks only. Retries, backoff and dead letters are as everywhere.
+    """
+
+    def __init__(
+        self, *, queue_address: Recipient, writer: Recipient, now: Callable[[], float]
+    ) -> None:
+        """Store what is needed.
+
+        Args:
+            queue_address: Who is told what came of a call.
+            writer: The database writer, for finished tasks.
+            now: The present moment, Unix seconds.
+        """
+        self._queue_address = queue_address
+        self._writer = writer
+        self._now = now
+        self._ready: deque[Task] = deque()
+        self._scheduled: list[tuple[float, int, Task]] = []
+        self._claimed: dict[Lease, Task] = {}
+        self._finished: dict[str, Insert] = {}
+        self._failed = False
+        self._numbers = count(1)
+
+    def recover(self) -> None:
+        """Nothing: what a former life held is lost."""
+
+    def publish(self, publish: Publish) -> None:
+        """Take the task, unless there are too many."""
+        if len(self._ready) + len(self._scheduled) + len(self._finished) >= MAX_TASKS:
+            message = f"the queue holds {MAX_TASKS} unfinished tasks, which is all it may"
+            raise QueueFullError(message)
+        self._ready.append(publish.task)
+        publish.reply_to.answer(None)
+        self._queue_address.tell(Stored((publish.task.id,)))
+
+    def claim(self, limit: int, free: int) -> None:  # noqa: ARG002 - nothing survives a crash
+        """Hand out the next ready tasks."""
+        claimed: list[ClaimedTask] = []
+        while self._ready and len(claimed) < limit:
+            task = self._ready.popleft()
+            task = replace(task, attempt=task.attempt + 1, started_at=int(self._now()))
+            lease = Lease(task.id, next(self._numbers))
+            self._claimed[lease] = task
+            claimed.append(
+                ClaimedTask(
+                    lease, task.action, task.data, task.attempt, task.max_attempts, task.created_at
+                )
+            )
+        self._queue_address.tell(Claimed(tuple(claimed), bool(self._ready)))
+
+    def settle(self, settlement: Settlement) -> None:
+        """Put the task where it belongs now: back, later, or into the database."""
+        task = self._claimed.pop(settlement.lease, None)
+        if task is None:
+            self._queue_address.tell(Settled((), (settlement.lease,)))
+            return
+        task = replace(
+            task,
+            status=settlement.status,
+            attempt=settlement.attempt,
+            run_at=settlement.run_at,
+            result=settlement.result,
+            error=settlement.error,
+            processed_at=settlement.processed_at,
+        )
+        match task.status:
+            case Status.QUEUED:
+                self._ready.appendleft(task)
+            case Status.SCHEDULED:
+                heappush(self._scheduled, (task.run_at, next(self._numbers), task))
+            case _:
+                self._finished[task.id] = insert = Insert(self._queue_address, task)
+                self._writer.tell(insert)
+        self._queue_address.tell(Settled((settlement.lease,), ()))
+
+    def tick(self, now: float, held: Iterable[Lease]) -> None:  # noqa: ARG002 - leases never lapse
+        """Make due tasks ready, and write finished ones again that could not be written."""
+        due = []
+        while self._scheduled and self._scheduled[0][0] <= now:
+            _, _, task = heappop(self._scheduled)
+            due.append(replace(task, status=Status.QUEUED))
+        self._ready.extend(due)
+        if self._failed:
+            self._failed = False
+            for insert in self._finished.values():
+                self._writer.tell(insert)
+
+    def stored(self, task_ids: Iterable[str]) -> None:
+        """Forget the finished tasks that are rows now."""
+        for task_id in task_ids:
+            self._finished.pop(task_id, None)
+
+    def settled(self, leases: Iterable[Lease]) -> None:
+        """Nothing: a settlement takes effect at once."""
+
+    def failed(self, failure: WriteFailed) -> None:  # noqa: ARG002 - all are written again
+        """Plan to write the finished tasks again."""
+        self._failed = True
+
+    @property
+    def unsettled(self) -> int:
+        """How many finished tasks are not in the database yet."""
+        return len(self._finished)

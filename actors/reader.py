@@ -1,0 +1,42 @@
+"""Answers listings on a connection of its own, so that a slow one never delays a commit."""
+
+from actors.actor import Actor, Life
+from actors.messages import CountTasks, GetTask, ListTasks, Message, OldestReady
+from actors.store.store import Store
+
+
+class DatabaseReader(Actor):
+    """The database actor that is asked for listings. It cannot write."""
+
+    def __init__(self, life: Life, *, store: Store) -> None:
+        """Store the database.
+
+        Args:
+            life: This actor's life.
+            store: The database, read-only, used by this actor alone.
+        """
+        super().__init__(life)
+        self._store = store
+
+    def receive(self, message: Message) -> None:
+        """Handle one message."""
+        with self._store.transaction():
+            match message:
+                case ListTasks():
+                    page = self._store.list_tasks(
+                        limit=message.limit, status=message.status, before=message.before
+                    )
+                    message.reply_to.answer(page)
+                case GetTask():
+                    message.reply_to.answer(self._store.get(message.task_id))
+                case OldestReady():
+                    message.reply_to.answer(self._store.oldest_ready(message.queue))
+                case CountTasks():
+                    message.reply_to.answer(self._store.counts())
+                case _:
+                    self.unexpected(message)
+
+    def on_stop(self) -> None:
+        """Let go of the database."""
+        super().on_stop()
+        self._store.close()

@@ -1,0 +1,59 @@
+"""A single answer: one thread waits for it, another gives it."""
+
+from _thread import allocate_lock
+from typing import Generic, TypeVar
+
+from actors.errors import AnswerTimeoutError, TaskQueueError
+
+R = TypeVar("R")
+
+
+class Reply(Generic[R]):
+    """Where the answer to one request goes.
+
+    A bare lock instead of a condition: every publish makes one of these, and a condition costs
+    two locks and a queue of waiters. The first answer counts; later ones are ignored, so that a
+    message given up on twice harms nobody.
+    """
+
+    __slots__ = ("_answered", "_error", "_value", "_waiting")
+
+    _value: R
+
+    def __init__(self) -> None:
+        self._waiting = allocate_lock()
+        self._waiting.acquire()
+        self._answered = False
+        self._error: TaskQueueError | None = None
+
+    def answer(self, value: R) -> None:
+        """Give the answer."""
+        if not self._answered:
+            self._answered = True
+            self._value = value
+            self._waiting.release()
+
+    def fail(self, error: TaskQueueError) -> None:
+        """Give an expected error as the answer."""
+        if not self._answered:
+            self._answered = True
+            self._error = error
+            self._waiting.release()
+
+    def wait(self, timeout: float) -> R:
+        """The answer, as soon as it is there.
+
+        Args:
+            timeout: Seconds to wait for it.
+
+        Raises:
+            AnswerTimeoutError: Nothing came in time; what was asked may still happen.
+            TaskQueueError: The error that was the answer.
+        """
+        if not self._waiting.acquire(timeout=max(0.0, timeout)):
+            message = f"no answer within {timeout:g} s; whether it took effect is unknown"
+            raise AnswerTimeoutError(message)
+        self._waiting.release()
+        if self._error is not None:
+            raise self._error
+        return self._value

@@ -1,0 +1,1 @@
+"""How tasks are kept in a database: one implementation for SQLite and PostgreSQL."""

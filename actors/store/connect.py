@@ -1,0 +1,95 @@
+"""Where the database is, and what each connection to it must be told first."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+SQLITE_CACHE_KIB = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database and how long to wait for it.
+
+    Attributes:
+        url: `sqlite:///path` or `postgresql+psycopg://…`.
+        busy_timeout_seconds: SQLite: how long to wait for a lock of another process.
+        connect_timeout_seconds: PostgreSQL: how long to wait for a connection.
+        statement_timeout_seconds: PostgreSQL: how long one statement may take.
+    """
+
+    url: str
+    busy_timeout_seconds: float = 5.0
+    connect_timeout_seconds: int = 5
+    statement_timeout_seconds: float = 30.0
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file that belongs to one process."""
+        return sa.make_url(self.url).get_backend_name() == "sqlite"
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file."""
+        return Path(sa.make_url(self.url).database or "")
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        return sa.make_url(self.url).render_as_string(hide_password=True)
+
+    def engine(self, *, read_only: bool = False) -> sa.Engine:
+        """An engine without a pool: every actor holds the one connection it opens."""
+        if self.is_sqlite:
+            engine = sa.create_engine(
+                self.url,
+                poolclass=sa.NullPool,
+                connect_args={"timeout": self.busy_timeout_seconds},
+            )
+            sa.event.listen(engine, "connect", _sqlite_setup(read_only=read_only))
+            sa.event.listen(engine, "begin", _sqlite_begin(read_only=read_only))
+            return engine
+        milliseconds = int(self.statement_timeout_seconds * 1000)
+        return sa.create_engine(
+            self.url,
+            poolclass=sa.NullPool,
+            connect_args={
+                "connect_timeout": self.connect_timeout_seconds,
+                # A server that vanished without a word is noticed within this time.
+                "tcp_user_timeout": self.connect_timeout_seconds * 1000,
+                "application_name": "task-queue",
+                "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+                f" -c default_transaction_read_only={'on' if read_only else 'off'}"
+                # A commit is on disk when it returns, whatever the server's own default is.
+                " -c synchronous_commit=on",
+            },
+        )
+
+
+def _sqlite_setup(*, read_only: bool) -> Callable[[sqlite3.Connection, Any], None]:
+    def setup(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401
+        connection.isolation_level = None  # transactions begin where `_sqlite_begin` says
+        if not read_only:
+            # Readers do not block the writer, and one fsync makes a whole group commit durable.
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KIB}")
+        connection.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
+
+    return setup
+
+
+def _sqlite_begin(*, read_only: bool) -> Callable[[sa.Connection], None]:
+    # IMMEDIATE takes the write lock at once: a transaction that read first and then wanted to
+    # write could be refused half-way.
+    statement = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(statement)
+
+    return begin

@@ -1,0 +1,55 @@
+"""Brings a database's schema to what this version of the code needs."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from actors.errors import MigrationError, StoreUnavailableError
+from actors.store.connect import Database
+
+ADVISORY_LOCK = 7_461_736_173
+"""Held while migrating on PostgreSQL, so that processes that start at once take turns."""
+
+
+def migrate(database: Database) -> None:
+    """Bring the schema to head, in one transaction; does nothing if it is there.
+
+    Raises:
+        StoreUnavailableError: The database cannot be opened.
+        MigrationError: A step failed (nothing of it is left), or the database is newer.
+    """
+    try:
+        with database.engine().connect() as connection:
+            _upgrade(connection, database)
+    except sa.exc.OperationalError as error:
+        message = f"cannot open the database {database.shown}: {_first_line(error)}"
+        raise StoreUnavailableError(message) from error
+    except sa.exc.SQLAlchemyError as error:
+        message = f"cannot migrate the database {database.shown}: {_first_line(error)}"
+        raise MigrationError(message) from error
+
+
+def _upgrade(connection: sa.Connection, database: Database) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    with connection.begin():
+        if not database.is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+        present = MigrationContext.configure(connection).get_current_heads()
+        if unknown := set(present) - known:
+            message = (
+                f"the database {database.shown} was made by a newer version of task-queue"
+                f" (revision {', '.join(sorted(unknown))}); upgrade task-queue, or use another"
+            )
+            raise MigrationError(message)
+        command.upgrade(config, "head")
+
+
+def _first_line(error: sa.exc.SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]

@@ -1,0 +1,403 @@
+"""Every statement the task queue says to its database, on SQLite and PostgreSQL alike."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from actors.errors import BadRowError, QueryFailedError, StoreUnavailableError
+from actors.store.connect import Database
+from actors.store.schema import in_state, tasks
+from actors.task import ClaimedTask, Lease, Settlement, Status, Task
+
+PROMOTE_LIMIT = 1_000
+"""How many due tasks become ready in one commit; the next tick takes the next ones."""
+
+_RETRYABLE_SQLSTATE_CLASS = "40"
+"""PostgreSQL rolled the transaction back because of a neighbour: a deadlock, a serialization."""
+
+_COLUMNS = (
+    tasks.c.id,
+    tasks.c.queue,
+    tasks.c.action,
+    tasks.c.data,
+    tasks.c.status,
+    tasks.c.result,
+    tasks.c.error,
+    tasks.c.priority,
+    tasks.c.attempt,
+    tasks.c.max_attempts,
+    tasks.c.run_at,
+    tasks.c.created_at,
+    tasks.c.started_at,
+    tasks.c.processed_at,
+)
+_LEASED_COLUMNS = (
+    tasks.c.seq,
+    tasks.c.id,
+    tasks.c.lease_id,
+    tasks.c.action,
+    tasks.c.data,
+    tasks.c.attempt,
+    tasks.c.max_attempts,
+    tasks.c.created_at,
+)
+
+_insert = sa.insert(tasks)
+
+# SKIP LOCKED lets nodes claim side by side; SQLite, which has one writer, leaves it out. In a CTE
+# because PostgreSQL may evaluate a subquery with LIMIT more than once.
+_next_ready = (
+    sa.select(tasks.c.seq)
+    .where(in_state(Status.QUEUED), tasks.c.queue == sa.bindparam("queue_name"))
+    .order_by(tasks.c.seq)
+    .limit(sa.bindparam("at_most", type_=sa.Integer))
+    .with_for_update(skip_locked=True)
+    .cte("next_ready")
+)
+_claim = (
+    sa.update(tasks)
+    .where(tasks.c.seq.in_(sa.select(_next_ready.c.seq)))
+    .values(
+        status=Status.RUNNING.value,
+        attempt=tasks.c.attempt + 1,
+        lease_id=sa.bindparam("new_lease_id"),
+        leased_until=sa.bindparam("new_leased_until"),
+        started_at=sa.bindparam("now"),
+    )
+    .returning(*_LEASED_COLUMNS)
+)
+
+_held = sa.and_(
+    tasks.c.id == sa.bindparam("held_id"), tasks.c.lease_id == sa.bindparam("held_lease_id")
+)
+_settle = (
+    sa.update(tasks)
+    .where(_held)
+    .values(
+        status=sa.bindparam("new_status"),
+        attempt=sa.bindparam("new_attempt"),
+        run_at=sa.bindparam("new_run_at"),
+        result=sa.bindparam("new_result"),
+        # What is given back unrun keeps the error of its last failure.
+        error=sa.case(
+            (sa.bindparam("keep_error", type_=sa.Boolean), tasks.c.error),
+            else_=sa.bindparam("new_error", type_=sa.Text),
+        ),
+        processed_at=sa.bindparam("new_processed_at"),
+        lease_id=None,
+        leased_until=None,
+    )
+)
+_renew = sa.update(tasks).where(_held).values(leased_until=sa.bindparam("new_leased_until"))
+
+_due = (
+    sa.select(tasks.c.seq)
+    .where(
+        in_state(Status.SCHEDULED),
+        tasks.c.run_at <= sa.bindparam("now"),
+        tasks.c.queue == sa.bindparam("queue_name"),
+    )
+    .order_by(tasks.c.run_at)
+    .limit(PROMOTE_LIMIT)
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_promote = (
+    sa.update(tasks)
+    .where(tasks.c.seq.in_(sa.select(_due.c.seq)))
+    .values(status=Status.QUEUED.value)
+)
+_lapsed = (
+    sa.select(*_LEASED_COLUMNS)
+    .where(
+        in_state(Status.RUNNING),
+        tasks.c.leased_until <= sa.bindparam("now"),
+        tasks.c.queue == sa.bindparam("queue_name"),
+    )
+    .order_by(tasks.c.leased_until)
+)
+_get = sa.select(*_COLUMNS).where(tasks.c.id == sa.bindparam("task_id"))
+_oldest_ready = (
+    sa.select(tasks.c.run_at)
+    .where(in_state(Status.QUEUED), tasks.c.queue == sa.bindparam("queue_name"))
+    .order_by(tasks.c.seq)
+    .limit(1)
+)
+_count = sa.select(tasks.c.status, sa.func.count()).group_by(tasks.c.status)
+
+
+class Store:
+    """One connection to the database, opened when first needed and again after it broke.
+
+    Used by one thread only. The statements are methods that take no connection: they belong
+    inside `with store.transaction():`.
+    """
+
+    def __init__(self, database: Database, *, read_only: bool = False) -> None:
+        """Store which database to use, without touching it.
+
+        Args:
+            database: Where it is and how to connect.
+            read_only: Whether this connection may not write.
+        """
+        self._engine = database.engine(read_only=read_only)
+        self._open: sa.Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction: committed and on disk at the end of the block, or rolled back.
+
+        Raises:
+            BadRowError: The database refuses what was written; nothing of it is there. Other
+                writes may be tried at once.
+            StoreUnavailableError: The database is not there or cannot write. If it was the commit
+                that failed, whether it took effect is unknown. The connection is thrown away.
+        """
+        try:
+            if self._open is None:
+                self._open = self._engine.connect()
+            with self._open.begin():
+                yield
+        except (sa.exc.IntegrityError, sa.exc.DataError) as error:
+            raise BadRowError(_reason(error)) from error
+        except sa.exc.DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) and error.orig.sqlstate.startswith(  # type: ignore[union-attr]
+                _RETRYABLE_SQLSTATE_CLASS
+            ):
+                raise BadRowError(_reason(error)) from error
+            self.close()
+            raise StoreUnavailableError(_reason(error)) from error
+        except sa.exc.SQLAlchemyError as error:
+            self.close()
+            raise StoreUnavailableError(_reason(error)) from error
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of the transaction that may fail alone.
+
+        Raises:
+            BadRowError: The database refuses this part; the transaction goes on without it.
+        """
+        try:
+            with self._connection.begin_nested():
+                yield
+        except (sa.exc.IntegrityError, sa.exc.DataError) as error:
+            raise BadRowError(_reason(error)) from error
+
+    def close(self) -> None:
+        """Close the connection, if it is open; the next transaction opens a new one."""
+        if self._open is not None:
+            connection, self._open = self._open, None
+            try:
+                connection.invalidate()
+            finally:
+                connection.close()
+
+    def insert(self, rows: Sequence[Task]) -> None:
+        """Add the tasks, in this order."""
+        self._connection.execute(
+            _insert,
+            [
+                {
+                    "id": row.id,
+                    "queue": row.queue,
+                    "action": row.action,
+                    "data": row.data,
+                    "status": row.status.value,
+                    "result": row.result,
+                    "error": row.error,
+                    "priority": row.priority,
+                    "attempt": row.attempt,
+                    "max_attempts": row.max_attempts,
+                    "run_at": row.run_at,
+                    "created_at": row.created_at,
+                    "started_at": row.started_at,
+                    "processed_at": row.processed_at,
+                }
+                for row in rows
+            ],
+        )
+
+    def claim(  # noqa: PLR0913 - a claim's terms, all of them
+        self, *, queue: str, limit: int, free: int, lease_id: int, now: float, leased_until: float
+    ) -> tuple[list[ClaimedTask], bool]:
+        """Lease the next ready tasks of the queue, oldest first, and count an attempt for each.
+
+        Args:
+            queue: Whose tasks.
+            limit: At most so many.
+            free: How many consumers are free: a task that must not wait is taken only among the
+                first so many, and nothing behind one that cannot be taken.
+            lease_id: What is written into the rows.
+            now: Unix seconds.
+            leased_until: Unix seconds.
+
+        Returns:
+            The tasks in the order in which they are to run, and whether there may be more.
+        """
+        rows = self._connection.execute(
+            _claim,
+            {
+                "queue_name": queue,
+                "at_most": limit,
+                "new_lease_id": lease_id,
+                "new_leased_until": leased_until,
+                "now": int(now),
+            },
+        ).all()
+        claimed = [_claimed(row) for row in sorted(rows, key=lambda row: row.seq)]
+        taken = next(
+            (i for i, task in enumerate(claimed) if i >= free and task.must_not_wait), len(claimed)
+        )
+        if given_back := claimed[taken:]:
+            self._connection.execute(
+                sa.update(tasks)
+                .where(tasks.c.id.in_([task.lease.task_id for task in given_back]))
+                .values(
+                    status=Status.QUEUED.value,
+                    attempt=tasks.c.attempt - 1,
+                    lease_id=None,
+                    leased_until=None,
+                )
+            )
+        return claimed[:taken], len(claimed) == limit or bool(given_back)
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[Lease]:
+        """Write what became of claimed tasks, each only if its lease is still held.
+
+        Returns:
+            The leases that are not held any more; of those nothing was written. Only one
+            settlement alone can be told so.
+
+        Raises:
+            BadRowError: Some of several leases are not held any more. The transaction must be
+                rolled back and each settled alone: a count over all does not say which.
+        """
+        parameters = [
+            {
+                "held_id": settlement.lease.task_id,
+                "held_lease_id": settlement.lease.lease_id,
+                "new_status": settlement.status.value,
+                "new_attempt": settlement.attempt,
+                "new_run_at": settlement.run_at,
+                "new_result": settlement.result,
+                "new_error": settlement.error,
+                "keep_error": settlement.status is Status.QUEUED,
+                "new_processed_at": settlement.processed_at,
+            }
+            # One order on every node, so that two of them never wait for each other.
+            for settlement in sorted(settlements, key=lambda each: each.lease.task_id)
+        ]
+        written = self._connection.execute(_settle, parameters).rowcount
+        if written == len(settlements):
+            return []
+        if len(settlements) > 1:
+            message = f"{len(settlements) - written} of {len(settlements)} leases are not held"
+            raise BadRowError(message)
+        return [settlements[0].lease]
+
+    def renew(self, leases: Sequence[Lease], leased_until: float) -> list[Lease]:
+        """Let the leases last until the given moment (Unix seconds).
+
+        Returns:
+            Those that are not held any more.
+        """
+        return [
+            lease
+            for lease in sorted(leases, key=lambda lease: lease.task_id)
+            if self._connection.execute(
+                _renew,
+                {
+                    "held_id": lease.task_id,
+                    "held_lease_id": lease.lease_id,
+                    "new_leased_until": leased_until,
+                },
+            ).rowcount
+            == 0
+        ]
+
+    def promote(self, *, queue: str, now: float) -> int:
+        """Make scheduled tasks whose time has come ready, at most `PROMOTE_LIMIT`.
+
+        Returns:
+            How many.
+        """
+        return self._connection.execute(_promote, {"queue_name": queue, "now": now}).rowcount
+
+    def lapsed(self, *, queue: str, now: float) -> list[ClaimedTask]:
+        """The running tasks whose lease ended before the given moment, oldest first.
+
+        As many as their workers had claimed, which `prefetch` bounds.
+        """
+        rows = self._connection.execute(_lapsed, {"queue_name": queue, "now": now}).all()
+        return [_claimed(row) for row in rows]
+
+    def list_tasks(
+        self, *, limit: int, status: Status | None = None, before: int | None = None
+    ) -> tuple[list[Task], int | None]:
+        """A page of tasks, newest first.
+
+        Args:
+            limit: How many it holds at most.
+            status: Only those in this state.
+            before: Only those older than this row number.
+
+        Returns:
+            The tasks, and the row number of the last one if there are older ones.
+        """
+        query = sa.select(tasks.c.seq, *_COLUMNS).order_by(tasks.c.seq.desc()).limit(limit + 1)
+        if status is not None:
+            query = query.where(in_state(status))
+        if before is not None:
+            query = query.where(tasks.c.seq < before)
+        rows = self._query(query)
+        page = [_task(tuple(row)[1:]) for row in rows[:limit]]
+        return page, rows[limit - 1].seq if len(rows) > limit else None
+
+    def get(self, task_id: str) -> Task | None:
+        """The task with this id, if there is one."""
+        rows = self._query(_get, {"task_id": task_id})
+        return _task(tuple(rows[0])) if rows else None
+
+    def oldest_ready(self, queue: str) -> float | None:
+        """Since when the next task of the queue could run, Unix seconds; None if none is ready."""
+        rows = self._query(_oldest_ready, {"queue_name": queue})
+        return rows[0].run_at if rows else None
+
+    def counts(self) -> dict[Status, int]:
+        """How many tasks there are in each state; reads every row's state."""
+        counted = {Status(row[0]): row[1] for row in self._query(_count)}
+        return {status: counted.get(status, 0) for status in Status}
+
+    @property
+    def _connection(self) -> sa.Connection:
+        if self._open is None:
+            message = "statements belong inside a transaction"
+            raise RuntimeError(message)
+        return self._open
+
+    def _query(
+        self, query: sa.Executable, parameters: dict[str, Any] | None = None
+    ) -> Sequence[Any]:  # rows
+        try:
+            return self._connection.execute(query, parameters).all()
+        except sa.exc.ProgrammingError as error:
+            raise QueryFailedError(_reason(error)) from error
+
+
+def _claimed(row: Sequence[Any]) -> ClaimedTask:
+    _, task_id, lease_id, action, data, attempt, max_attempts, created_at = row
+    return ClaimedTask(Lease(task_id, lease_id), action, data, attempt, max_attempts, created_at)
+
+
+def _task(columns: Sequence[Any]) -> Task:
+    values = dict(zip((column.name for column in _COLUMNS), columns, strict=True))
+    return Task(**{**values, "status": Status(values["status"])})
+
+
+def _reason(error: sa.exc.SQLAlchemyError) -> str:
+    """What the database said, in one line, without the statement and its parameters."""
+    original = getattr(error, "orig", None) or error
+    return next(iter(str(original).strip().splitlines()), type(original).__name__)

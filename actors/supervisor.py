@@ -1,0 +1,264 @@
+"""Starts the actors in order, restarts what dies and what depends on it, stops them in reverse."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import pykka
+
+from actors.actor import Actor, Life
+from actors.address import Address
+from actors.backoff import Backoff
+from actors.errors import TaskQueueError
+from actors.messages import Boot, Command, Died, ListChildren, Message, Stop
+
+BOOT_SECONDS = 60.0
+"""What a child's `setup` may take; a migration of a large table is the longest."""
+STOP_SECONDS = 1.0
+"""What a child may take to leave: its inbox is nearly empty when it is asked to. Only a consumer
+inside an action takes longer; it is left behind, and its late result is refused by its lease."""
+
+
+class Restart(Enum):
+    """Whether a child is started again."""
+
+    PERMANENT = "permanent"
+    """Whenever it dies."""
+    ONE_SHOT = "one shot"
+    """Never: its work is done in `setup`, and the others start only after it succeeded."""
+
+
+class Strategy(Enum):
+    """Whom a child's death concerns."""
+
+    ONE_FOR_ONE = "one for one"
+    """Only itself."""
+    REST_FOR_ONE = "rest for one"
+    """All that were started after it, because they depend on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How to start one child, and what its death means.
+
+    Attributes:
+        address: Where the others reach it; its name is the child's.
+        start: Starts the actor.
+        restart: Whether it is started again.
+        strategy: Whom its death concerns.
+    """
+
+    address: Address
+    start: Callable[[Life], pykka.ActorRef[Any]]
+    restart: Restart = Restart.PERMANENT
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+
+    @property
+    def name(self) -> str:
+        """The child's name."""
+        return self.address.name
+
+
+@dataclass(slots=True)
+class _Child:
+    spec: ChildSpec
+    incarnation: int = 0
+    ref: pykka.ActorRef[Any] | None = None
+
+    @property
+    def up(self) -> bool:
+        return self.ref is not None and self.ref.is_alive()
+
+
+@dataclass(slots=True)
+class Intensity:
+    """Counts deaths: more than so many within such a period are too many.
+
+    The rule is that of Erlang/OTP's supervisors ("Supervisor Behaviour", maximum restart
+    intensity).
+
+    Attributes:
+        max_restarts: How many are borne.
+        period_seconds: Within which time.
+    """
+
+    max_restarts: int
+    period_seconds: float
+    _moments: deque[float] = field(default_factory=deque)
+
+    def count(self, now: float) -> int:
+        """The deaths within the period, this one included."""
+        self._moments.append(now)
+        while self._moments[0] <= now - self.period_seconds:
+            self._moments.popleft()
+        return len(self._moments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Restart(Command):
+    number: int
+
+
+def after(seconds: float, call: Callable[[], None]) -> None:
+    """Call the function after so many seconds, from a thread of its own.
+
+    Not the clock's business: the supervisor must not depend on what it supervises.
+    """
+    timer = threading.Timer(seconds, call)
+    timer.daemon = True
+    timer.start()
+
+
+class Supervisor(Actor):
+    """The parent of all other actors.
+
+    It waits for a child only while it starts and while it stops; in between it is told of
+    deaths.
+    """
+
+    def __init__(  # noqa: PLR0913 - wired in one place
+        self,
+        life: Life,
+        *,
+        specs: Sequence[ChildSpec],
+        address: Address,
+        intensity: Intensity,
+        backoff: Backoff,
+        on_hopeless: Callable[[], None],
+        now: Callable[[], float],
+        random: Callable[[], float],
+        after: Callable[[float, Callable[[], None]], None] = after,
+    ) -> None:
+        """Store what is needed.
+
+        Args:
+            life: This actor's own life.
+            specs: The children, in start order.
+            address: This actor's own address, where children report their death.
+            intensity: How many deaths are borne.
+            backoff: How long to wait before a restart.
+            on_hopeless: Called once when there are too many deaths to go on.
+            now: The present moment, seconds.
+            random: Gives a number in [0, 1), for the jitter.
+            after: Calls a function after so many seconds.
+        """
+        super().__init__(life)
+        self._children = [_Child(spec) for spec in specs]
+        self._address = address
+        self._intensity = intensity
+        self._backoff = backoff
+        self._on_hopeless = on_hopeless
+        self._now = now
+        self._random = random
+        self._after = after
+        self._restarts_scheduled = 0
+        self._stopping = False
+
+    def receive(self, message: Message) -> None:
+        """Handle one message."""
+        match message:
+            case Boot():
+                self._boot(message)
+            case Died():
+                self._on_death(message)
+            case _Restart():
+                self._restart(message)
+            case ListChildren():
+                message.reply_to.answer(
+                    {
+                        child.spec.name: child.up
+                        for child in self._children
+                        if child.spec.restart is Restart.PERMANENT
+                    }
+                )
+            case Stop():
+                self._stopping = True
+                self._stop_from(0)
+                message.reply_to.answer(None)
+            case _:
+                self.unexpected(message)
+
+    def _boot(self, boot: Boot) -> None:
+        try:
+            for child in self._children:
+                self._start(child)
+        except TaskQueueError:
+            self._stopping = True
+            self._stop_from(0)
+            raise
+        boot.reply_to.answer(None)
+
+    def _start(self, child: _Child) -> None:
+        child.incarnation += 1
+        life = Life(child.spec.name, self._address, child.incarnation)
+        child.ref = child.spec.start(life)
+        child.spec.address.bind(child.ref)
+        life.started.wait(BOOT_SECONDS)
+        self.log.debug("actor started", child=child.spec.name, incarnation=child.incarnation)
+
+    def _on_death(self, died: Died) -> None:
+        position, child = next(
+            (position, child)
+            for position, child in enumerate(self._children)
+            if child.spec.name == died.name
+        )
+        if self._stopping or died.incarnation != child.incarnation:
+            return
+        if child.spec.strategy is Strategy.REST_FOR_ONE:
+            self._stop_from(position + 1)
+        self._schedule_restart(died.name, died.error)
+
+    def _schedule_restart(self, name: str, error: str) -> None:
+        now = self._now()
+        deaths = self._intensity.count(now)
+        if deaths > self._intensity.max_restarts:
+            self.log.critical(
+                "too many deaths, giving up",
+                child=name,
+                deaths=deaths,
+                period_seconds=self._intensity.period_seconds,
+            )
+            self._stopping = True
+            self._on_hopeless()
+            return
+        delay = self._backoff.delay_seconds(deaths, self._random)
+        self._restarts_scheduled += 1
+        restart = _Restart(self._restarts_scheduled)
+        self._after(delay, lambda: self._address.tell(restart))
+        self.log.warning("actor will be restarted", child=name, delay_seconds=delay, error=error)
+
+    def _restart(self, restart: _Restart) -> None:
+        if self._stopping or restart.number != self._restarts_scheduled:
+            return  # a later death asked for more patience
+        for child in self._children:
+            if child.spec.restart is Restart.PERMANENT and not child.up:
+                try:
+                    self._start(child)
+                except TaskQueueError as error:
+                    self._schedule_restart(child.spec.name, str(error))
+                    return
+                self.log.info("actor restarted", child=child.spec.name)
+
+    def _stop_from(self, position: int) -> None:
+        for child in reversed(self._children[position:]):
+            if child.up and child.ref is not None:
+                try:
+                    child.ref.stop(block=True, timeout=STOP_SECONDS)
+                except pykka.Timeout:
+                    self.log.warning("actor left behind, still busy", child=child.spec.name)
+                child.ref = None
+
+
+class Watchdog:
+    """Watches the supervisor itself: if that dies, nothing can be restarted any more."""
+
+    def __init__(self, on_hopeless: Callable[[], None]) -> None:
+        self._on_hopeless = on_hopeless
+
+    def tell(self, message: Command) -> None:
+        """Take the news of the supervisor's death."""
+        if isinstance(message, Died):
+            self._on_hopeless()
