@@ -1,0 +1,1 @@
+"""The HTTP interface and the command line: the edges, which ask and never hold state."""

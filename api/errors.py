@@ -1,0 +1,131 @@
+"""The one place where an error becomes an HTTP answer.
+
+Every error is `application/problem+json` (RFC 9457) and carries the tutorial's `error` member.
+No answer carries a traceback, a path of the file system or a statement.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+import structlog
+
+from actors.errors import (
+    AnswerTimeoutError,
+    QueryFailedError,
+    QueueFullError,
+    TaskQueueError,
+    UnavailableError,
+)
+from api.json_codec import dumps
+
+PROBLEM_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+
+_log = structlog.get_logger()
+
+
+class InvalidRequestError(Exception):
+    """The request cannot be understood, or asks for what is not allowed.
+
+    Attributes:
+        error: The tutorial's short text, or the whole sentence.
+        detail: A sentence that names the member, its value and what is allowed.
+        status: The HTTP status.
+    """
+
+    def __init__(
+        self, error: str, detail: str | None = None, status: HTTPStatus = HTTPStatus.BAD_REQUEST
+    ) -> None:
+        super().__init__(error)
+        self.error = error
+        self.detail = detail or error
+        self.status = status
+
+
+def problem(status: HTTPStatus, error: str, detail: str | None = None) -> dict[str, Any]:
+    """A problem document.
+
+    Args:
+        status: The HTTP status.
+        error: The tutorial's text.
+        detail: A sentence for this occurrence; the error's text unless given.
+    """
+    return {
+        "error": error,
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail or error,
+    }
+
+
+def install(app: "falcon.App[falcon.Request, falcon.Response]") -> None:
+    """Let this module answer every error of the application."""
+    app.set_error_serializer(_serialize)
+    app.add_error_handler(Exception, _on_defect)
+    app.add_error_handler(falcon.HTTPError, _on_http_error)
+    app.add_error_handler(InvalidRequestError, _on_invalid_request)
+    app.add_error_handler(TaskQueueError, _on_task_queue_error)
+
+
+def answer(
+    resp: falcon.Response, status: HTTPStatus, error: str, detail: str | None = None
+) -> None:
+    """Make the response a problem."""
+    resp.status = status.value
+    resp.content_type = PROBLEM_TYPE
+    resp.data = dumps(problem(status, error, detail))
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        resp.set_header("Retry-After", str(RETRY_AFTER_SECONDS))
+
+
+def _on_invalid_request(
+    _req: falcon.Request, resp: falcon.Response, error: InvalidRequestError, _params: object
+) -> None:
+    answer(resp, error.status, error.error, error.detail)
+
+
+def _on_task_queue_error(
+    req: falcon.Request, resp: falcon.Response, error: TaskQueueError, _params: object
+) -> None:
+    publishing = req.method == "POST"
+    match error:
+        case QueryFailedError():
+            _log.error("query failed", error=str(error))
+            status, text, detail = HTTPStatus.INTERNAL_SERVER_ERROR, "query failed", None
+        case AnswerTimeoutError():
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            text = "failed to queue task" if publishing else "database unavailable"
+            detail = "no answer in time; whether the task was accepted is unknown"
+            detail = detail if publishing else "no answer from the database in time"
+        case UnavailableError():
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            text = "failed to queue task" if publishing else "database unavailable"
+            detail = str(error) if isinstance(error, QueueFullError) else "try again soon"
+        case _:
+            _log.error("publish refused by the database", error=str(error))
+            status, text = HTTPStatus.INTERNAL_SERVER_ERROR, "failed to queue task"
+            detail = "the database refuses this task"
+    answer(resp, status, text, detail)
+
+
+def _on_http_error(
+    _req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: object
+) -> None:
+    status = HTTPStatus(error.status_code)
+    text = error.description or status.phrase.lower()
+    if error.headers is not None:
+        resp.set_headers(error.headers)
+    answer(resp, status, text)
+
+
+def _on_defect(
+    req: falcon.Request, resp: falcon.Response, error: Exception, _params: object
+) -> None:
+    _log.error("request failed", method=req.method, path=req.path, exc_info=error)
+    answer(resp, HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+
+
+def _serialize(_req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
+    _on_http_error(_req, resp, error, None)

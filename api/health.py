@@ -1,0 +1,59 @@
+"""`/healthz` says whether the process lives, `/readyz` whether work gets done."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+import falcon
+
+from actors.errors import TaskQueueError
+from actors.messages import GetQueueState, ListChildren, OldestReady
+from actors.system import QUEUE, ActorSystem
+from api.json_codec import dumps
+
+STALLED_SECONDS = 10.0
+"""How long ready work may lie while a consumer is idle before something is wrong."""
+
+
+class HealthResource:
+    """Alive: the process answers."""
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """Always `200`."""
+        resp.data = dumps({"status": "alive"})
+
+
+class ReadinessResource:
+    """Ready: every actor is up, the database answers, and ready work is being claimed."""
+
+    def __init__(
+        self,
+        system: ActorSystem,
+        answer_timeout_seconds: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._system = system
+        self._timeout = answer_timeout_seconds
+        self._now = now
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """`200`, or `503` with what is wrong."""
+        problems = self._problems()
+        if problems:
+            resp.status = HTTPStatus.SERVICE_UNAVAILABLE.value
+            resp.set_header("Retry-After", "1")
+        resp.data = dumps({"status": "not ready" if problems else "ready", "problems": problems})
+
+    def _problems(self) -> list[str]:
+        try:
+            children = self._system.supervisor.ask(ListChildren(), self._timeout)
+            if down := [f"the {name} is down" for name, up in children.items() if not up]:
+                return down
+            queue = self._system.queue.ask(GetQueueState(), self._timeout)
+            oldest = self._system.reader.ask(OldestReady(QUEUE), self._timeout)
+        except TaskQueueError as error:
+            return [str(error)]
+        waits = 0.0 if oldest is None else self._now() - oldest
+        if queue.idle and waits > STALLED_SECONDS:
+            return [f"ready work has been waiting for {waits:.0f} s beside idle consumers"]
+        return []

@@ -1,0 +1,89 @@
+"""JSON as this service speaks it: bytes in and out, nothing lost on the way."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+MAX_DEPTH = 100
+"""How many objects and lists may lie inside each other in a body."""
+MAX_INTEGER_DIGITS = 18
+"""Integers with more digits may not fit in 64 bits and get a closer look."""
+
+_SUSPICIOUS = re.compile(rb"\\u0000|\d{%d}" % (MAX_INTEGER_DIGITS + 1))
+
+
+class InvalidJSONError(ValueError):
+    """The body is not JSON that can be kept as it is; the text says why."""
+
+
+def dumps(value: object) -> bytes:
+    """The value as JSON."""
+    return orjson.dumps(value)
+
+
+def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """The JSON value in the body. Of keys that stand twice the last counts.
+
+    Raises:
+        InvalidJSONError: It is not JSON (RFC 8259, UTF-8, no NaN), or holds what would not come
+            back the same from every database and reader: an integer beyond 64 bits, a NUL
+            character, more than `MAX_DEPTH` levels.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJSONError(str(error)) from error
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _too_deep(value):
+        message = f"more than {MAX_DEPTH} levels of nesting"
+        raise InvalidJSONError(message)
+    # The quick parser turns an integer beyond 64 bits into a float without a word. Such bodies
+    # are rare, so only those that might hold one, or a NUL, are read a second time.
+    if _SUSPICIOUS.search(body):
+        _check_exactly(body)
+    return value
+
+
+def _check_exactly(body: bytes) -> None:
+    value = json.loads(body, parse_int=_fits_in_64_bits)
+    for text in _strings(value):
+        if "\x00" in text:
+            message = "a string holds the NUL character (\\u0000), which databases cannot store"
+            raise InvalidJSONError(message)
+
+
+def _fits_in_64_bits(digits: str) -> int:
+    too_long = len(digits) > MAX_INTEGER_DIGITS + 3
+    if too_long or not -(2**63) <= int(digits) < 2**63:
+        shown = digits if not too_long else f"{digits[:MAX_INTEGER_DIGITS]}…"
+        message = f"the integer {shown} does not fit in 64 bits; send it as a string"
+        raise InvalidJSONError(message)
+    return int(digits)
+
+
+def _strings(value: object) -> Iterator[str]:
+    for nested, _ in _walk(value):
+        if isinstance(nested, str):
+            yield nested
+        elif isinstance(nested, dict):
+            yield from nested
+
+
+def _too_deep(value: object) -> bool:
+    return any(depth > MAX_DEPTH for _, depth in _walk(value))
+
+
+def _walk(value: object) -> Iterator[tuple[object, int]]:
+    """Every value inside the value with the number of containers it lies in, itself included."""
+    waiting = [(value, 0)]
+    while waiting:
+        current, depth = waiting.pop()
+        if isinstance(current, dict):
+            waiting += [(nested, depth + 1) for nested in current.values()]
+            depth += 1
+        elif isinstance(current, list):
+            waiting += [(nested, depth + 1) for nested in current]
+            depth += 1
+        yield current, depth

@@ -1,0 +1,50 @@
+"""Around every request: an id in, out and in every log line; a body that has an end."""
+
+import re
+from http import HTTPStatus
+from time import perf_counter
+
+import falcon
+import structlog
+from structlog.contextvars import bind_contextvars, clear_contextvars
+from uuid_utils import uuid7
+
+REQUEST_ID_HEADER = "X-Request-ID"
+
+_request_id = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
+_log = structlog.get_logger()
+
+
+class RequestId:
+    """Takes the caller's request id, if it is a decent one, or makes one."""
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Bind the id to the log and put it into the answer."""
+        given = req.get_header(REQUEST_ID_HEADER)
+        request_id = given if given and _request_id.fullmatch(given) else str(uuid7())
+        req.context.started = perf_counter()
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
+        resp.set_header(REQUEST_ID_HEADER, request_id)
+
+    def process_response(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        resource: object,  # noqa: ARG002 - Falcon's signature
+        req_succeeded: bool,  # noqa: ARG002, FBT001
+    ) -> None:
+        """Log the request: quietly if it went well, louder the worse it went."""
+        status = falcon.code_to_http_status(resp.status)[:3]
+        log = _log.debug
+        if int(status) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log = _log.warning
+        elif int(status) >= HTTPStatus.BAD_REQUEST:
+            log = _log.info
+        log(
+            "request",
+            method=req.method,
+            path=req.path,
+            status=int(status),
+            duration_seconds=round(perf_counter() - req.context.started, 6),
+        )
