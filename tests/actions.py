@@ -1,0 +1,66 @@
+"""Actions for the tests' servers, configured as `name = "tests.actions:function"`."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pykka
+
+from actors.errors import PermanentError
+
+Data = dict[str, Any]
+
+
+def wait_for_fifo(data: Data) -> dict[str, str]:
+    """Run until the test writes to the named pipe `data.fifo`: no sleep, no guess."""
+    return {"output": Path(data["fifo"]).read_text()}
+
+
+def fail(data: Data) -> None:
+    """Fail, in a way that trying again may help."""
+    raise ValueError(data.get("message", "on purpose"))
+
+
+def fail_until(data: Data) -> dict[str, int]:
+    """Fail until it was run `data.times` times; the file `data.file` counts."""
+    with Path(data["file"]).open("a+") as file:
+        file.write("x")
+        file.seek(0)
+        runs = len(file.read())
+    if runs < data["times"]:
+        message = f"run {runs}"
+        raise ValueError(message)
+    return {"output": runs}
+
+
+def reject(data: Data) -> None:
+    """Fail, in a way that trying again cannot help."""
+    raise PermanentError(data.get("message", "never"))
+
+
+def exit_process(_data: Data) -> None:
+    """Take the whole process down, as a segmentation fault would."""
+    os._exit(17)
+
+
+def raise_system_exit(_data: Data) -> None:
+    """Raise what is no `Exception`."""
+    raise SystemExit(3)
+
+
+def kill_actor(data: Data) -> dict[str, str]:
+    """Crash the first actor of the class `data.actor`, from inside."""
+    pykka.ActorRegistry.get_by_class_name(data["actor"])[0].tell(object())
+    return {"output": "told"}
+
+
+def record(data: Data) -> dict[str, str]:
+    """Append `data.line` to the file `data.file`: what ran, and how often."""
+    with Path(data["file"]).open("a") as file:
+        file.write(f"{data['line']}\n")
+    return {"output": data["line"]}
+
+
+def not_json(_data: Data) -> object:
+    """Return what JSON cannot say."""
+    return {1, 2, 3}
