@@ -1,6 +1,7 @@
 """Starts the actors in order, restarts what dies and what depends on it, stops them in reverse."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +18,9 @@ from actors.messages import Boot, Command, Died, ListChildren, Message, Stop
 
 BOOT_SECONDS = 60.0
 """What a child's `setup` may take; a migration of a large table is the longest."""
-STOP_SECONDS = 1.0
-"""What a child may take to leave: its inbox is nearly empty when it is asked to. Only a consumer
-inside an action takes longer; it is left behind, and its late result is refused by its lease."""
+STOP_SECONDS = 2.0
+"""What all children together may take to leave. Only a consumer inside an action takes longer; it
+is left behind, and its late result is accepted or refused by its lease."""
 
 
 class Restart(Enum):
@@ -243,13 +244,19 @@ class Supervisor(Actor):
                 self.log.info("actor restarted", child=child.spec.name)
 
     def _stop_from(self, position: int) -> None:
-        for child in reversed(self._children[position:]):
-            if child.up and child.ref is not None:
-                try:
-                    child.ref.stop(block=True, timeout=STOP_SECONDS)
-                except pykka.Timeout:
-                    self.log.warning("actor left behind, still busy", child=child.spec.name)
-                child.ref = None
+        """Ask all from this position on to stop, the last one first, then wait for them."""
+        asked = [
+            (child, child.ref.stop(block=False))
+            for child in reversed(self._children[position:])
+            if child.ref is not None
+        ]
+        deadline = time.monotonic() + STOP_SECONDS
+        for child, stopped in asked:
+            try:
+                stopped.get(timeout=max(0.0, deadline - time.monotonic()))
+            except pykka.Timeout:
+                self.log.warning("actor left behind, still busy", child=child.spec.name)
+            child.ref = None
 
 
 class Watchdog:

@@ -96,7 +96,9 @@ class DatabaseDriver:
         )
 
     def settle(self, settlement: Settlement) -> None:
-        """Have it written, and remember it until it is."""
+        """Have it written, and remember it until it is. The first settlement of a lease stands."""
+        if settlement.lease in self._unsettled:
+            return
         settle = Settle(self._queue_address, settlement)
         self._unsettled[settlement.lease] = settle
         self._writer.tell(settle)

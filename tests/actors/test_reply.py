@@ -1,0 +1,34 @@
+import threading
+
+import pytest
+
+from actors.errors import AnswerTimeoutError, QueueFullError
+from actors.reply import Reply
+
+
+def test_an_answer_given_before_or_while_somebody_waits_arrives() -> None:
+    early: Reply[int] = Reply()
+    early.answer(1)
+    late: Reply[int] = Reply()
+    threading.Timer(0.01, late.answer, [2]).start()
+    assert (early.wait(0), late.wait(10)) == (1, 2)
+
+
+def test_an_expected_error_is_raised_where_the_answer_is_awaited() -> None:
+    reply: Reply[None] = Reply()
+    reply.fail(QueueFullError("full"))
+    with pytest.raises(QueueFullError, match="full"):
+        reply.wait(0)
+
+
+def test_the_first_answer_counts() -> None:
+    reply: Reply[int] = Reply()
+    reply.answer(1)
+    reply.answer(2)
+    reply.fail(QueueFullError())
+    assert reply.wait(0) == 1
+
+
+def test_no_answer_in_time_says_that_the_outcome_is_unknown() -> None:
+    with pytest.raises(AnswerTimeoutError, match="unknown"):
+        Reply[None]().wait(-1)

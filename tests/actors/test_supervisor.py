@@ -1,0 +1,252 @@
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pykka
+import pytest
+
+from actors.actor import Actor, Life
+from actors.address import Address
+from actors.backoff import Backoff
+from actors.errors import MigrationError, TaskQueueError
+from actors.messages import Boot, Command, Died, ListChildren, Message, Stop
+from actors.supervisor import ChildSpec, Intensity, Restart, Strategy, Supervisor, Watchdog
+from tests.fakes import ManualClock, life, running
+from tests.harness import eventually
+
+TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Crash(Command):
+    pass
+
+
+class Child(Actor):
+    def __init__(self, life: Life, events: list[str], error: TaskQueueError | None = None) -> None:
+        super().__init__(life)
+        self.events = events
+        self.error = error
+
+    def setup(self) -> None:
+        if self.error is not None:
+            raise self.error
+        self.events.append(f"start {self.name}")
+
+    def receive(self, message: Message) -> None:
+        self.unexpected(message)
+
+    def on_stop(self) -> None:
+        super().on_stop()
+        self.events.append(f"stop {self.name}")
+
+
+class OneShot(Child):
+    def setup(self) -> None:
+        super().setup()
+        self.stop()
+
+
+@dataclass
+class Family:
+    """A supervisor, and a hand on everything it depends on."""
+
+    specs: list[ChildSpec]
+    max_restarts: int = 5
+    clock: ManualClock = field(default_factory=ManualClock)
+    delays: list[float] = field(default_factory=list)
+    due: list[Callable[[], None]] = field(default_factory=list)
+    hopeless: list[str] = field(default_factory=list)
+    address: Address = field(default_factory=lambda: Address("supervisor"))
+
+    def start(self) -> pykka.ActorRef[Supervisor]:
+        def after(seconds: float, call: Callable[[], None]) -> None:
+            self.delays.append(seconds)
+            self.due.append(call)
+
+        ref = Supervisor.start(
+            life("supervisor"),
+            specs=self.specs,
+            address=self.address,
+            intensity=Intensity(self.max_restarts, period_seconds=30.0),
+            backoff=Backoff(base_seconds=1.0, factor=2.0, cap_seconds=5.0),
+            on_hopeless=lambda: self.hopeless.append("hopeless"),
+            now=self.clock,
+            random=lambda: 1.0,
+            after=after,
+        )
+        self.address.bind(ref)
+        return ref
+
+    def crash(self, name: str) -> None:
+        """Let the child crash, and wait until the supervisor has heard of it."""
+        deaths = len(self.delays) + len(self.hopeless)
+        next(spec for spec in self.specs if spec.name == name).address.tell(Crash())
+        eventually(lambda: len(self.delays) + len(self.hopeless) > deaths, f"{name} died", TIMEOUT)
+
+    def pass_time(self) -> None:
+        """Let the newest planned restart happen, and wait until it has."""
+        self.due[-1]()
+        self.up()
+
+    def up(self) -> list[str]:
+        children = self.address.ask(ListChildren(), TIMEOUT)
+        return [name for name, up in children.items() if up]
+
+
+def spec(
+    name: str,
+    events: list[str],
+    strategy: Strategy = Strategy.ONE_FOR_ONE,
+    error: TaskQueueError | None = None,
+) -> ChildSpec:
+    return ChildSpec(
+        Address(name), lambda life: Child.start(life, events, error), strategy=strategy
+    )
+
+
+def one_shot(name: str, events: list[str], error: TaskQueueError | None = None) -> ChildSpec:
+    return ChildSpec(
+        Address(name),
+        lambda life: OneShot.start(life, events, error),
+        restart=Restart.ONE_SHOT,
+    )
+
+
+def test_children_start_in_order_and_stop_in_reverse() -> None:
+    events: list[str] = []
+    family = Family([spec(name, events) for name in "abc"])
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        assert events == ["start a", "start b", "start c"]
+        supervisor.ask(Stop(), TIMEOUT)
+        assert sorted(events[3:]) == ["stop a", "stop b", "stop c"]
+        assert family.up() == []
+
+
+def test_a_one_shot_child_runs_before_the_others_and_never_again() -> None:
+    events: list[str] = []
+    family = Family([one_shot("migration", events), spec("a", events)])
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        assert events.index("start migration") < events.index("start a")
+        family.crash("a")
+        family.pass_time()
+        assert events.count("start migration") == 1
+        assert events.count("start a") == 2
+        supervisor.ask(Stop(), TIMEOUT)
+
+
+def test_a_failed_start_stops_what_was_started_and_says_why() -> None:
+    events: list[str] = []
+    broken = one_shot("migration", events, MigrationError("no such column"))
+    family = Family([spec("a", events), broken, spec("b", events)])
+    with running(family.start()) as supervisor:
+        with pytest.raises(MigrationError, match="no such column"):
+            supervisor.ask(Boot(), TIMEOUT)
+        assert events[0] == "start a"
+        assert "stop a" in events
+        assert "start b" not in events
+
+
+def test_one_for_one_restarts_only_the_one_that_died() -> None:
+    events: list[str] = []
+    family = Family([spec(name, events) for name in "abc"])
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        family.crash("b")
+        assert family.up() == ["a", "c"]
+        family.pass_time()
+        assert family.up() == ["a", "b", "c"]
+        assert events[3:] == ["start b"]
+        supervisor.ask(Stop(), TIMEOUT)
+
+
+def test_rest_for_one_restarts_what_was_started_later_too() -> None:
+    events: list[str] = []
+    family = Family(
+        [
+            spec("a", events),
+            spec("b", events, Strategy.REST_FOR_ONE),
+            *map(spec, "cd", [events] * 2),
+        ]
+    )
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        family.crash("b")
+        assert family.up() == ["a"]
+        family.pass_time()
+        assert family.up() == ["a", "b", "c", "d"]
+        assert events[-3:] == ["start b", "start c", "start d"]
+        supervisor.ask(Stop(), TIMEOUT)
+
+
+def test_restarts_wait_longer_with_each_death_up_to_the_cap() -> None:
+    family = Family([spec("a", [])])
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        for _ in range(4):
+            family.crash("a")
+            family.pass_time()
+        assert family.delays == [1.0, 2.0, 4.0, 5.0]
+        supervisor.ask(Stop(), TIMEOUT)
+
+
+def test_deaths_long_ago_do_not_count() -> None:
+    family = Family([spec("a", [])], max_restarts=1)
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        for _ in range(5):
+            family.crash("a")
+            family.pass_time()
+            family.clock.advance(30.0)
+        assert family.delays == [1.0] * 5
+        assert not family.hopeless
+        supervisor.ask(Stop(), TIMEOUT)
+
+
+def test_too_many_deaths_are_hopeless_once() -> None:
+    family = Family([spec("a", []), spec("b", [])], max_restarts=2)
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        for _ in range(2):
+            family.crash("a")
+            family.pass_time()
+        family.crash("a")
+        assert family.hopeless == ["hopeless"]
+        assert family.up() == ["b"]
+        supervisor.ask(Stop(), TIMEOUT)
+
+
+def test_the_death_of_an_earlier_life_is_no_news() -> None:
+    family = Family([spec("a", [])])
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        supervisor.tell(Died("a", incarnation=0, error="long ago"))
+        assert family.up() == ["a"]
+        assert family.delays == []
+        supervisor.ask(Stop(), TIMEOUT)
+
+
+def test_a_restart_that_fails_counts_as_a_death() -> None:
+    events: list[str] = []
+    errors: list[TaskQueueError | None] = [None, MigrationError("not yet"), None]
+    child = ChildSpec(Address("a"), lambda life: Child.start(life, events, errors.pop(0)))
+    family = Family([child])
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        family.crash("a")
+        family.pass_time()
+        assert family.up() == []
+        family.pass_time()
+        assert family.up() == ["a"]
+        assert family.delays == [1.0, 2.0]
+        supervisor.ask(Stop(), TIMEOUT)
+
+
+def test_the_death_of_the_supervisor_itself_is_hopeless() -> None:
+    deaths: list[str] = []
+    watchdog = Watchdog(lambda: deaths.append("hopeless"))
+    watchdog.tell(Crash())
+    assert deaths == []
+    watchdog.tell(Died("supervisor", 1, "error"))
+    assert deaths == ["hopeless"]
