@@ -1,6 +1,7 @@
 """Answers listings on a connection of its own, so that a slow one never delays a commit."""
 
 from actors.actor import Actor, Life
+from actors.errors import StoreUnavailableError
 from actors.messages import CountTasks, GetTask, ListTasks, Message, OldestReady
 from actors.store.store import Store
 
@@ -19,7 +20,13 @@ class DatabaseReader(Actor):
         self._store = store
 
     def receive(self, message: Message) -> None:
-        """Handle one message."""
+        """Handle one message; on a new connection if the one at hand has died unnoticed."""
+        try:
+            self._answer(message)
+        except StoreUnavailableError:
+            self._answer(message)
+
+    def _answer(self, message: Message) -> None:
         with self._store.transaction():
             match message:
                 case ListTasks():

@@ -17,7 +17,7 @@ from actors.consumer import ConsumerActor
 from actors.drivers.database import DatabaseDriver
 from actors.drivers.driver import Driver
 from actors.drivers.memory import MemoryDriver
-from actors.errors import AnswerTimeoutError
+from actors.errors import UnavailableError
 from actors.messages import Boot, Drain, Stop
 from actors.migration import MigrationActor
 from actors.queue import QueueActor
@@ -80,6 +80,7 @@ class ActorSystem:
         self._settings = settings
         self._on_hopeless = on_hopeless
         self._now = now
+        self._supervisor_ref: pykka.ActorRef[Supervisor] | None = None
         self._lock = FileLock(self.database.path) if self.database.is_sqlite else None
 
     def start(self) -> None:
@@ -91,18 +92,17 @@ class ActorSystem:
         if self._lock is not None:
             self._lock.acquire()
         intensity = self._settings.supervisor
-        self.supervisor.bind(
-            Supervisor.start(
-                Life("supervisor", Watchdog(self._on_hopeless)),
-                specs=self._specs(),
-                address=self.supervisor,
-                intensity=Intensity(intensity.max_restarts, intensity.period_seconds),
-                backoff=RESTART_BACKOFF,
-                on_hopeless=self._on_hopeless,
-                now=self._now,
-                random=random.random,
-            )
+        self._supervisor_ref = Supervisor.start(
+            Life("supervisor", Watchdog(self._on_hopeless)),
+            specs=self._specs(),
+            address=self.supervisor,
+            intensity=Intensity(intensity.max_restarts, intensity.period_seconds),
+            backoff=RESTART_BACKOFF,
+            on_hopeless=self._on_hopeless,
+            now=self._now,
+            random=random.random,
         )
+        self.supervisor.bind(self._supervisor_ref)
         try:
             self.supervisor.ask(Boot(), timeout=BOOT_SECONDS * 2)
         except BaseException:
@@ -131,9 +131,11 @@ class ActorSystem:
     def _let_go(self) -> None:
         try:
             self.supervisor.ask(Stop(), timeout=STOP_SECONDS)
-        except AnswerTimeoutError:
+        except UnavailableError:
             pass  # what is left are daemon threads, and they end with the process
         finally:
+            if self._supervisor_ref is not None:
+                self._supervisor_ref.stop(block=False)
             if self._lock is not None:
                 self._lock.release()
 

@@ -1,5 +1,6 @@
 """A real server process, seen from outside: HTTP, signals, exit codes, log lines."""
 
+import errno
 import json
 import os
 import queue
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import httpx
 
@@ -34,6 +36,28 @@ def eventually(look: Callable[[], T], what: str, timeout: float = DEADLINE_SECON
             raise AssertionError(message)
         pause.wait(POLL_SECONDS)
     return seen
+
+
+class Gate:
+    """A named pipe at which a task waits: the action `tests.actions:wait_for_fifo`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / f"{uuid4().hex}.fifo"
+        os.mkfifo(self.path)
+
+    def open(self, text: str = "through") -> None:
+        """Let the task that waits there go on, with this result."""
+        writer = eventually(self._writer, f"a task waits at {self.path}")
+        with os.fdopen(writer, "w") as pipe:
+            pipe.write(text)
+
+    def _writer(self) -> int | None:
+        try:
+            return os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nobody reads
+                raise
+            return None
 
 
 class ServerProcess:
@@ -137,9 +161,13 @@ class ServerProcess:
             if line.get("event") == event and fields.items() <= line.items():
                 return line
 
+    def post(self, action: str, **data: object) -> httpx.Response:
+        """The answer to a publish, whatever it is."""
+        return self.client.post("/tasks", json={"action": action, "data": data})
+
     def publish(self, action: str, **data: object) -> str:
         """The id of a task that was answered with 202."""
-        answer = self.client.post("/tasks", json={"action": action, "data": data})
+        answer = self.post(action, **data)
         assert answer.status_code == httpx.codes.ACCEPTED, answer.text
         return str(answer.json()["id"])
 
