@@ -248,7 +248,7 @@ class Insert(Write):
 
 @dataclass(frozen=True, slots=True)
 class Claim(Write):
-    """Lease the next ready tasks. The requester is told `Claimed`.
+    """Lease the next ready tasks that are no suspects. The requester is told `Claimed`.
 
     Attributes:
         queue: Whose tasks.
@@ -262,6 +262,23 @@ class Claim(Write):
     queue: str
     limit: int
     free: int
+    lease_id: int
+    now: float
+    leased_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSuspect(Write):
+    """Lease the next ready task that was lost before. Answered with `SuspectClaimed`.
+
+    Attributes:
+        queue: Whose task.
+        lease_id: What is written into the row.
+        now: When the claim is made, Unix seconds.
+        leased_until: When it lapses unless renewed, Unix seconds.
+    """
+
+    queue: str
     lease_id: int
     now: float
     leased_until: float
@@ -331,6 +348,17 @@ class Claimed(Command):
 
     tasks: tuple[ClaimedTask, ...]
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SuspectClaimed(Command):
+    """A task that was lost before is leased, if one was ready.
+
+    Attributes:
+        task: The task; None if there is none.
+    """
+
+    task: ClaimedTask | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from actors.messages import (
     Ack,
     Claim,
     Claimed,
+    ClaimSuspect,
     Deliver,
     Drain,
     GetQueueState,
@@ -23,6 +24,7 @@ from actors.messages import (
     Renewed,
     Settled,
     Stored,
+    SuspectClaimed,
     Tended,
     Tick,
     WriteFailed,
@@ -72,6 +74,7 @@ class QueueActor(Actor):
         self._window: deque[ClaimedTask] = deque()
         self._idle: deque[str] = deque()
         self._running: dict[str, ClaimedTask] = {}
+        self._suspect_asked = False
         self._asked = 0  # how many the claim under way asks for; 0: none is under way
         self._more = True  # there may be ready tasks
         self._head_must_not_wait = False  # and the first of them is only for a free consumer
@@ -98,6 +101,8 @@ class QueueActor(Actor):
                 self._more = True
             case Claimed():
                 self._on_claimed(message)
+            case SuspectClaimed():
+                self._on_suspect_claimed(message)
             case Settled():
                 self._on_settled(message)
             case Tick():
@@ -156,11 +161,26 @@ class QueueActor(Actor):
         self._more = claimed.more
         self._window.extend(claimed.tasks)
 
-    def _nack(self, claimed: ClaimedTask, error: str, *, permanent: bool = False) -> None:
+    def _ask_for_suspect(self) -> None:
+        """Claim a suspect, unless one is claimed already; it goes before the window."""
+        suspects = (task for task in (*self._window, *self._running.values()) if task.is_suspect)
+        if self._draining is None and not self._suspect_asked and not any(suspects):
+            self._suspect_asked = True
+            self._driver.claim_suspect()
+
+    def _on_suspect_claimed(self, claimed: SuspectClaimed) -> None:
+        self._suspect_asked = False
+        if claimed.task is not None:
+            self._window.appendleft(claimed.task)
+
+    def _nack(
+        self, claimed: ClaimedTask, error: str, *, permanent: bool = False, lost: bool = False
+    ) -> None:
         settlement = nack(
             claimed,
             error,
             permanent=permanent,
+            lost=lost,
             backoff=self._backoff,
             now=self._now(),
             random=self._random,
@@ -181,10 +201,12 @@ class QueueActor(Actor):
         if running is not None and running.lease == claimed.lease:
             del self._running[consumer]
             self._idle.append(consumer)
+            if claimed.is_suspect:
+                self._ask_for_suspect()
 
     def _on_ready(self, ready: Ready) -> None:
         if (lost := self._running.pop(ready.consumer, None)) is not None:
-            self._nack(lost, LOST)
+            self._nack(lost, LOST, lost=True)
         if ready.consumer not in self._idle:
             self._idle.append(ready.consumer)
 
@@ -197,8 +219,10 @@ class QueueActor(Actor):
         held = set(self._held())
         for claimed in tended.lapsed:
             if claimed.lease not in held:
-                self._nack(claimed, LOST)
-        self._more = self._more or tended.promoted > 0
+                self._nack(claimed, LOST, lost=True)
+        if tended.promoted:
+            self._more = True
+            self._ask_for_suspect()
 
     def _on_renewed(self, renewed: Renewed) -> None:
         lost = set(renewed.lost)
@@ -207,14 +231,18 @@ class QueueActor(Actor):
     def _on_tick(self, tick: Tick) -> None:
         self._driver.tick(tick.now, self._held())
         self._more = True
+        self._ask_for_suspect()
         if self._draining is not None and tick.now >= self._draining.deadline:
             self._cut_short += tuple(task.lease.task_id for task in self._running.values())
             self._give_back(self._running.values())
             self._running.clear()
 
     def _on_write_failed(self, failure: WriteFailed) -> None:
-        if isinstance(failure.write, Claim):
-            self._asked = 0
+        match failure.write:
+            case Claim():
+                self._asked = 0
+            case ClaimSuspect():
+                self._suspect_asked = False
         self._driver.failed(failure)
 
     def _drain(self, drain: Drain) -> None:
@@ -224,7 +252,8 @@ class QueueActor(Actor):
     def _drain_on(self, drain: Drain) -> None:
         self._give_back(self._window)
         self._window.clear()
-        if not self._running and not self._asked and not self._driver.unsettled:
+        claiming = self._asked or self._suspect_asked
+        if not self._running and not claiming and not self._driver.unsettled:
             drain.reply_to.answer(self._cut_short)
 
     def _give_back(self, claimed: Iterable[ClaimedTask]) -> None:

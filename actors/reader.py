@@ -1,7 +1,9 @@
 """Answers listings on a connection of its own, so that a slow one never delays a commit."""
 
+from contextlib import suppress
+
 from actors.actor import Actor, Life
-from actors.errors import StoreUnavailableError
+from actors.errors import StoreUnavailableError, TaskQueueError
 from actors.messages import CountTasks, GetTask, ListTasks, Message, OldestReady
 from actors.store.store import Store
 
@@ -18,6 +20,11 @@ class DatabaseReader(Actor):
         """
         super().__init__(life)
         self._store = store
+
+    def setup(self) -> None:
+        """Open the connection now: on a disk that is full, SQLite could not open one."""
+        with suppress(TaskQueueError), self._store.transaction():  # later, if it cannot be now
+            self._store.list_tasks(limit=1)
 
     def receive(self, message: Message) -> None:
         """Handle one message; on a new connection if the one at hand has died unnoticed."""

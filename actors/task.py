@@ -35,6 +35,7 @@ class Task:
         error: Why the last attempt failed, at most `MAX_ERROR_CHARS` characters.
         priority: Higher first; 0 unless said otherwise.
         attempt: How many times it was claimed to be run.
+        losses: How many of these attempts ended with the death of what ran it.
         max_attempts: How many times it may be.
         run_at: Not before this moment, Unix seconds.
         created_at: When it was accepted, whole Unix seconds.
@@ -54,6 +55,7 @@ class Task:
     error: str | None = None
     priority: int = 0
     attempt: int = 0
+    losses: int = 0
     started_at: int | None = None
     processed_at: int | None = None
 
@@ -82,7 +84,7 @@ class ClaimedTask:
         data: The action's input, a JSON object as text.
         attempt: Which attempt this is, from 1.
         max_attempts: How many it may have.
-        created_at: When the task was accepted, whole Unix seconds.
+        losses: How many attempts before this one ended with the death of what ran it.
     """
 
     lease: Lease
@@ -90,18 +92,25 @@ class ClaimedTask:
     data: str
     attempt: int
     max_attempts: int
-    created_at: int
+    losses: int = 0
 
     @property
     def must_not_wait(self) -> bool:
         """Whether it may be claimed only for a consumer that is free to run it now.
 
-        The claim counts an attempt, and a crash takes with it the attempt of all that is claimed.
-        A task that merely waited in the window next to the one that crashed loses an attempt
-        that way at most once: from then on, and from the start if it has only one attempt, it is
-        never prefetched.
+        The claim counts an attempt, and a crash takes with it the attempts of all that is
+        claimed. Who has few left, or only one at all, shall not lose it waiting in the window.
         """
         return self.attempt > 1 or self.max_attempts == 1
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a former attempt was lost, so that this may be the task that kills.
+
+        Of suspects only one is claimed at a time. So a task that was next to the one that killed
+        is not next to it again: it loses one attempt to it, and not all.
+        """
+        return self.losses > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,7 @@ class Settlement:
         lease: The claim that is settled.
         status: The state it goes to.
         attempt: The attempts it has had from now on.
+        losses: How many of them were lost.
         result: JSON as text, for `completed`.
         error: Why it failed, if it did.
         run_at: Not before this moment, Unix seconds.
@@ -122,6 +132,7 @@ class Settlement:
     status: Status
     attempt: int
     run_at: float
+    losses: int = 0
     result: str | None = None
     error: str | None = None
     processed_at: int | None = None
@@ -133,6 +144,7 @@ def ack(claimed: ClaimedTask, result: str, now: float) -> Settlement:
         lease=claimed.lease,
         status=Status.COMPLETED,
         attempt=claimed.attempt,
+        losses=claimed.losses,
         run_at=now,
         result=result,
         processed_at=int(now),
@@ -143,7 +155,8 @@ def nack(  # noqa: PLR0913 - the rule's inputs, all of them
     claimed: ClaimedTask,
     error: str,
     *,
-    permanent: bool,
+    permanent: bool = False,
+    lost: bool = False,
     backoff: Backoff,
     now: float,
     random: Callable[[], float],
@@ -154,16 +167,19 @@ def nack(  # noqa: PLR0913 - the rule's inputs, all of them
         claimed: The task, with the attempt that failed.
         error: What to tell whoever looks at it.
         permanent: Whether running it again cannot help.
+        lost: Whether what ran it died.
         backoff: How long to wait before the next attempt.
         now: The present moment, Unix seconds.
         random: Gives a number in [0, 1), for the jitter.
     """
     error = printable(error)
+    losses = claimed.losses + lost
     if permanent or claimed.attempt >= claimed.max_attempts:
         return Settlement(
             lease=claimed.lease,
             status=Status.DEAD,
             attempt=claimed.attempt,
+            losses=losses,
             run_at=now,
             error=error,
             processed_at=int(now),
@@ -172,6 +188,7 @@ def nack(  # noqa: PLR0913 - the rule's inputs, all of them
         lease=claimed.lease,
         status=Status.SCHEDULED,
         attempt=claimed.attempt,
+        losses=losses,
         run_at=now + backoff.delay_seconds(claimed.attempt, random),
         error=error,
     )
@@ -180,7 +197,11 @@ def nack(  # noqa: PLR0913 - the rule's inputs, all of them
 def requeue(claimed: ClaimedTask, now: float) -> Settlement:
     """The settlement of a task given back unrun: its attempt does not count."""
     return Settlement(
-        lease=claimed.lease, status=Status.QUEUED, attempt=claimed.attempt - 1, run_at=now
+        lease=claimed.lease,
+        status=Status.QUEUED,
+        attempt=claimed.attempt - 1,
+        losses=claimed.losses,
+        run_at=now,
     )
 
 

@@ -10,6 +10,7 @@ from actors.errors import AnswerTimeoutError, BadRowError, StoreUnavailableError
 from actors.messages import (
     Claim,
     Claimed,
+    ClaimSuspect,
     Command,
     Insert,
     Message,
@@ -19,6 +20,7 @@ from actors.messages import (
     Settle,
     Settled,
     Stored,
+    SuspectClaimed,
     Tend,
     Tended,
     Write,
@@ -129,15 +131,22 @@ class DatabaseWriter(Actor):
                 return self._apply(writes)
         except BadRowError as error:
             self.log.info("group commit repeated write by write", reason=str(error))
-        with self._store.transaction():
-            news = _News()
-            for write in writes:
-                try:
-                    with self._store.savepoint():
-                        news.add(self._apply([write]))
-                except BadRowError as error:
-                    news.failed.append((write, error))
-            return news
+        try:
+            with self._store.transaction():
+                return self._apply_each(writes)
+        except BadRowError as error:  # no row's own fault: another node's deadlock, once more
+            raise StoreUnavailableError(str(error)) from error
+
+    def _apply_each(self, writes: Sequence[Write]) -> "_News":
+        """Say the statements of each write for itself, so that it fails alone."""
+        news = _News()
+        for write in writes:
+            try:
+                with self._store.savepoint():
+                    news.add(self._apply([write]))
+            except BadRowError as error:
+                news.failed.append((write, error))
+        return news
 
     def _apply(self, writes: Sequence[Write]) -> "_News":
         """Say the statements; the order lets each see what came before it in the same commit."""
@@ -167,6 +176,14 @@ class DatabaseWriter(Actor):
                 leased_until=claim.leased_until,
             )
             news.other.append((claim.requester, Claimed(tuple(claimed), more)))
+        for suspect in _of(ClaimSuspect, writes):
+            task = self._store.claim_suspect(
+                queue=suspect.queue,
+                lease_id=suspect.lease_id,
+                now=suspect.now,
+                leased_until=suspect.leased_until,
+            )
+            news.other.append((suspect.requester, SuspectClaimed(task)))
         return news
 
 

@@ -1,6 +1,5 @@
 """The whole service as a user meets it: a real process, real HTTP, a real database."""
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,8 @@ import pytest
 
 from actors.store.connect import Database
 from actors.store.migrate import migrate
+from actors.task import Status
+from tests.databases import execute, fill
 from tests.harness import ROOT, Gate, ServerProcess, eventually
 
 pytestmark = pytest.mark.system
@@ -124,21 +125,13 @@ def test_a_million_queued_tasks_do_not_show_in_memory(serve: Serve, tmp_path: Pa
     full.kill()  # the task still waits for its pipe
 
 
-def _fill(path: Path, fifo: Path) -> None:
-    """A million queued tasks, each of which would wait for the pipe."""
+def _fill(path: Path, gate: Path) -> None:
+    """A million queued tasks, the first of which waits at the gate."""
     database = Database(f"sqlite:///{path}")
     migrate(database)
-    with sqlite3.connect(path) as connection:
-        connection.execute(
-            """
-            WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT ?)
-            INSERT INTO tasks
-              (id, queue, action, data, status, priority, attempt, max_attempts, run_at, created_at)
-            SELECT printf('task-%09d', n), 'tasks', 'wait', ?, 'queued', 0, 0, 5, 0, 0 FROM numbers
-            """,
-            (A_MILLION, f'{{"fifo":"{fifo}"}}'),
-        )
-    connection.close()
+    fill(database, Status.QUEUED, A_MILLION)
+    data = f'{{"fifo":"{gate}"}}'
+    execute(database, f"UPDATE tasks SET action = 'wait', data = '{data}' WHERE seq = 1")  # noqa: S608
 
 
 def _resident_mib(pid: int) -> float:

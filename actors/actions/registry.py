@@ -81,8 +81,10 @@ def _imported(name: str, reference: str) -> Action:
     module_name, _, function_name = reference.partition(":")
     try:
         function = getattr(import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
-        message = f"actions.{name} = {reference!r} cannot be imported: {error}"
+    except Exception as error:  # whatever a module's own code raises
+        message = (
+            f"actions.{name} = {reference!r} cannot be imported: {type(error).__name__}: {error}"
+        )
         raise ActionLoadError(message) from error
     if not callable(function):
         message = f"actions.{name} = {reference!r} is not a function"

@@ -5,7 +5,17 @@ from math import inf
 
 from actors.backoff import Backoff
 from actors.errors import BadRowError, QueueFullError
-from actors.messages import Claim, Insert, Publish, Recipient, Renew, Settle, Tend, WriteFailed
+from actors.messages import (
+    Claim,
+    ClaimSuspect,
+    Insert,
+    Publish,
+    Recipient,
+    Renew,
+    Settle,
+    Tend,
+    WriteFailed,
+)
 from actors.task import Lease, Settlement, Status, unstorable
 
 MAX_PENDING_PUBLISHES = 10_000
@@ -53,7 +63,7 @@ class DatabaseDriver:
         self._queue_address = queue_address
         self._writer = writer
         self._lease_seconds = lease_seconds
-        self._sole_owner = sole_owner
+        self._take_back_all = sole_owner
         self._now = now
         self._random = random
         self._random_bits = random_bits
@@ -65,10 +75,7 @@ class DatabaseDriver:
 
     def recover(self) -> None:
         """Take back every lease if the database is ours alone, else those that have lapsed."""
-        now = self._now()
-        self._writer.tell(
-            Tend(self._queue_address, self._queue, now, inf if self._sole_owner else now)
-        )
+        self._tend(self._now())
 
     def publish(self, publish: Publish) -> None:
         """Have the row written; the writer answers after the commit."""
@@ -95,6 +102,19 @@ class DatabaseDriver:
             )
         )
 
+    def claim_suspect(self) -> None:
+        """Have the next suspect's row leased."""
+        now = self._now()
+        self._writer.tell(
+            ClaimSuspect(
+                self._queue_address,
+                queue=self._queue,
+                lease_id=self._random_bits(LEASE_ID_BITS),
+                now=now,
+                leased_until=now + self._lease_seconds,
+            )
+        )
+
     def settle(self, settlement: Settlement) -> None:
         """Have it written, and remember it until it is. The first settlement of a lease stands."""
         if settlement.lease in self._unsettled:
@@ -114,7 +134,7 @@ class DatabaseDriver:
             self._retry_at = inf
             for settle in self._unsettled.values():
                 self._writer.tell(settle)
-        self._writer.tell(Tend(self._queue_address, self._queue, now, now))
+        self._tend(now)
 
     def stored(self, task_ids: Iterable[str]) -> None:
         """Note that these publishes are on disk."""
@@ -141,8 +161,15 @@ class DatabaseDriver:
                 self._retry_at = self._now() + delay
             case Renew():
                 self._renew_at = 0.0
+            case Tend(lapsed=end) if end == inf:  # the next one takes everything back instead
+                self._take_back_all = True
 
     @property
     def unsettled(self) -> int:
         """How many settlements are neither written nor refused."""
         return len(self._unsettled)
+
+    def _tend(self, now: float) -> None:
+        lapsed = inf if self._take_back_all else now
+        self._take_back_all = False
+        self._writer.tell(Tend(self._queue_address, self._queue, now, lapsed))

@@ -11,9 +11,9 @@ class Driver(Protocol):
     """Makes one queue's tasks durable, claims and settles them.
 
     Owned by one QueueActor, called in its thread, never waits. What comes of a call is told to
-    the queue later: `Stored` after a publish, one `Claimed` after each claim that succeeds,
-    `Settled`, `Tended`, or `WriteFailed`; the queue hands those that concern the driver's own
-    books back to it.
+    the queue later: `Stored` after a publish, one `Claimed` or `SuspectClaimed` after each claim
+    that succeeds, `Settled`, `Tended`, or `WriteFailed`; the queue hands those that concern the
+    driver's own books back to it.
     """
 
     def recover(self) -> None:
@@ -23,7 +23,13 @@ class Driver(Protocol):
         """Put the task on the queue, and answer when it is there."""
 
     def claim(self, limit: int, free: int) -> None:
-        """Claim at most `limit` ready tasks, for `free` consumers that wait and for the window."""
+        """Claim at most `limit` ready tasks, for `free` consumers that wait and for the window.
+
+        Not suspects, if a crash is anything to this driver: see `ClaimedTask.is_suspect`.
+        """
+
+    def claim_suspect(self) -> None:
+        """Claim one ready suspect."""
 
     def settle(self, settlement: Settlement) -> None:
         """Write what became of a claimed task, and keep at it until it is written or refused."""

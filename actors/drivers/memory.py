@@ -6,9 +6,18 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count
 
-from actors.errors import QueueFullError
-from actors.messages import Claimed, Insert, Publish, Recipient, Settled, Stored, WriteFailed
-from actors.task import ClaimedTask, Lease, Settlement, Status, Task
+from actors.errors import BadRowError, QueueFullError
+from actors.messages import (
+    Claimed,
+    Insert,
+    Publish,
+    Recipient,
+    Settled,
+    Stored,
+    SuspectClaimed,
+    WriteFailed,
+)
+from actors.task import ClaimedTask, Lease, Settlement, Status, Task, printable
 
 MAX_TASKS = 100_000
 """How many unfinished tasks are held; a publish beyond that is refused."""
@@ -63,11 +72,13 @@ class MemoryDriver:
             lease = Lease(task.id, next(self._numbers))
             self._claimed[lease] = task
             claimed.append(
-                ClaimedTask(
-                    lease, task.action, task.data, task.attempt, task.max_attempts, task.created_at
-                )
+                ClaimedTask(lease, task.action, task.data, task.attempt, task.max_attempts)
             )
         self._queue_address.tell(Claimed(tuple(claimed), bool(self._ready)))
+
+    def claim_suspect(self) -> None:
+        """There are none: nothing survives a crash."""
+        self._queue_address.tell(SuspectClaimed(None))
 
     def settle(self, settlement: Settlement) -> None:
         """Put the task where it belongs now: back, later, or into the database."""
@@ -90,8 +101,7 @@ class MemoryDriver:
             case Status.SCHEDULED:
                 heappush(self._scheduled, (task.run_at, next(self._numbers), task))
             case _:
-                self._finished[task.id] = insert = Insert(self._queue_address, task)
-                self._writer.tell(insert)
+                self._write(task)
         self._queue_address.tell(Settled((settlement.lease,), ()))
 
     def tick(self, now: float, held: Iterable[Lease]) -> None:  # noqa: ARG002 - leases never lapse
@@ -114,11 +124,22 @@ class MemoryDriver:
     def settled(self, leases: Iterable[Lease]) -> None:
         """Nothing: a settlement takes effect at once."""
 
-    def failed(self, failure: WriteFailed) -> None:  # noqa: ARG002 - all are written again
-        """Plan to write the finished tasks again."""
-        self._failed = True
+    def failed(self, failure: WriteFailed) -> None:
+        """Plan to write the finished tasks again; one that is refused is dead, or is there."""
+        match failure.write:
+            case Insert(task=task) if isinstance(failure.error, BadRowError):
+                self._finished.pop(task.id, None)
+                if task.status is not Status.DEAD:
+                    why = printable(f"the outcome could not be stored: {failure.error}")
+                    self._write(replace(task, status=Status.DEAD, result=None, error=why))
+            case _:
+                self._failed = True
 
     @property
     def unsettled(self) -> int:
         """How many finished tasks are not in the database yet."""
         return len(self._finished)
+
+    def _write(self, task: Task) -> None:
+        self._finished[task.id] = insert = Insert(self._queue_address, task)
+        self._writer.tell(insert)

@@ -23,14 +23,15 @@ def migrate(database: Database) -> None:
         MigrationError: A step failed (nothing of it is left), or the database is newer.
     """
     try:
-        with database.engine().connect() as connection:
-            _upgrade(connection, database)
-    except sa.exc.OperationalError as error:
+        with database.engine().connect() as connection, connection.begin():
+            try:
+                _upgrade(connection, database)
+            except sa.exc.SQLAlchemyError as error:
+                message = f"cannot migrate the database {database.shown}: {_first_line(error)}"
+                raise MigrationError(message) from error
+    except sa.exc.SQLAlchemyError as error:
         message = f"cannot open the database {database.shown}: {_first_line(error)}"
         raise StoreUnavailableError(message) from error
-    except sa.exc.SQLAlchemyError as error:
-        message = f"cannot migrate the database {database.shown}: {_first_line(error)}"
-        raise MigrationError(message) from error
 
 
 def _upgrade(connection: sa.Connection, database: Database) -> None:
@@ -38,17 +39,18 @@ def _upgrade(connection: sa.Connection, database: Database) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    with connection.begin():
-        if not database.is_sqlite:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
-        present = MigrationContext.configure(connection).get_current_heads()
-        if unknown := set(present) - known:
-            message = (
-                f"the database {database.shown} was made by a newer version of task-queue"
-                f" (revision {', '.join(sorted(unknown))}); upgrade task-queue, or use another"
-            )
-            raise MigrationError(message)
-        command.upgrade(config, "head")
+    if not database.is_sqlite:
+        # A step over a large table may take longer than any statement of the service.
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+    present = MigrationContext.configure(connection).get_current_heads()
+    if unknown := set(present) - known:
+        message = (
+            f"the database {database.shown} was made by a newer version of task-queue"
+            f" (revision {', '.join(sorted(unknown))}); upgrade task-queue, or use another"
+        )
+        raise MigrationError(message)
+    command.upgrade(config, "head")
 
 
 def _first_line(error: sa.exc.SQLAlchemyError) -> str:

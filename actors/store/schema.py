@@ -29,6 +29,7 @@ tasks = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("losses", sa.Integer, nullable=False),
     sa.Column("max_attempts", sa.Integer, nullable=False),
     sa.Column("run_at", sa.Double, nullable=False),
     sa.Column("lease_id", sa.BigInteger),
@@ -47,16 +48,25 @@ def in_state(status: Status) -> sa.ColumnElement[bool]:
     return tasks.c.status == sa.literal_column(f"'{status.value}'")
 
 
-def _partial(name: str, column: sa.Column[Any], status: Status) -> sa.Index:
-    condition = in_state(status)
+is_suspect = tasks.c.losses > sa.literal_column("0")
+"""The condition that a former attempt was lost: see `ClaimedTask.is_suspect`."""
+
+
+def _partial(
+    name: str, column: sa.Column[Any], status: Status, *further: sa.ColumnElement[bool]
+) -> sa.Index:
+    condition = sa.and_(in_state(status), *further)
     return sa.Index(name, column, sqlite_where=condition, postgresql_where=condition)
 
 
 # One small index per state instead of one large one over all: a row is in exactly one of them, so
-# finished tasks, however many, cost the hot states nothing.
+# finished tasks, however many, cost the hot states nothing. All by `seq`, the order of claims and
+# pages; not by `leased_until`, since few tasks run at a time and renewing should touch no index.
 _partial("tasks_queued", tasks.c.seq, Status.QUEUED)
-_partial("tasks_scheduled", tasks.c.run_at, Status.SCHEDULED)
-_partial("tasks_running", tasks.c.leased_until, Status.RUNNING)
+_partial("tasks_suspects", tasks.c.seq, Status.QUEUED, is_suspect)
+_partial("tasks_scheduled", tasks.c.seq, Status.SCHEDULED)
+_partial("tasks_due", tasks.c.run_at, Status.SCHEDULED)
+_partial("tasks_running", tasks.c.seq, Status.RUNNING)
 _partial("tasks_completed", tasks.c.seq, Status.COMPLETED)
 _partial("tasks_dead", tasks.c.seq, Status.DEAD)
 _partial("tasks_cancelled", tasks.c.seq, Status.CANCELLED)

@@ -1,5 +1,6 @@
 """Every statement the task queue says to its database, on SQLite and PostgreSQL alike."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 
 from actors.errors import BadRowError, QueryFailedError, StoreUnavailableError
 from actors.store.connect import Database
-from actors.store.schema import in_state, tasks
+from actors.store.schema import in_state, is_suspect, tasks
 from actors.task import ClaimedTask, Lease, Settlement, Status, Task
 
 PROMOTE_LIMIT = 1_000
@@ -27,6 +28,7 @@ _COLUMNS = (
     tasks.c.error,
     tasks.c.priority,
     tasks.c.attempt,
+    tasks.c.losses,
     tasks.c.max_attempts,
     tasks.c.run_at,
     tasks.c.created_at,
@@ -41,33 +43,40 @@ _LEASED_COLUMNS = (
     tasks.c.data,
     tasks.c.attempt,
     tasks.c.max_attempts,
-    tasks.c.created_at,
+    tasks.c.losses,
 )
 
 _insert = sa.insert(tasks)
 
-# SKIP LOCKED lets nodes claim side by side; SQLite, which has one writer, leaves it out. In a CTE
-# because PostgreSQL may evaluate a subquery with LIMIT more than once.
-_next_ready = (
-    sa.select(tasks.c.seq)
-    .where(in_state(Status.QUEUED), tasks.c.queue == sa.bindparam("queue_name"))
-    .order_by(tasks.c.seq)
-    .limit(sa.bindparam("at_most", type_=sa.Integer))
-    .with_for_update(skip_locked=True)
-    .cte("next_ready")
-)
-_claim = (
-    sa.update(tasks)
-    .where(tasks.c.seq.in_(sa.select(_next_ready.c.seq)))
-    .values(
-        status=Status.RUNNING.value,
-        attempt=tasks.c.attempt + 1,
-        lease_id=sa.bindparam("new_lease_id"),
-        leased_until=sa.bindparam("new_leased_until"),
-        started_at=sa.bindparam("now"),
+
+def _claim_of(condition: sa.ColumnElement[bool]) -> sa.Executable:
+    """The claim of the oldest ready tasks of a queue that meet the condition."""
+    # SKIP LOCKED lets nodes claim side by side; SQLite, which has one writer, leaves it out. In a
+    # CTE because PostgreSQL may evaluate a subquery with LIMIT more than once.
+    next_ready = (
+        sa.select(tasks.c.seq)
+        .where(in_state(Status.QUEUED), tasks.c.queue == sa.bindparam("queue_name"), condition)
+        .order_by(tasks.c.seq)
+        .limit(sa.bindparam("at_most", type_=sa.Integer))
+        .with_for_update(skip_locked=True)
+        .cte("next_ready")
     )
-    .returning(*_LEASED_COLUMNS)
-)
+    return (
+        sa.update(tasks)
+        .where(tasks.c.seq.in_(sa.select(next_ready.c.seq)))
+        .values(
+            status=Status.RUNNING.value,
+            attempt=tasks.c.attempt + 1,
+            lease_id=sa.bindparam("new_lease_id"),
+            leased_until=sa.bindparam("new_leased_until"),
+            started_at=sa.bindparam("now"),
+        )
+        .returning(*_LEASED_COLUMNS)
+    )
+
+
+_claim = _claim_of(sa.not_(is_suspect))
+_claim_suspect = _claim_of(is_suspect)
 
 _held = sa.and_(
     tasks.c.id == sa.bindparam("held_id"), tasks.c.lease_id == sa.bindparam("held_lease_id")
@@ -78,6 +87,7 @@ _settle = (
     .values(
         status=sa.bindparam("new_status"),
         attempt=sa.bindparam("new_attempt"),
+        losses=sa.bindparam("new_losses"),
         run_at=sa.bindparam("new_run_at"),
         result=sa.bindparam("new_result"),
         # What is given back unrun keeps the error of its last failure.
@@ -108,6 +118,7 @@ _promote = (
     sa.update(tasks)
     .where(tasks.c.seq.in_(sa.select(_due.c.seq)))
     .values(status=Status.QUEUED.value)
+    .returning(tasks.c.seq)  # counted by hand: SQLite's driver does not count after a WITH
 )
 _lapsed = (
     sa.select(*_LEASED_COLUMNS)
@@ -210,6 +221,7 @@ class Store:
                     "error": row.error,
                     "priority": row.priority,
                     "attempt": row.attempt,
+                    "losses": row.losses,
                     "max_attempts": row.max_attempts,
                     "run_at": row.run_at,
                     "created_at": row.created_at,
@@ -224,6 +236,8 @@ class Store:
         self, *, queue: str, limit: int, free: int, lease_id: int, now: float, leased_until: float
     ) -> tuple[list[ClaimedTask], bool]:
         """Lease the next ready tasks of the queue, oldest first, and count an attempt for each.
+
+        Suspects are left to `claim_suspect`.
 
         Args:
             queue: Whose tasks.
@@ -264,6 +278,22 @@ class Store:
             )
         return claimed[:taken], len(claimed) == limit or bool(given_back)
 
+    def claim_suspect(
+        self, *, queue: str, lease_id: int, now: float, leased_until: float
+    ) -> ClaimedTask | None:
+        """Lease the oldest ready suspect of the queue, as `claim` does; None if there is none."""
+        row = self._connection.execute(
+            _claim_suspect,
+            {
+                "queue_name": queue,
+                "at_most": 1,
+                "new_lease_id": lease_id,
+                "new_leased_until": leased_until,
+                "now": int(now),
+            },
+        ).one_or_none()
+        return None if row is None else _claimed(row)
+
     def settle(self, settlements: Sequence[Settlement]) -> list[Lease]:
         """Write what became of claimed tasks, each only if its lease is still held.
 
@@ -281,6 +311,7 @@ class Store:
                 "held_lease_id": settlement.lease.lease_id,
                 "new_status": settlement.status.value,
                 "new_attempt": settlement.attempt,
+                "new_losses": settlement.losses,
                 "new_run_at": settlement.run_at,
                 "new_result": settlement.result,
                 "new_error": settlement.error,
@@ -324,7 +355,7 @@ class Store:
         Returns:
             How many.
         """
-        return self._connection.execute(_promote, {"queue_name": queue, "now": now}).rowcount
+        return len(self._connection.execute(_promote, {"queue_name": queue, "now": now}).all())
 
     def lapsed(self, *, queue: str, now: float) -> list[ClaimedTask]:
         """The running tasks whose lease ended before the given moment, oldest first.
@@ -383,13 +414,17 @@ class Store:
     ) -> Sequence[Any]:  # rows
         try:
             return self._connection.execute(query, parameters).all()
-        except sa.exc.ProgrammingError as error:
+        except (sa.exc.ProgrammingError, sa.exc.OperationalError) as error:
+            # SQLite says "no such table" with the error class of "disk full"; its code differs.
+            code = getattr(error.orig, "sqlite_errorcode", None)
+            if isinstance(error, sa.exc.OperationalError) and code != sqlite3.SQLITE_ERROR:
+                raise
             raise QueryFailedError(_reason(error)) from error
 
 
 def _claimed(row: Sequence[Any]) -> ClaimedTask:
-    _, task_id, lease_id, action, data, attempt, max_attempts, created_at = row
-    return ClaimedTask(Lease(task_id, lease_id), action, data, attempt, max_attempts, created_at)
+    _, task_id, lease_id, action, data, attempt, max_attempts, losses = row
+    return ClaimedTask(Lease(task_id, lease_id), action, data, attempt, max_attempts, losses)
 
 
 def _task(columns: Sequence[Any]) -> Task:

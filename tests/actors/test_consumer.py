@@ -8,7 +8,7 @@ from actors.messages import Ack, Deliver, Nack, Ready
 from actors.task import ClaimedTask, Lease
 from tests.fakes import Inbox, life, running
 
-TASK = ClaimedTask(Lease("task", 1), "sum", '{"numbers":[1]}', 2, 5, created_at=0)
+TASK = ClaimedTask(Lease("task", 1), "sum", '{"numbers":[1]}', 2, 5)
 
 
 class OneAction:

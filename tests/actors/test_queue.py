@@ -1,12 +1,13 @@
 """The queue alone: messages in, calls of its driver and deliveries out. Nothing runs."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import count
 
 import pytest
 
 from actors.backoff import Backoff
-from actors.errors import StoreUnavailableError, UnavailableError
+from actors.errors import AnswerTimeoutError, StoreUnavailableError, UnavailableError
 from actors.messages import (
     Ack,
     Claim,
@@ -22,6 +23,7 @@ from actors.messages import (
     Renewed,
     Settled,
     Stored,
+    SuspectClaimed,
     Tended,
     Tick,
     WriteFailed,
@@ -38,6 +40,7 @@ class BookkeepingDriver:
 
     def __init__(self) -> None:
         self.claims: list[tuple[int, int]] = []
+        self.suspect_claims = 0
         self.settlements: list[Settlement] = []
         self.published: list[str] = []
         self.held: list[Lease] = []
@@ -52,6 +55,9 @@ class BookkeepingDriver:
 
     def claim(self, limit: int, free: int) -> None:
         self.claims.append((limit, free))
+
+    def claim_suspect(self) -> None:
+        self.suspect_claims += 1
 
     def settle(self, settlement: Settlement) -> None:
         self.settlements.append(settlement)
@@ -108,7 +114,7 @@ class Queue:
 
 def some(number: int, attempt: int = 1) -> tuple[ClaimedTask, ...]:
     return tuple(
-        ClaimedTask(Lease(f"task-{next(_numbers)}", 1), "sum", "{}", attempt, 5, int(NOW))
+        ClaimedTask(Lease(f"task-{next(_numbers)}", 1), "sum", "{}", attempt, 5)
         for _ in range(number)
     )
 
@@ -246,6 +252,53 @@ def test_a_task_whose_lease_is_lost_in_the_window_is_not_started(queue: Queue) -
     queue.gets(Ready("one"), Claimed(tasks, more=False), Renewed((lost.lease,)))
     queue.gets(Ack("one", running, "{}"))
     assert queue.delivered("one") == [running, kept]
+
+
+def suspect(attempt: int = 2) -> ClaimedTask:
+    return replace(some(1, attempt)[0], losses=1)
+
+
+def test_a_suspect_is_claimed_with_time_and_goes_before_the_window(queue: Queue) -> None:
+    running, waiting = tasks = some(2)
+    queue.gets(Ready("one"), Claimed(tasks, more=False), Tick(NOW))
+    assert queue.driver.suspect_claims == 1
+    lost = suspect()
+    queue.gets(SuspectClaimed(lost), Ack("one", running, "{}"), Ack("one", lost, "{}"))
+    assert queue.delivered("one") == [running, lost, waiting]
+
+
+def test_only_one_suspect_is_claimed_at_a_time(queue: Queue) -> None:
+    lost = suspect()
+    queue.gets(Ready("one"), Ready("two"), Tick(NOW), Tick(NOW))
+    assert queue.driver.suspect_claims == 1
+    queue.gets(SuspectClaimed(lost), Tick(NOW))
+    assert queue.delivered("one") == [lost]
+    assert queue.driver.suspect_claims == 1
+    queue.gets(Nack("one", lost, "no", permanent=False))
+    assert queue.driver.suspect_claims == 2
+
+
+def test_what_is_lost_becomes_a_suspect_and_what_fails_does_not(queue: Queue) -> None:
+    failing, lost = tasks = some(2)
+    queue.gets(Ready("one"), Ready("two"), Claimed(tasks, more=False))
+    queue.gets(Nack("one", failing, "no", permanent=False), Ready("two"))
+    assert [(each.lease, each.losses) for each in queue.driver.settlements] == [
+        (failing.lease, 0),
+        (lost.lease, 1),
+    ]
+
+
+def test_a_drain_waits_for_the_claim_of_a_suspect_and_gives_it_back(queue: Queue) -> None:
+    queue.gets(Ready("one"), Claimed((), more=False), Tick(NOW), Claimed((), more=False))
+    drain = Drain(NOW + 10)
+    lost = suspect()
+    queue.gets(drain)
+    with pytest.raises(AnswerTimeoutError):
+        drain.reply_to.wait(0)
+    queue.gets(SuspectClaimed(lost))
+    assert [(each.status, each.losses) for each in queue.driver.settlements] == [(Status.QUEUED, 1)]
+    queue.gets(settled(queue))
+    assert drain.reply_to.wait(0) == ()
 
 
 def settled(queue: Queue) -> Settled:

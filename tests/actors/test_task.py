@@ -19,7 +19,7 @@ NOW = 1_000.9
 
 
 def claimed(attempt: int = 1, max_attempts: int = 5) -> ClaimedTask:
-    return ClaimedTask(Lease("task", 7), "sum", "{}", attempt, max_attempts, created_at=900)
+    return ClaimedTask(Lease("task", 7), "sum", "{}", attempt, max_attempts)
 
 
 def failed(attempt: int, *, permanent: bool = False, random: float = 0.5) -> Status:

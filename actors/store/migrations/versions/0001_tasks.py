@@ -7,12 +7,14 @@ revision = "0001"
 down_revision = None
 
 _INDEXES = (
-    ("queued", "seq"),
-    ("scheduled", "run_at"),
-    ("running", "leased_until"),
-    ("completed", "seq"),
-    ("dead", "seq"),
-    ("cancelled", "seq"),
+    ("tasks_queued", "seq", "status = 'queued'"),
+    ("tasks_suspects", "seq", "status = 'queued' AND losses > 0"),
+    ("tasks_scheduled", "seq", "status = 'scheduled'"),
+    ("tasks_due", "run_at", "status = 'scheduled'"),
+    ("tasks_running", "seq", "status = 'running'"),
+    ("tasks_completed", "seq", "status = 'completed'"),
+    ("tasks_dead", "seq", "status = 'dead'"),
+    ("tasks_cancelled", "seq", "status = 'cancelled'"),
 )
 
 
@@ -35,6 +37,7 @@ def upgrade() -> None:
         sa.Column("error", sa.Text),
         sa.Column("priority", sa.Integer, nullable=False),
         sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("losses", sa.Integer, nullable=False),
         sa.Column("max_attempts", sa.Integer, nullable=False),
         sa.Column("run_at", sa.Double, nullable=False),
         sa.Column("lease_id", sa.BigInteger),
@@ -43,12 +46,11 @@ def upgrade() -> None:
         sa.Column("started_at", sa.BigInteger),
         sa.Column("processed_at", sa.BigInteger),
     )
-    for status, column in _INDEXES:
-        condition = sa.text(f"status = '{status}'")
+    for name, column, condition in _INDEXES:
         op.create_index(
-            f"tasks_{status}",
+            name,
             "tasks",
             [column],
-            sqlite_where=condition,
-            postgresql_where=condition,
+            sqlite_where=sa.text(condition),
+            postgresql_where=sa.text(condition),
         )
