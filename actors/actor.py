@@ -7,6 +7,7 @@ from typing import NoReturn
 import pykka
 import structlog
 
+from actors.address import Address
 from actors.errors import ActorUnavailableError, BootError, TaskQueueError
 from actors.messages import Died, Message, Recipient, Request
 from actors.reply import Reply
@@ -17,13 +18,14 @@ class Life:
     """One life of an actor, as its supervisor sees it.
 
     Attributes:
-        name: The role it plays.
+        address: Where the others reach the role it plays; leads to it before its `setup` runs, so
+            that nobody's answer is lost.
         watcher: Who is told when it dies.
         incarnation: Which life of that role it is.
         started: Answered when `setup` has run, or with why it failed.
     """
 
-    name: str
+    address: Address
     watcher: Recipient
     incarnation: int = 1
     started: Reply[None] = field(default_factory=Reply)
@@ -52,8 +54,8 @@ class Actor(pykka.ThreadingActor):
 
     def __init__(self, life: Life) -> None:
         super().__init__()
-        self.name = life.name
-        self.log = structlog.get_logger().bind(actor=life.name)
+        self.name = life.address.name
+        self.log = structlog.get_logger().bind(actor=self.name)
         self._life = life
 
     def setup(self) -> None:
@@ -72,6 +74,7 @@ class Actor(pykka.ThreadingActor):
 
     def on_start(self) -> None:
         """Run `setup`, and let the supervisor know how it went."""
+        self._life.address.bind(self.actor_ref)
         try:
             self.setup()
         except TaskQueueError as error:

@@ -218,7 +218,7 @@ class QueueActor(Actor):
     def _on_tended(self, tended: Tended) -> None:
         held = set(self._held())
         for claimed in tended.lapsed:
-            if claimed.lease not in held:
+            if claimed.lease not in held and not self._driver.is_settling(claimed.lease):
                 self._nack(claimed, LOST, lost=True)
         if tended.promoted:
             self._more = True

@@ -194,9 +194,8 @@ class Supervisor(Actor):
 
     def _start(self, child: _Child) -> None:
         child.incarnation += 1
-        life = Life(child.spec.name, self._address, child.incarnation)
+        life = Life(child.spec.address, self._address, child.incarnation)
         child.ref = child.spec.start(life)
-        child.spec.address.bind(child.ref)
         life.started.wait(BOOT_SECONDS)
         self.log.debug("actor started", child=child.spec.name, incarnation=child.incarnation)
 

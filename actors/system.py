@@ -93,7 +93,7 @@ class ActorSystem:
             self._lock.acquire()
         intensity = self._settings.supervisor
         self._supervisor_ref = Supervisor.start(
-            Life("supervisor", Watchdog(self._on_hopeless)),
+            Life(self.supervisor, Watchdog(self._on_hopeless)),
             specs=self._specs(),
             address=self.supervisor,
             intensity=Intensity(intensity.max_restarts, intensity.period_seconds),
@@ -102,7 +102,6 @@ class ActorSystem:
             now=self._now,
             random=random.random,
         )
-        self.supervisor.bind(self._supervisor_ref)
         try:
             self.supervisor.ask(Boot(), timeout=BOOT_SECONDS * 2)
         except BaseException:

@@ -111,13 +111,15 @@ def _on_task_queue_error(
 
 
 def _on_http_error(
-    _req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: object
+    req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: object
 ) -> None:
     status = HTTPStatus(error.status_code)
-    text = error.description or status.phrase.lower()
+    detail = error.description
     if error.headers is not None:
         resp.set_headers(error.headers)
-    answer(resp, status, text)
+    if allowed := resp.get_header("Allow"):
+        detail = f"{req.method} is not allowed here; allowed: {allowed}"
+    answer(resp, status, status.phrase.lower(), detail)
 
 
 def _on_defect(
@@ -127,5 +129,5 @@ def _on_defect(
     answer(resp, HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
 
 
-def _serialize(_req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
-    _on_http_error(_req, resp, error, None)
+def _serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
+    _on_http_error(req, resp, error, None)

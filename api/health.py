@@ -22,6 +22,8 @@ class HealthResource:
         """Always `200`."""
         resp.data = dumps({"status": "alive"})
 
+    on_head = on_get
+
 
 class ReadinessResource:
     """Ready: every actor is up, the database answers, and ready work is being claimed."""
@@ -43,6 +45,8 @@ class ReadinessResource:
             resp.status = HTTPStatus.SERVICE_UNAVAILABLE.value
             resp.set_header("Retry-After", "1")
         resp.data = dumps({"status": "not ready" if problems else "ready", "problems": problems})
+
+    on_head = on_get
 
     def _problems(self) -> list[str]:
         try:

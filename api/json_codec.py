@@ -35,15 +35,25 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise InvalidJSONError(str(error)) from error
+        raise InvalidJSONError(_why(body, error)) from error
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _too_deep(value):
-        message = f"more than {MAX_DEPTH} levels of nesting"
+        message = f"the body has more than {MAX_DEPTH} levels of nesting"
         raise InvalidJSONError(message)
     # The quick parser turns an integer beyond 64 bits into a float without a word. Such bodies
     # are rare, so only those that might hold one, or a NUL, are read a second time.
     if _SUSPICIOUS.search(body):
         _check_exactly(body)
     return value
+
+
+def _why(body: bytes, error: orjson.JSONDecodeError) -> str:
+    if not body:
+        return "the body is empty; it must be a JSON object"
+    try:
+        body.decode()
+    except UnicodeDecodeError as not_utf8:
+        return f"the body is not UTF-8: {not_utf8.reason} at byte {not_utf8.start}"
+    return f"the body is not valid JSON: {error}"
 
 
 def _check_exactly(body: bytes) -> None:

@@ -11,8 +11,13 @@ from uuid_utils import uuid7
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
-_request_id = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
+_decent = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 _log = structlog.get_logger()
+
+
+def request_id(given: str | None) -> str:
+    """The caller's id, if it is a decent one, or a new one."""
+    return given if given and _decent.fullmatch(given) else str(uuid7())
 
 
 class RequestId:
@@ -20,12 +25,11 @@ class RequestId:
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Bind the id to the log and put it into the answer."""
-        given = req.get_header(REQUEST_ID_HEADER)
-        request_id = given if given and _request_id.fullmatch(given) else str(uuid7())
+        own_id = request_id(req.get_header(REQUEST_ID_HEADER))
         req.context.started = perf_counter()
         clear_contextvars()
-        bind_contextvars(request_id=request_id)
-        resp.set_header(REQUEST_ID_HEADER, request_id)
+        bind_contextvars(request_id=own_id)
+        resp.set_header(REQUEST_ID_HEADER, own_id)
 
     def process_response(
         self,

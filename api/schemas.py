@@ -57,12 +57,13 @@ def publish_body(body: bytes) -> PublishBody:
     try:
         value = parse(body)
     except InvalidJSONError as error:
-        raise InvalidRequestError("invalid JSON", f"the body is not valid JSON: {error}") from error
+        raise InvalidRequestError("invalid JSON", str(error)) from error
     if not isinstance(value, dict):
         message = "the body must be a JSON object"
         raise InvalidRequestError("invalid JSON", message)
-    if value.get("action") is None:
-        raise InvalidRequestError("action required", "action is missing; it names what to do")
+    if value.get("action") in (None, ""):
+        message = "action is missing or empty; it names what to do"
+        raise InvalidRequestError("action required", message)
     if value.get("data", ...) is None:
         del value["data"]  # the tutorial's default stands in for null too
     try:
@@ -77,6 +78,10 @@ def list_parameters(query: Mapping[str, Any]) -> ListParameters:
     Raises:
         InvalidRequestError: A parameter is unknown or wrong.
     """
+    for name, value in query.items():
+        if isinstance(value, list):
+            message = f"{name} is given {len(value)} times; once is allowed"
+            raise InvalidRequestError(message)
     try:
         return ListParameters.model_validate(dict(query))
     except ValidationError as error:
@@ -136,7 +141,6 @@ def task_document(task: Task) -> dict[str, Any]:
 _SENTENCES = {
     "extra_forbidden": "{member} is not known; known: {known}",
     "string_type": "{member} must be a string, not {value}",
-    "string_too_short": "{member} must not be empty",
     "string_too_long": "{member} must have at most {max_length} characters, not {length}",
     "dict_type": "{member} must be a JSON object, not {value}",
     "enum": "{member} must be one of {expected}, not {value}",

@@ -3,25 +3,21 @@
 import logging
 import os
 import signal
+import socket
 import sys
-from http import HTTPStatus
+from contextlib import closing
 from types import FrameType
 from typing import Any
 
 import structlog
-from waitress.channel import HTTPChannel
 from waitress.server import create_server
-from waitress.task import ErrorTask
 
 from actors.errors import BootError, TaskQueueError
 from actors.system import QUEUE, ActorSystem
 from api.app import create_app
-from api.errors import PROBLEM_TYPE, problem
-from api.json_codec import dumps
+from api.channel import MAX_HEADER_BYTES, Channel
 from api.tasks import Limits
 from config.settings import HttpSettings, Settings, redacted
-
-MAX_HEADER_BYTES = 32_768
 
 _log = structlog.get_logger()
 
@@ -45,6 +41,8 @@ class Signals:
     def hopeless(self) -> None:
         """End the serving from another thread, with exit code 1."""
         self.exit_code = 1
+        if self._stopping:
+            return
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
@@ -71,16 +69,17 @@ def serve(settings: Settings, version: str) -> int:
     signals.install()
     system = ActorSystem(settings, on_hopeless=signals.hopeless)
     try:
-        system.start()
-        server = _server(system, settings)
-        sys.stdout.write(_banner(settings, version, server.effective_port))
-        sys.stdout.flush()
-        server.run()  # returns when a signal has ended it, after requests in hand are answered
+        with closing(_bound(settings.http)) as listener:
+            try:
+                system.start()
+            except SystemExit:  # it has stopped what was running already
+                return signals.exit_code
+            server = _server(system, settings, listener)
+            sys.stdout.write(_banner(settings, version, server.effective_port))
+            sys.stdout.flush()
+            server.run()  # returns when a signal has ended it, after requests in hand are answered
     except SystemExit:
         pass
-    except TaskQueueError:
-        system.stop(0)
-        raise
     _drain(system, settings.shutdown.drain_seconds)
     return signals.exit_code
 
@@ -97,53 +96,55 @@ def _drain(system: ActorSystem, drain_seconds: float) -> None:
     _log.info("stopped")
 
 
-def _server(system: ActorSystem, settings: Settings) -> Any:  # noqa: ANN401 - waitress has no types
+def _bound(http: HttpSettings) -> socket.socket:
+    """A socket bound to the address, but not listening: that comes when everything is up.
+
+    A port in use is found out here, before any actor has claimed a task. Of a name with several
+    addresses the first IPv4 one counts.
+    """
+    listener: socket.socket | None = None
+    try:
+        found = socket.getaddrinfo(
+            http.host, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, UnicodeError) as error:
+        if listener is not None:
+            listener.close()
+        raise _cannot_listen(http, error) from error
+    return listener
+
+
+def _cannot_listen(http: HttpSettings, error: Exception) -> BootError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return BootError(f"cannot listen on {http.host}:{http.port}: {reason}")
+
+
+def _server(system: ActorSystem, settings: Settings, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types
     http = settings.http
     limits = Limits(http.answer_timeout_seconds, settings.queues.tasks.max_attempts)
     logging.getLogger("waitress").setLevel(logging.WARNING)
     try:
         server = create_server(
             create_app(system, limits),
-            host=http.host,
-            port=http.port,
+            sockets=[listener],
             threads=http.threads,
             connection_limit=http.max_connections,
-            max_request_body_size=http.max_body_bytes,
-            max_request_header_size=MAX_HEADER_BYTES,
+            max_request_body_size=http.max_body_bytes + 1,  # waitress refuses from its limit on
+            max_request_header_size=MAX_HEADER_BYTES + 1,
             channel_timeout=http.idle_timeout_seconds,
             asyncore_use_poll=True,  # select() ends at descriptor 1024
             ident=None,
             clear_untrusted_proxy_headers=True,
         )
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        message = f"cannot listen on {http.host}:{http.port}: {reason}"
-        raise BootError(message) from error
-    server.channel_class = _Channel
+    except OSError as error:  # two servers can bind a port, but only one can listen on it
+        _drain(system, 0)
+        raise _cannot_listen(http, error) from error
+    server.channel_class = Channel
     return server
-
-
-class _ProblemTask(ErrorTask):  # type: ignore[misc] # waitress has no types
-    """Answers what waitress itself refuses, in the form of all other errors."""
-
-    def execute(self) -> None:
-        status = HTTPStatus(self.request.error.code)
-        detail = {
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body must have at most"
-            f" {self.channel.adj.max_request_body_size} bytes",
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "the headers must have at most"
-            f" {MAX_HEADER_BYTES} bytes",
-        }.get(status)
-        body = dumps(problem(status, detail or status.phrase.lower()))
-        self.status = f"{status.value} {status.phrase}"
-        self.response_headers.append(("Content-Type", PROBLEM_TYPE))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-
-
-class _Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
-    error_task_class = _ProblemTask
 
 
 def _banner(settings: Settings, version: str, port: int) -> str:

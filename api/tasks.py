@@ -86,6 +86,8 @@ class TasksResource:
             }
         )
 
+    on_head = on_get
+
 
 class TaskResource:
     """`GET /tasks/{id}` shows one task."""
@@ -104,13 +106,16 @@ class TaskResource:
         else:
             resp.data = dumps(task_document(task))
 
+    on_head = on_get
+
 
 def _read_json(req: falcon.Request) -> bytes:
     """The request's body; the server has already refused one that is too long."""
     content_type = (req.content_type or JSON).partition(";")[0].strip().lower()
     if content_type != JSON:
         message = f"Content-Type must be {JSON}, not {content_type}"
-        raise InvalidRequestError(message, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        hint = f"{message}; with curl: -H 'Content-Type: {JSON}'"
+        raise InvalidRequestError(message, hint, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     return req.bounded_stream.read()
 
 

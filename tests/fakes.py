@@ -69,7 +69,7 @@ class ManualClock:
 
 def life(name: str) -> Life:
     """A life whose watcher is an `Inbox`."""
-    return Life(name, Inbox())
+    return Life(Address(name), Inbox())
 
 
 def stop(ref: pykka.ActorRef[Any]) -> None:

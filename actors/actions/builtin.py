@@ -9,7 +9,7 @@ from actors.errors import PermanentError
 Data = dict[str, Any]
 Action = Callable[[Data], Any]
 
-MAX_INTEGER = 2**63 - 1
+INTEGERS = range(-(2**63), 2**63)
 """JSON numbers beyond 64 bits are not read back alike everywhere."""
 
 
@@ -37,7 +37,8 @@ def total(data: Data) -> dict[str, float]:
             message = f"data.numbers[{position}] must be a number, not {_kind(number)}"
             raise PermanentError(message)
     output = sum(numbers)
-    if not math.isfinite(output) or (isinstance(output, int) and abs(output) > MAX_INTEGER):
+    too_long = isinstance(output, int) and output not in INTEGERS
+    if too_long or not math.isfinite(output):
         message = "data.numbers add up to more than a 64-bit number holds"
         raise PermanentError(message)
     return {"output": output}

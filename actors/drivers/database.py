@@ -53,8 +53,8 @@ class DatabaseDriver:
             queue_address: Who is told what came of a write.
             writer: The database writer.
             lease_seconds: How long a claim is good without being renewed.
-            sole_owner: Whether no other process works on this database: then whatever is leased
-                when the queue starts belongs to the dead.
+            sole_owner: Whether no other process works on this database: then every lease that
+                the queue does not hold is a dead one's, of a former process or a former life.
             now: The present moment, Unix seconds.
             random: Gives a number in [0, 1), for the jitter.
             random_bits: Gives a number of so many random bits, for lease ids.
@@ -63,18 +63,19 @@ class DatabaseDriver:
         self._queue_address = queue_address
         self._writer = writer
         self._lease_seconds = lease_seconds
-        self._take_back_all = sole_owner
+        self._sole_owner = sole_owner
         self._now = now
         self._random = random
         self._random_bits = random_bits
         self._publishing: set[str] = set()
         self._unsettled: dict[Lease, Settle] = {}
+        self._failed: list[Settle] = []
         self._failures = 0
         self._retry_at = inf
         self._renew_at = 0.0
 
     def recover(self) -> None:
-        """Take back every lease if the database is ours alone, else those that have lapsed."""
+        """Look for the leases of the dead."""
         self._tend(self._now())
 
     def publish(self, publish: Publish) -> None:
@@ -132,7 +133,8 @@ class DatabaseDriver:
                 self._writer.tell(Renew(self._queue_address, leases, until))
         if now >= self._retry_at:
             self._retry_at = inf
-            for settle in self._unsettled.values():
+            failed, self._failed = self._failed, []
+            for settle in failed:
                 self._writer.tell(settle)
         self._tend(now)
 
@@ -155,14 +157,18 @@ class DatabaseDriver:
                 self._unsettled.pop(refused.lease, None)
                 if refused.status is not Status.DEAD:
                     self.settle(unstorable(refused, failure.error))
-            case Settle() if self._retry_at == inf:
-                self._failures += 1
-                delay = RETRY.delay_seconds(self._failures, self._random)
-                self._retry_at = self._now() + delay
+            case Settle() as settle:
+                self._failed.append(settle)
+                if self._retry_at == inf:
+                    self._failures += 1
+                    delay = RETRY.delay_seconds(self._failures, self._random)
+                    self._retry_at = self._now() + delay
             case Renew():
                 self._renew_at = 0.0
-            case Tend(lapsed=end) if end == inf:  # the next one takes everything back instead
-                self._take_back_all = True
+
+    def is_settling(self, lease: Lease) -> bool:
+        """Whether a settlement of this lease is neither written nor refused."""
+        return lease in self._unsettled
 
     @property
     def unsettled(self) -> int:
@@ -170,6 +176,5 @@ class DatabaseDriver:
         return len(self._unsettled)
 
     def _tend(self, now: float) -> None:
-        lapsed = inf if self._take_back_all else now
-        self._take_back_all = False
+        lapsed = inf if self._sole_owner else now
         self._writer.tell(Tend(self._queue_address, self._queue, now, lapsed))

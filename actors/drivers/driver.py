@@ -35,7 +35,10 @@ class Driver(Protocol):
         """Write what became of a claimed task, and keep at it until it is written or refused."""
 
     def tick(self, now: float, held: Iterable[Lease]) -> None:
-        """Do what is due: keep the held leases alive, make due tasks ready, repeat what failed."""
+        """Do what is due: keep the held leases alive, make due tasks ready, repeat what failed.
+
+        And look for leases whose holder is gone; `Tended` may name leases that are held.
+        """
 
     def stored(self, task_ids: Iterable[str]) -> None:
         """Note that these are on disk."""
@@ -45,6 +48,9 @@ class Driver(Protocol):
 
     def failed(self, failure: WriteFailed) -> None:
         """Note that a write failed."""
+
+    def is_settling(self, lease: Lease) -> bool:
+        """Whether a settlement of this lease is neither written nor refused."""
 
     @property
     def unsettled(self) -> int:

@@ -135,6 +135,10 @@ class MemoryDriver:
             case _:
                 self._failed = True
 
+    def is_settling(self, lease: Lease) -> bool:  # noqa: ARG002 - it takes effect at once
+        """Never."""
+        return False
+
     @property
     def unsettled(self) -> int:
         """How many finished tasks are not in the database yet."""

@@ -42,6 +42,7 @@ def _upgrade(connection: sa.Connection, database: Database) -> None:
     if not database.is_sqlite:
         # A step over a large table may take longer than any statement of the service.
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
     present = MigrationContext.configure(connection).get_current_heads()
     if unknown := set(present) - known:

@@ -71,7 +71,7 @@ def test_an_unexpected_error_in_an_ask_crashes_the_actor_answers_and_is_reported
     error: BaseException,
 ) -> None:
     watcher = Inbox()
-    with running(Parrot.start(Life("parrot", watcher, incarnation=4))) as parrot:
+    with running(Parrot.start(Life(Address("parrot"), watcher, incarnation=4))) as parrot:
         with pytest.raises(ActorUnavailableError):
             parrot.ask(Fail(error), TIMEOUT)
         died = watcher.wait_for(Died, TIMEOUT)

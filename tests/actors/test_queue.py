@@ -76,6 +76,9 @@ class BookkeepingDriver:
     def failed(self, failure: WriteFailed) -> None:
         self.failures.append(failure)
 
+    def is_settling(self, lease: Lease) -> bool:
+        return any(each.lease == lease for each in self.settlements)
+
     @property
     def unsettled(self) -> int:
         return len(self.settlements)
@@ -239,6 +242,13 @@ def test_lapsed_leases_are_lost_unless_they_are_in_our_hands(queue: Queue) -> No
     queue.gets(Ready("one"), Claimed((held,), more=False))
     queue.gets(Tended(promoted=0, lapsed=(held, lapsed)))
     assert [each.lease for each in queue.driver.settlements] == [lapsed.lease]
+
+
+def test_a_lease_that_is_being_settled_is_not_lost(queue: Queue) -> None:
+    task = some(1)[0]
+    queue.gets(Ready("one"), Claimed((task,), more=False), Ack("one", task, "{}"))
+    queue.gets(Tended(promoted=0, lapsed=(task,)))
+    assert [each.status for each in queue.driver.settlements] == [Status.COMPLETED]
 
 
 def test_leases_of_the_window_and_of_what_runs_are_kept_alive(queue: Queue) -> None:

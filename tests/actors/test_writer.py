@@ -288,7 +288,7 @@ def test_a_neighbours_fault_that_comes_twice_is_no_bad_row(
 @contextmanager
 def live(database: Database, watcher: Inbox | None = None) -> Iterator[Address]:
     ref = DatabaseWriter.start(
-        Life("writer", watcher or Inbox()),
+        Life(Address("writer"), watcher or Inbox()),
         store=Store(database),
         max_batch=100,
         now=ManualClock(),

@@ -365,6 +365,7 @@ def test_one_of_several_owners_takes_back_lapsed_leases_only(desk: Desk) -> None
 
 @ON_DISK
 def test_held_leases_are_renewed_and_the_others_lapse(desk: Desk) -> None:
+    desk.restart(sole_owner=False)
     desk.publish()
     desk.publish()
     (kept, dropped), _ = desk.claim()

@@ -1,0 +1,278 @@
+"""The command line: what it prints, where, and its exit codes."""
+
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from actors.store.migrate import ADVISORY_LOCK
+from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
+
+pytestmark = pytest.mark.system
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs `task-queue` in a directory of its own until it ends."""
+
+    def task_queue(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        plain = {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "NO_COLOR": "1", "COLUMNS": "100"}
+        return subprocess.run(
+            [sys.executable, "-m", "api", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, **plain, **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+
+    return task_queue
+
+
+def complaint(result: "subprocess.CompletedProcess[str]", code: int) -> str:
+    """The one line on stderr that says what is wrong."""
+    assert result.returncode == code, result.stderr
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("task-queue: ")
+    return line.removeprefix("task-queue: ")
+
+
+def serve_on_a_free_port(run: Run, *settings: str) -> "subprocess.CompletedProcess[str]":
+    overrides = [part for each in ("http.port=0", *settings) for part in ("--set", each)]
+    return run("serve", *overrides)
+
+
+def test_version_is_the_installed_one(run: Run) -> None:
+    result = run("version")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"task-queue {version('task-queue')}\n"
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["migrate"], ["config"], ["version"]])
+def test_help_is_there_for_every_command(run: Run, command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Usage: " in result.stdout
+    expected = ["--set", "--config"] if command in (["serve"], ["migrate"], ["config"]) else []
+    expected += [] if command else ["serve", "migrate", "config", "version"]
+    assert [word for word in expected if word not in result.stdout] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["sing"], "sing"),
+        (["serve", "--port", "1"], "--port"),
+        (["serve", "now"], "now"),
+        (["migrate", "--set"], "--set"),
+    ],
+)
+def test_wrong_usage_is_named_and_exits_with_2(run: Run, arguments: list[str], word: str) -> None:
+    result = run(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert word in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_wrong_setting_is_named_with_what_is_allowed_and_exits_with_2(run: Run) -> None:
+    line = complaint(run("serve", "--set", "http.port=http"), 2)
+    assert line == "http.port = http (from --set): must be a whole number"
+    line = complaint(run("migrate", TASK_QUEUE_HTTP__PROT="1"), 2)
+    assert line.startswith("http.prot (from environment TASK_QUEUE_HTTP__PROT): unknown key; ")
+    line = complaint(run("config", "--config", "none.toml"), 2)
+    assert line == "config file none.toml: No such file or directory"
+
+
+def test_config_shows_each_setting_with_its_origin(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[http]\nthreads = 7\n")
+    result = run(
+        "config", "--config", "mine.toml", "--set", "http.port=1", TASK_QUEUE_LOG__LEVEL="DEBUG"
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    rows = [re.split(r"\s{2,}", line.strip()) for line in result.stdout.splitlines()]
+    assert rows[0] == ["setting", "value", "from"]
+    assert ["http.port", "1", "--set"] in rows
+    assert ["http.threads", "7", "file mine.toml"] in rows
+    assert ["log.level", "DEBUG", "environment TASK_QUEUE_LOG__LEVEL"] in rows
+    assert ["queues.tasks.prefetch", "5", "default"] in rows
+
+
+def test_migrate_makes_the_schema_and_may_be_repeated(run: Run, tmp_path: Path) -> None:
+    for _ in range(2):
+        result = run("migrate")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout == "the schema is up to date\n"
+    with sqlite3.connect(tmp_path / "data" / "tasks.db") as database:
+        assert database.execute("SELECT count(*) FROM tasks").fetchone() == (0,)
+    database.close()
+
+
+def test_the_banner_says_in_five_lines_what_runs_and_how_to_try_it(
+    serve: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = serve("queues.tasks.concurrency=3", "http.host=localhost").start()
+    url = str(server.client.base_url).rstrip("/")
+    # The banner is written at once, before the server answers.
+    assert server.client.get("/healthz").status_code == 200
+    assert server.terminate() == 0
+    first, database, queue, example, stop = server.output
+    assert first == f"task-queue {version('task-queue')} listens on {url}\n"
+    assert database.split() == ["database", "sqlite:///data/tasks.db"]
+    assert "tasks: driver database (every 202 is on disk), 3 consumers, prefetch 5" in queue
+    assert f"curl -X POST {url}/tasks" in example
+    assert "Ctrl-C" in stop
+    assert (tmp_path / "data" / "tasks.db").exists()
+
+
+def test_the_banners_example_works_as_it_stands(
+    serve: Callable[..., ServerProcess],
+) -> None:
+    server = serve().start()
+    server.client.get("/healthz")
+    command = server.output[3].partition("try it")[2].strip()
+    shown = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=True
+    )
+    assert '"status":"queued"' in shown.stdout
+    (task,) = server.all_tasks()
+    assert server.wait_for_status(task["id"], "completed")["result"] == {"output": "HELLO WORLD"}
+
+
+def test_a_port_in_use_is_one_line(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = complaint(run("serve", "--set", f"http.port={port}"), 1)
+    assert line == f"cannot listen on 127.0.0.1:{port}: Address already in use"
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"), [("192.0.2.1", "Cannot assign requested address"), ("a..b", "")]
+)
+def test_an_address_that_is_not_ours_is_one_line(run: Run, host: str, reason: str) -> None:
+    line = complaint(serve_on_a_free_port(run, f"http.host={host}"), 1)
+    assert line.startswith(f"cannot listen on {host}:0: {reason}")
+
+
+def test_a_directory_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()  # permissions would not stop root
+    line = complaint(serve_on_a_free_port(run, "database.url=sqlite:///file/below/tasks.db"), 1)
+    assert line == "cannot write in the directory file/below: Not a directory"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite:///directory", "unable to open database file"),
+        ("sqlite:///text", "file is not a database"),
+        ("postgresql://u:hunter2@127.0.0.1:{port}/x", "Connection refused"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_one_line(
+    run: Run, tmp_path: Path, url: str, reason: str
+) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "text").write_text("This is no database.\n" * 100)
+    with socket.socket() as silent:  # bound, but nobody listens
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        line = complaint(serve_on_a_free_port(run, f"database.url={url.format(port=port)}"), 1)
+    assert line.startswith("cannot open the database ")
+    assert reason in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_a_second_server_on_the_same_file_is_refused_and_the_first_goes_on(
+    run: Run, serve: Callable[..., ServerProcess], command: str
+) -> None:
+    server = serve().start()
+    line = complaint(run(command, "--set", "http.port=0"), 1)
+    assert line == f"data/tasks.db is in use by another task-queue (process {server.pid})"
+    server.wait_for_status(server.publish("x"), "completed")
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("no_such_module:run", "No module named 'no_such_module'"),
+        ("os:no_such_function", "module 'os' has no attribute 'no_such_function'"),
+        ("os:sep", "is not a function"),
+        ("broken:run", "SyntaxError: "),
+        ("raises:run", "RuntimeError: at import"),
+    ],
+)
+def test_an_action_that_cannot_be_imported_is_one_line(
+    run: Run, tmp_path: Path, target: str, reason: str
+) -> None:
+    (tmp_path / "broken.py").write_text("def run(:\n")
+    (tmp_path / "raises.py").write_text("raise RuntimeError('at import')\n")
+    line = complaint(serve_on_a_free_port(run, f"actions.mine={target}"), 1)
+    assert line.startswith(f"actions.mine = '{target}' ")
+    assert reason in line
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize(
+    ("made_by", "reason"),
+    [
+        (
+            [
+                "CREATE TABLE alembic_version (version_num TEXT)",
+                "INSERT INTO alembic_version VALUES ('9999')",
+            ],
+            "was made by a newer version of task-queue (revision 9999)",
+        ),
+        (["CREATE TABLE tasks (id TEXT)"], "table tasks already exists"),
+    ],
+    ids=["newer", "foreign"],
+)
+def test_when_the_migration_fails_nothing_starts_and_nothing_is_changed(
+    run: Run, tmp_path: Path, command: str, made_by: list[str], reason: str
+) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as database:
+        for statement in made_by:
+            database.execute(statement)
+    before = list(database.iterdump())
+    settings = ("--set", "http.port=0", "--set", "database.url=sqlite:///other.db")
+    line = complaint(run(command, *settings), 1)
+    assert "sqlite:///other.db" in line
+    assert reason in line
+    assert list(database.iterdump()) == before
+    database.close()
+
+
+def test_nothing_listens_before_the_migration_is_done(
+    serve: Callable[..., ServerProcess], postgres_url: str
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = free.getsockname()
+    server = serve(f"http.port={address[1]}", f"database.url={postgres_url}")
+    with psycopg.connect(postgres_url) as migrating, psycopg.connect(postgres_url) as watching:
+        migrating.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+        server.spawn()
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = %s"
+        database = postgres_url.rpartition("/")[2]
+        watching.autocommit = True
+        eventually(
+            lambda: watching.execute(waiting, [database]).fetchone(), "it waits for its turn"
+        )
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=DEADLINE_SECONDS)
+    eventually(lambda: len(server.output) == 5, "it listens")
+    socket.create_connection(address, timeout=DEADLINE_SECONDS).close()

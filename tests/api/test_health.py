@@ -1,0 +1,108 @@
+"""Alive is not ready: `/healthz` asks the process, `/readyz` whether work gets done."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import falcon
+import falcon.testing
+import pytest
+
+from actors.errors import AnswerTimeoutError
+from actors.messages import QueueState
+from api.health import STALLED_SECONDS, ReadinessResource
+from tests.harness import Gate, ServerProcess, eventually
+
+if TYPE_CHECKING:
+    from actors.system import ActorSystem
+
+NOW = 1_000.0
+UP = {"writer": True, "reader": True, "queue": True}
+READY = {"status": "ready", "problems": []}
+
+
+class Answers:
+    """An address whose actor gives this answer to everything."""
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    def ask(self, _request: object, timeout: float) -> object:
+        assert timeout == 1.0
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+def readiness(
+    children: object = UP, *, idle: int = 1, oldest: object = None
+) -> tuple[int, dict[str, Any]]:
+    system = SimpleNamespace(
+        supervisor=Answers(children),
+        queue=Answers(QueueState(idle=idle, running=0, prefetched=0)),
+        reader=Answers(oldest),
+    )
+    app = falcon.App()
+    app.add_route("/", ReadinessResource(cast("ActorSystem", system), 1.0, now=lambda: NOW))
+    answer = falcon.testing.TestClient(app).simulate_get("/")
+    assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
+    return answer.status_code, answer.json
+
+
+@pytest.mark.system
+def test_a_server_is_alive_and_ready_as_soon_as_it_listens(server: ServerProcess) -> None:
+    alive, ready = server.client.get("/healthz"), server.client.get("/readyz")
+    assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
+    assert (ready.status_code, ready.json()) == (200, READY)
+    assert ready.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.system
+def test_a_server_whose_consumers_are_all_busy_is_ready(
+    serve: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = serve("queues.tasks.concurrency=1", "actions.wait=tests.actions:wait_for_fifo").start()
+    gate = Gate(tmp_path)
+    task_id = server.publish("wait", fifo=str(gate.path))
+    server.wait_for_status(task_id, "running")
+    waiting = server.publish("x")
+    assert server.client.get("/readyz").json() == READY
+    gate.open()
+    server.wait_for_status(waiting, "completed")
+
+
+@pytest.mark.system
+def test_a_server_gets_ready_again_after_an_actor_died(
+    serve: Callable[..., ServerProcess],
+) -> None:
+    server = serve("actions.kill=tests.actions:kill_actor").start()
+    server.publish("kill", actor="DatabaseReader")
+    server.wait_for_log("actor restarted", child="reader")
+    assert eventually(lambda: server.client.get("/readyz").json() == READY, "it is ready")
+
+
+def test_all_is_well() -> None:
+    assert readiness() == (200, READY)
+
+
+def test_a_dead_actor_is_named() -> None:
+    status, document = readiness({**UP, "queue": False})
+    assert (status, document["status"]) == (503, "not ready")
+    assert document["problems"] == ["the queue is down"]
+
+
+def test_an_actor_that_does_not_answer_is_a_problem() -> None:
+    status, document = readiness(oldest=AnswerTimeoutError("no answer within 1 s"))
+    assert (status, document["problems"]) == (503, ["no answer within 1 s"])
+
+
+def test_work_that_lies_beside_an_idle_consumer_is_a_problem() -> None:
+    status, document = readiness(oldest=NOW - STALLED_SECONDS - 5)
+    assert status == 503
+    assert document["problems"] == ["ready work has been waiting for 15 s beside idle consumers"]
+
+
+@pytest.mark.parametrize(("idle", "age"), [(0, 3_600.0), (1, STALLED_SECONDS)])
+def test_work_that_waits_for_busy_consumers_or_not_long_is_none(idle: int, age: float) -> None:
+    assert readiness(idle=idle, oldest=NOW - age) == (200, READY)

@@ -1,0 +1,271 @@
+"""Publishing, listing and looking at tasks, as the tutorial's reader does it."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.api.answers import problem
+from tests.harness import ROOT, Gate, ServerProcess, eventually
+
+pytestmark = pytest.mark.system
+
+THE_SIX = ["id", "payload", "status", "result", "created_at", "processed_at"]
+HELLO = {"action": "uppercase", "data": {"text": "hello world"}}
+
+
+@pytest.fixture
+def tutorials(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server with the tutorial's own settings: memory driver, simulated work."""
+    environ = {"TASK_QUEUE_CONFIG": str(ROOT / "config" / "tutorial.toml")}
+    server = ServerProcess(tmp_path, environ=environ)
+    yield server.start()
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, list[str]]]:
+    """A server with 105 completed and 3 dead tasks, and their ids, newest first."""
+    server = ServerProcess(tmp_path_factory.mktemp("listed")).start()
+    ids = [server.publish("sum", numbers=[number]) for number in range(105)]
+    ids += [server.publish("sum", numbers="none") for _ in range(3)]
+    eventually(lambda: all(task["processed_at"] for task in server.all_tasks()), "all are done")
+    yield server, ids[::-1]
+    server.close()
+
+
+def pages(server: ServerProcess, **query: str) -> Iterator[list[str]]:
+    cursor: str | None = None
+    while True:
+        page = server.client.get(
+            "/tasks", params=query | ({"cursor": cursor} if cursor else {})
+        ).json()
+        assert page["count"] == len(page["tasks"])
+        yield [task["id"] for task in page["tasks"]]
+        if (cursor := page["next_cursor"]) is None:
+            return
+
+
+def the_tutorials_three_calls(server: ServerProcess) -> None:
+    published = server.client.post("/tasks", json=HELLO)
+    assert published.status_code == 202
+    assert published.headers["Content-Type"] == "application/json"
+    assert list(published.json()) == ["id", "status"]
+    assert published.json()["status"] == "queued"
+    task_id = published.json()["id"]
+    assert published.headers["Location"] == f"/tasks/{task_id}"
+    assert UUID(task_id).version == 7
+
+    def done() -> dict[str, Any]:
+        listing: dict[str, Any] = server.client.get("/tasks").json()
+        return listing if listing["count"] and listing["tasks"][0]["processed_at"] else {}
+
+    listing = eventually(done, "the task is completed")
+    assert list(listing) == ["tasks", "count", "next_cursor"]
+    assert listing["count"] == 1
+    assert listing["next_cursor"] is None
+    (task,) = listing["tasks"]
+    assert list(task)[:6] == THE_SIX
+    assert task["id"] == task_id
+    created_at, processed_at = task["created_at"], task["processed_at"]
+    assert task["payload"] == {"id": task_id, **HELLO, "created_at": created_at}
+    assert task["status"] == "completed"
+    assert task["result"] == {"output": "HELLO WORLD"}
+    assert isinstance(created_at, int)
+    assert isinstance(processed_at, int)
+    assert created_at <= processed_at
+    assert server.client.get("/tasks?status=completed").json() == listing
+
+
+def test_the_tutorials_three_calls_get_the_tutorials_answers(
+    serve: Callable[..., ServerProcess],
+) -> None:
+    the_tutorials_three_calls(serve().start())
+
+
+def test_the_tutorials_own_settings_give_the_same_answers(tutorials: ServerProcess) -> None:
+    the_tutorials_three_calls(tutorials)
+
+
+@pytest.mark.parametrize(
+    ("action", "data", "result"),
+    [
+        ("uppercase", {"text": "hello world"}, {"output": "HELLO WORLD"}),
+        ("uppercase", {"text": "größer 🎉"}, {"output": "GRÖSSER 🎉"}),
+        ("uppercase", {}, {"output": ""}),
+        ("uppercase", {"text": None}, {"output": ""}),
+        ("sum", {"numbers": [1, 2, 3]}, {"output": 6}),
+        ("sum", {"numbers": [0.5, 1]}, {"output": 1.5}),
+        ("sum", {"numbers": [2**63 - 2, 1]}, {"output": 2**63 - 1}),
+        ("sum", {}, {"output": 0}),
+        ("anything else", {"at": "all"}, {"output": "processed"}),
+    ],
+)
+def test_an_action_gives_its_result(
+    either_server: ServerProcess, action: str, data: dict[str, Any], result: dict[str, Any]
+) -> None:
+    task_id = either_server.publish(action, **data)
+    assert either_server.wait_for_status(task_id, "completed")["result"] == result
+
+
+@pytest.mark.parametrize(
+    ("action", "data", "error"),
+    [
+        ("uppercase", {"text": 5}, "data.text must be a string, not a number"),
+        ("sum", {"numbers": "12"}, "data.numbers must be a list of numbers, not a string"),
+        ("sum", {"numbers": [1, "2"]}, "data.numbers[1] must be a number, not a string"),
+        ("sum", {"numbers": [True]}, "data.numbers[0] must be a number, not a boolean"),
+        ("sum", {"numbers": [2**63 - 1, 1]}, "data.numbers add up to more than a 64-bit"),
+        ("sum", {"numbers": [-1e308, -1e308]}, "data.numbers add up to more than a 64-bit"),
+        ("sum", {"numbers": [2**63 - 1, 1e308, 1e308]}, "data.numbers add up to more than a"),
+    ],
+)
+def test_wrong_data_makes_a_task_dead_at_once_with_an_error_that_names_the_field(
+    either_server: ServerProcess, action: str, data: dict[str, Any], error: str
+) -> None:
+    dead = either_server.wait_for_status(either_server.publish(action, **data), "dead")
+    assert dead["error"].startswith(error)
+    assert dead["attempt"] == 1
+    assert dead["result"] is None
+    assert dead["processed_at"] is not None
+    assert dead in either_server.client.get("/tasks").json()["tasks"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"text": "\x01\x7f\u2028 \\u0000 \\ \" ' %s 😀 e\u0301 \uffff"},
+        {"": {"": []}, "__proto__": 1, "a.b": "'; DROP TABLE tasks; --"},
+        {"numbers": [-(2**63), 2**63 - 1, 1.5, -0.1, 1e-308, 1.7976931348623157e308, 0.1 + 0.2]},
+        {"long": "ü" * 500_000},
+        {"deep": [[[[[[{"a": [None, True, False]}]]]]]]},
+    ],
+    ids=["characters", "keys", "numbers", "long", "deep"],
+)
+def test_data_comes_back_as_it_was_sent(either_server: ServerProcess, data: dict[str, Any]) -> None:
+    task_id = either_server.publish("keep", **data)
+    assert either_server.task(task_id)["payload"]["data"] == data
+    assert either_server.wait_for_status(task_id, "completed")["payload"]["data"] == data
+
+
+@pytest.mark.parametrize("body", [b'{"action": "x"}', b'{"action": "x", "data": null}'])
+def test_data_is_empty_when_left_out(server: ServerProcess, body: bytes) -> None:
+    task_id = server.client.post("/tasks", content=body).json()["id"]
+    assert server.task(task_id)["payload"]["data"] == {}
+
+
+def test_of_duplicate_keys_the_last_counts(server: ServerProcess) -> None:
+    body = b'{"action": "first", "data": {"a": 1, "a": 2}, "action": "last"}'
+    task = server.task(server.client.post("/tasks", content=body).json()["id"])
+    assert task["payload"]["action"] == "last"
+    assert task["payload"]["data"] == {"a": 2}
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "application/json; charset=utf-8", "Application/JSON", ""]
+)
+def test_these_content_types_mean_json(server: ServerProcess, content_type: str | None) -> None:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    answer = server.client.post("/tasks", content=b'{"action": "x"}', headers=headers)
+    assert answer.status_code == 202
+
+
+def test_an_empty_queue_lists_nothing(serve: Callable[..., ServerProcess]) -> None:
+    assert serve().start().client.get("/tasks").json() == {
+        "tasks": [],
+        "count": 0,
+        "next_cursor": None,
+    }
+
+
+def test_a_listing_is_newest_first_and_100_long(listed: tuple[ServerProcess, list[str]]) -> None:
+    server, ids = listed
+    listing = server.client.get("/tasks").json()
+    assert [task["id"] for task in listing["tasks"]] == ids[:100]
+    assert listing["count"] == 100
+
+
+@pytest.mark.parametrize("limit", [1, 7, 54, 107, 108, 109, 1000])
+def test_pages_hold_every_task_once_in_order(
+    listed: tuple[ServerProcess, list[str]], limit: int
+) -> None:
+    server, ids = listed
+    found = list(pages(server, limit=str(limit)))
+    assert list(chain(*found)) == ids
+    assert all(found)
+
+
+def test_pages_keep_their_filter(listed: tuple[ServerProcess, list[str]]) -> None:
+    server, ids = listed
+    assert list(pages(server, status="dead", limit="2")) == [ids[:2], ids[2:3]]
+    completed = list(pages(server, status="completed", limit="50"))
+    assert [len(page) for page in completed] == [50, 50, 5]
+    assert list(chain(*completed)) == ids[3:]
+
+
+@pytest.mark.parametrize("status", ["scheduled", "queued", "running", "cancelled"])
+def test_a_state_that_no_task_has_lists_nothing(
+    listed: tuple[ServerProcess, list[str]], status: str
+) -> None:
+    server, _ = listed
+    assert server.client.get("/tasks", params={"status": status}).json()["count"] == 0
+
+
+def test_a_task_published_meanwhile_does_not_shift_the_next_page(server: ServerProcess) -> None:
+    ids = [server.publish("x") for _ in range(4)][::-1]
+    first = server.client.get("/tasks?limit=2").json()
+    server.publish("x")
+    second = server.client.get(f"/tasks?limit=2&cursor={first['next_cursor']}").json()
+    assert [task["id"] for page in (first, second) for task in page["tasks"]] == ids
+
+
+def test_the_filter_tells_running_from_queued(
+    serve: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = serve("queues.tasks.concurrency=1", "actions.wait=tests.actions:wait_for_fifo").start()
+    gate = Gate(tmp_path)
+    running = server.publish("wait", fifo=str(gate.path))
+    server.wait_for_status(running, "running")
+    ready = [server.publish("x") for _ in range(10)]
+    assert next(pages(server, status="running"))[-1:] == [running]
+    # What waits in the window is claimed already, what does not is queued; both will run.
+    assert next(pages(server, status="queued"))[0] == ready[-1]
+    gate.open()
+    assert server.wait_for_status(running, "completed")["result"] == {"output": "through"}
+    for task_id in ready:
+        server.wait_for_status(task_id, "completed")
+
+
+def test_one_task_is_shown_as_in_the_listing(server: ServerProcess) -> None:
+    task_id = server.publish("x")
+    task = server.wait_for_status(task_id, "completed")
+    assert task in server.client.get("/tasks").json()["tasks"]
+    assert list(task)[:6] == THE_SIX
+
+
+@pytest.mark.parametrize("form", [str.upper, "{{{}}}".format, "urn:uuid:{}".format])
+def test_an_id_is_found_in_every_form_of_a_uuid(
+    server: ServerProcess, form: Callable[[str], str]
+) -> None:
+    task_id = server.publish("x")
+    assert server.task(form(task_id))["id"] == task_id
+
+
+def test_head_is_get_without_a_body(server: ServerProcess) -> None:
+    for path in ("/tasks", f"/tasks/{server.publish('x')}", "/healthz", "/readyz"):
+        answer = server.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_without_the_fallback_an_unknown_action_is_refused(
+    serve: Callable[..., ServerProcess],
+) -> None:
+    server = serve("builtin.fallback=false", "actions.mail=tests.actions:record").start()
+    answer = server.client.post("/tasks", json={"action": "nope"})
+    detail = problem(answer, 400, "unknown action")
+    assert detail == "action 'nope' is not known; known: mail, sum, uppercase"
+    assert server.client.get("/tasks").json()["count"] == 0
+    server.wait_for_status(server.publish("uppercase", text="x"), "completed")
