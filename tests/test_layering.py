@@ -27,6 +27,7 @@ LAYERS = {
         "actors.store.migrations.env",
         "actors.store.migrations.versions",
         "actors.store.schema",
+        "actors.store.statements",
         "actors.store.store",
     ],
     "drivers": [

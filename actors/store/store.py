@@ -1,4 +1,4 @@
-"""Every statement the task queue says to its database, on SQLite and PostgreSQL alike."""
+"""The database as the actors see it: one connection, and a method for each thing to be done."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -8,135 +8,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from actors.errors import BadRowError, QueryFailedError, StoreUnavailableError
+from actors.store import statements
 from actors.store.connect import Database
-from actors.store.schema import in_state, is_suspect, tasks
+from actors.store.schema import tasks
 from actors.task import ClaimedTask, Lease, Settlement, Status, Task
 
-PROMOTE_LIMIT = 1_000
-"""How many due tasks become ready in one commit; the next tick takes the next ones."""
+MAX_PAGE_BYTES = 8_388_608
+"""A page ends early when its data and results are longer than this: with rows of a megabyte, a
+page of a thousand would not fit into memory."""
+ROWS_AT_ONCE = 20
+"""How many rows of a page are fetched together, and so may lie beyond its end."""
 
 _RETRYABLE_SQLSTATE_CLASS = "40"
 """PostgreSQL rolled the transaction back because of a neighbour: a deadlock, a serialization."""
-
-_COLUMNS = (
-    tasks.c.id,
-    tasks.c.queue,
-    tasks.c.action,
-    tasks.c.data,
-    tasks.c.status,
-    tasks.c.result,
-    tasks.c.error,
-    tasks.c.priority,
-    tasks.c.attempt,
-    tasks.c.losses,
-    tasks.c.max_attempts,
-    tasks.c.run_at,
-    tasks.c.created_at,
-    tasks.c.started_at,
-    tasks.c.processed_at,
-)
-_LEASED_COLUMNS = (
-    tasks.c.seq,
-    tasks.c.id,
-    tasks.c.lease_id,
-    tasks.c.action,
-    tasks.c.data,
-    tasks.c.attempt,
-    tasks.c.max_attempts,
-    tasks.c.losses,
-)
-
-_insert = sa.insert(tasks)
-
-
-def _claim_of(condition: sa.ColumnElement[bool]) -> sa.Executable:
-    """The claim of the oldest ready tasks of a queue that meet the condition."""
-    # SKIP LOCKED lets nodes claim side by side; SQLite, which has one writer, leaves it out. In a
-    # CTE because PostgreSQL may evaluate a subquery with LIMIT more than once.
-    next_ready = (
-        sa.select(tasks.c.seq)
-        .where(in_state(Status.QUEUED), tasks.c.queue == sa.bindparam("queue_name"), condition)
-        .order_by(tasks.c.seq)
-        .limit(sa.bindparam("at_most", type_=sa.Integer))
-        .with_for_update(skip_locked=True)
-        .cte("next_ready")
-    )
-    return (
-        sa.update(tasks)
-        .where(tasks.c.seq.in_(sa.select(next_ready.c.seq)))
-        .values(
-            status=Status.RUNNING.value,
-            attempt=tasks.c.attempt + 1,
-            lease_id=sa.bindparam("new_lease_id"),
-            leased_until=sa.bindparam("new_leased_until"),
-            started_at=sa.bindparam("now"),
-        )
-        .returning(*_LEASED_COLUMNS)
-    )
-
-
-_claim = _claim_of(sa.not_(is_suspect))
-_claim_suspect = _claim_of(is_suspect)
-
-_held = sa.and_(
-    tasks.c.id == sa.bindparam("held_id"), tasks.c.lease_id == sa.bindparam("held_lease_id")
-)
-_settle = (
-    sa.update(tasks)
-    .where(_held)
-    .values(
-        status=sa.bindparam("new_status"),
-        attempt=sa.bindparam("new_attempt"),
-        losses=sa.bindparam("new_losses"),
-        run_at=sa.bindparam("new_run_at"),
-        result=sa.bindparam("new_result"),
-        # What is given back unrun keeps the error of its last failure.
-        error=sa.case(
-            (sa.bindparam("keep_error", type_=sa.Boolean), tasks.c.error),
-            else_=sa.bindparam("new_error", type_=sa.Text),
-        ),
-        processed_at=sa.bindparam("new_processed_at"),
-        lease_id=None,
-        leased_until=None,
-    )
-)
-_renew = sa.update(tasks).where(_held).values(leased_until=sa.bindparam("new_leased_until"))
-
-_due = (
-    sa.select(tasks.c.seq)
-    .where(
-        in_state(Status.SCHEDULED),
-        tasks.c.run_at <= sa.bindparam("now"),
-        tasks.c.queue == sa.bindparam("queue_name"),
-    )
-    .order_by(tasks.c.run_at)
-    .limit(PROMOTE_LIMIT)
-    .with_for_update(skip_locked=True)
-    .cte("due")
-)
-_promote = (
-    sa.update(tasks)
-    .where(tasks.c.seq.in_(sa.select(_due.c.seq)))
-    .values(status=Status.QUEUED.value)
-    .returning(tasks.c.seq)  # counted by hand: SQLite's driver does not count after a WITH
-)
-_lapsed = (
-    sa.select(*_LEASED_COLUMNS)
-    .where(
-        in_state(Status.RUNNING),
-        tasks.c.leased_until <= sa.bindparam("now"),
-        tasks.c.queue == sa.bindparam("queue_name"),
-    )
-    .order_by(tasks.c.leased_until)
-)
-_get = sa.select(*_COLUMNS).where(tasks.c.id == sa.bindparam("task_id"))
-_oldest_ready = (
-    sa.select(tasks.c.run_at)
-    .where(in_state(Status.QUEUED), tasks.c.queue == sa.bindparam("queue_name"))
-    .order_by(tasks.c.seq)
-    .limit(1)
-)
-_count = sa.select(tasks.c.status, sa.func.count()).group_by(tasks.c.status)
 
 
 class Store:
@@ -209,7 +93,7 @@ class Store:
     def insert(self, rows: Sequence[Task]) -> None:
         """Add the tasks, in this order."""
         self._connection.execute(
-            _insert,
+            statements.INSERT,
             [
                 {
                     "id": row.id,
@@ -252,7 +136,7 @@ class Store:
             The tasks in the order in which they are to run, and whether there may be more.
         """
         rows = self._connection.execute(
-            _claim,
+            statements.CLAIM,
             {
                 "queue_name": queue,
                 "at_most": limit,
@@ -283,7 +167,7 @@ class Store:
     ) -> ClaimedTask | None:
         """Lease the oldest ready suspect of the queue, as `claim` does; None if there is none."""
         row = self._connection.execute(
-            _claim_suspect,
+            statements.CLAIM_SUSPECT,
             {
                 "queue_name": queue,
                 "at_most": 1,
@@ -321,7 +205,7 @@ class Store:
             # One order on every node, so that two of them never wait for each other.
             for settlement in sorted(settlements, key=lambda each: each.lease.task_id)
         ]
-        written = self._connection.execute(_settle, parameters).rowcount
+        written = self._connection.execute(statements.SETTLE, parameters).rowcount
         if written == len(settlements):
             return []
         if len(settlements) > 1:
@@ -339,7 +223,7 @@ class Store:
             lease
             for lease in sorted(leases, key=lambda lease: lease.task_id)
             if self._connection.execute(
-                _renew,
+                statements.RENEW,
                 {
                     "held_id": lease.task_id,
                     "held_lease_id": lease.lease_id,
@@ -350,19 +234,21 @@ class Store:
         ]
 
     def promote(self, *, queue: str, now: float) -> int:
-        """Make scheduled tasks whose time has come ready, at most `PROMOTE_LIMIT`.
+        """Make scheduled tasks whose time has come ready, at most `statements.PROMOTE_LIMIT`.
 
         Returns:
             How many.
         """
-        return len(self._connection.execute(_promote, {"queue_name": queue, "now": now}).all())
+        return len(
+            self._connection.execute(statements.PROMOTE, {"queue_name": queue, "now": now}).all()
+        )
 
     def lapsed(self, *, queue: str, now: float) -> list[ClaimedTask]:
         """The running tasks whose lease ended before the given moment, oldest first.
 
         As many as their workers had claimed, which `prefetch` bounds.
         """
-        rows = self._connection.execute(_lapsed, {"queue_name": queue, "now": now}).all()
+        rows = self._connection.execute(statements.LAPSED, {"queue_name": queue, "now": now}).all()
         return [_claimed(row) for row in rows]
 
     def list_tasks(
@@ -376,30 +262,40 @@ class Store:
             before: Only those older than this row number.
 
         Returns:
-            The tasks, and the row number of the last one if there are older ones.
+            The tasks, and the row number of the last one if there are older ones; fewer than
+            asked for when they are long (`MAX_PAGE_BYTES`).
         """
-        query = sa.select(tasks.c.seq, *_COLUMNS).order_by(tasks.c.seq.desc()).limit(limit + 1)
-        if status is not None:
-            query = query.where(in_state(status))
-        if before is not None:
-            query = query.where(tasks.c.seq < before)
-        rows = self._query(query)
-        page = [_task(tuple(row)[1:]) for row in rows[:limit]]
-        return page, rows[limit - 1].seq if len(rows) > limit else None
+        query = statements.page(limit=limit + 1, status=status, before=before)
+        tasks_of_page: list[Task] = []
+        length, last = 0, None
+        options = {"yield_per": ROWS_AT_ONCE}
+        with (
+            self._asking(),
+            self._connection.execute(query, execution_options=options) as rows,
+        ):
+            for seq, *columns in rows:
+                if len(tasks_of_page) == limit or length > MAX_PAGE_BYTES:
+                    return tasks_of_page, last
+                task = _task(columns)
+                tasks_of_page.append(task)
+                length, last = length + len(task.data) + len(task.result or ""), seq
+        return tasks_of_page, None
 
     def get(self, task_id: str) -> Task | None:
         """The task with this id, if there is one."""
-        rows = self._query(_get, {"task_id": task_id})
-        return _task(tuple(rows[0])) if rows else None
+        row = self._first(statements.GET, {"task_id": task_id})
+        return None if row is None else _task(tuple(row))
 
     def oldest_ready(self, queue: str) -> float | None:
         """Since when the next task of the queue could run, Unix seconds; None if none is ready."""
-        rows = self._query(_oldest_ready, {"queue_name": queue})
-        return rows[0].run_at if rows else None
+        row = self._first(statements.OLDEST_READY, {"queue_name": queue})
+        return None if row is None else float(row[0])
 
     def counts(self) -> dict[Status, int]:
         """How many tasks there are in each state; reads every row's state."""
-        counted = {Status(row[0]): row[1] for row in self._query(_count)}
+        with self._asking():
+            rows = self._connection.execute(statements.COUNT).all()
+        counted = {Status(row[0]): row[1] for row in rows}
         return {status: counted.get(status, 0) for status in Status}
 
     @property
@@ -409,11 +305,15 @@ class Store:
             raise RuntimeError(message)
         return self._open
 
-    def _query(
-        self, query: sa.Executable, parameters: dict[str, Any] | None = None
-    ) -> Sequence[Any]:  # rows
+    def _first(self, query: sa.Executable, parameters: dict[str, Any]) -> Sequence[Any] | None:
+        with self._asking():
+            return self._connection.execute(query, parameters).first()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Tells a query that fails from a database that is not there."""
         try:
-            return self._connection.execute(query, parameters).all()
+            yield
         except (sa.exc.ProgrammingError, sa.exc.OperationalError) as error:
             # SQLite says "no such table" with the error class of "disk full"; its code differs.
             code = getattr(error.orig, "sqlite_errorcode", None)
@@ -428,7 +328,7 @@ def _claimed(row: Sequence[Any]) -> ClaimedTask:
 
 
 def _task(columns: Sequence[Any]) -> Task:
-    values = dict(zip((column.name for column in _COLUMNS), columns, strict=True))
+    values = dict(zip((column.name for column in statements.COLUMNS), columns, strict=True))
     return Task(**{**values, "status": Status(values["status"])})
 
 

@@ -1,7 +1,6 @@
 """What a store does, on both databases alike."""
 
 import threading
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,62 +9,13 @@ import sqlalchemy as sa
 
 from actors.errors import BadRowError, QueryFailedError, StoreUnavailableError
 from actors.store.connect import Database
-from actors.store.store import PROMOTE_LIMIT, Store
-from actors.task import ClaimedTask, Lease, Settlement, Status, Task, ack, requeue
+from actors.store.statements import PROMOTE_LIMIT
+from actors.store.store import Store
+from actors.task import ClaimedTask, Lease, Settlement, Status, ack, requeue
+from tests.actors.store.calls import claim, claim_suspect, claimed_ids, get, put, settle
 from tests.fakes import DEADLINE_SECONDS, NOW, a_task
 
 NOT_HELD = Settlement(Lease("nobody", 1), Status.COMPLETED, attempt=1, run_at=NOW)
-
-
-def put(store: Store, *rows: Task) -> list[str]:
-    with store.transaction():
-        store.insert(rows)
-    return [row.id for row in rows]
-
-
-def claim(  # noqa: PLR0913 - a claim's terms
-    store: Store,
-    *,
-    limit: int = 10,
-    free: int = 10,
-    lease_id: int = 1,
-    leased_until: float = NOW + 60,
-    queue: str = "tasks",
-) -> tuple[list[ClaimedTask], bool]:
-    with store.transaction():
-        return store.claim(
-            queue=queue,
-            limit=limit,
-            free=free,
-            lease_id=lease_id,
-            now=NOW,
-            leased_until=leased_until,
-        )
-
-
-def claim_suspect(store: Store) -> ClaimedTask | None:
-    with store.transaction():
-        return store.claim_suspect(queue="tasks", lease_id=9, now=NOW, leased_until=NOW + 60)
-
-
-def settle(store: Store, *settlements: Settlement) -> list[Lease]:
-    with store.transaction():
-        return store.settle(settlements)
-
-
-def get(store: Store, task_id: str) -> Task:
-    with store.transaction():
-        task = store.get(task_id)
-    assert task is not None
-    return task
-
-
-def ids(tasks: Sequence[Task]) -> list[str]:
-    return [task.id for task in tasks]
-
-
-def claimed_ids(claimed: Sequence[ClaimedTask]) -> list[str]:
-    return [task.lease.task_id for task in claimed]
 
 
 def a_claimed_task(store: Store, **changes: object) -> ClaimedTask:
@@ -255,38 +205,6 @@ def test_due_tasks_become_ready_a_bounded_number_at_a_time_the_oldest_first(stor
     assert get(store, rows[0].id).status is Status.SCHEDULED
     with store.transaction():
         assert store.promote(queue="tasks", now=NOW) == 1
-
-
-def test_a_listing_shows_the_newest_first_page_by_page(store: Store) -> None:
-    newest_first = put(store, *(a_task() for _ in range(5)))[::-1]
-    with store.transaction():
-        first, cursor = store.list_tasks(limit=2)
-        assert ids(first) == newest_first[:2]
-        # What is added meanwhile shifts no page.
-        store.insert([a_task(), a_task()])
-        second, cursor = store.list_tasks(limit=2, before=cursor)
-        assert ids(second) == newest_first[2:4]
-        third, cursor = store.list_tasks(limit=2, before=cursor)
-        assert (ids(third), cursor) == (newest_first[4:], None)
-
-
-def test_a_page_that_holds_just_the_rest_has_no_next(store: Store) -> None:
-    put(store, a_task(), a_task())
-    with store.transaction():
-        page, cursor = store.list_tasks(limit=2)
-        assert (len(page), cursor) == (2, None)
-        assert store.list_tasks(limit=2, before=0) == ([], None)
-
-
-@pytest.mark.parametrize("status", Status)
-def test_a_listing_shows_only_the_state_asked_for(store: Store, status: Status) -> None:
-    rows = [a_task(status=each) for each in Status for _ in range(3)]
-    put(store, *rows)
-    expected = [row.id for row in reversed(rows) if row.status is status]
-    with store.transaction():
-        first, cursor = store.list_tasks(limit=2, status=status)
-        second, end = store.list_tasks(limit=2, status=status, before=cursor)
-    assert (ids(first + second), end) == (expected, None)
 
 
 def test_tasks_are_counted_by_state(store: Store) -> None:
