@@ -19,8 +19,8 @@ help: ## Show this list.
 serve: .venv/.runtime ## Run the service on the embedded database.
 	@exec $(BIN)/task-queue serve $(ARGS)
 
-test: .venv/.dev ## Run the whole test suite.
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/.dev ## Run the whole test suite, on all cores.
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: .venv/.dev ## Check format, lint, types and import arrows.
 	$(BIN)/ruff format --check .
