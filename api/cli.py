@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from actors.errors import TaskQueueError
 from actors.system import migrate_only
@@ -54,10 +52,10 @@ def migrate(config: ConfigFile = None, overrides: Overrides = None) -> None:
 @app.command("config")
 def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Show the settings in effect and where each came from."""
-    table = Table("setting", "value", "from", box=None)
-    for key, value, origin in effective(_load(config, overrides)):
-        table.add_row(key, value, origin)
-    Console(soft_wrap=True).print(table)
+    rows = [("setting", "value", "from"), *effective(_load(config, overrides))]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    for key, value, origin in rows:  # not a table of rich's: it cuts what a narrow screen cuts
+        typer.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}")
 
 
 @app.command()
