@@ -30,7 +30,7 @@ class FileLock:
         """
         path = self._database.with_name(self._database.name + ".lock")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_directory(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             message = f"cannot write in the directory {path.parent}: {error.strerror}"
@@ -51,3 +51,18 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _make_directory(directory: Path) -> None:
+    """Make the directory so that a power cut does not take it away again.
+
+    SQLite syncs the directory that its files are in, but not the one that that one is in.
+    """
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        descriptor = os.open(made.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -72,3 +72,18 @@ def test_a_lock_that_is_not_held_can_be_released(tmp_path: Path) -> None:
     lock.acquire()
     lock.release()
     lock.release()
+
+
+def test_a_new_directory_is_there_after_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    lock = FileLock(tmp_path / "new" / "data" / "tasks.db")
+    lock.acquire()
+    lock.release()
+    assert set(synced) == {tmp_path, tmp_path / "new"}
