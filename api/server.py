@@ -27,6 +27,9 @@ class Signals:
 
     Waitress leaves signals alone; its loop ends on `SystemExit`, so that is what the handler
     raises, in the main thread.
+
+    The first one gives the signals back to the system: the second must end the process even when
+    the main thread waits for the drain, where no handler of Python's would run.
     """
 
     def __init__(self) -> None:
@@ -45,10 +48,10 @@ class Signals:
             return
         os.kill(os.getpid(), signal.SIGTERM)
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self._stopping:
-            os._exit(128 + number)  # the shell's convention for death by signal
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         raise SystemExit(self.exit_code)
 
 

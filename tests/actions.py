@@ -52,13 +52,15 @@ def kill_actor(data: Data) -> dict[str, str]:
     """Crash the first actor of the class `data.actor`, from inside.
 
     With `data.once`, a file's path, only in the first run: what the run came to may be lost with
-    the actor, and then it is run again.
+    the actor, and then it is run again. With `data.fifo`, when the test writes to it.
     """
     if "once" in data:
         try:
             Path(data["once"]).touch(exist_ok=False)
         except FileExistsError:
             return {"output": "told before"}
+    if "fifo" in data:
+        wait_for_fifo(data)
     pykka.ActorRegistry.get_by_class_name(data["actor"])[0].tell(object())
     return {"output": "told"}
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -47,26 +47,40 @@ class Gate:
 
     def open(self, text: str = "through") -> None:
         """Let the task that waits there go on, with this result."""
-        writer = eventually(self._writer, f"a task waits at {self.path}")
-        with os.fdopen(writer, "w") as pipe:
-            pipe.write(text)
+        eventually(lambda: self._write(text), f"a task waits at {self.path}")
 
-    def _writer(self) -> int | None:
+    def _write(self, text: str) -> bool:
         try:
-            return os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+            pipe = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
             if error.errno != errno.ENXIO:  # nobody reads
                 raise
-            return None
+            return False
+        with os.fdopen(pipe, "w") as file:
+            file.write(text)
+        return True
 
 
 class ServerProcess:
     """`task-queue serve` in a directory of its own, on a free port."""
 
     def __init__(
-        self, directory: Path, *settings: str, environ: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        *settings: str,
+        environ: Mapping[str, str] | None = None,
+        wrapper: Sequence[str] = (),
     ) -> None:
+        """Keep how to start it.
+
+        Args:
+            directory: Where it runs.
+            settings: As for `--set`.
+            environ: Added to the environment.
+            wrapper: A command that becomes the server, as in `nice -n 19`.
+        """
         self.directory = directory
+        self.wrapper = wrapper
         self.settings = settings
         self.environ = {**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}
         self.log: list[dict[str, Any]] = []
@@ -79,8 +93,11 @@ class ServerProcess:
 
     def start(self) -> "ServerProcess":
         """Start it and wait until it listens."""
-        self.spawn()
-        line = self._lines.get(timeout=DEADLINE_SECONDS)
+        return self.spawn().wait_until_listening()
+
+    def wait_until_listening(self) -> "ServerProcess":
+        """Wait for the first line it says, and know its address from it."""
+        line = self._lines.get(timeout=DEADLINE_SECONDS)  # "" if it ended instead
         assert " listens on " in line, (line, self.log)
         self.client.close()
         self.client = httpx.Client(base_url=line.split()[-1], timeout=DEADLINE_SECONDS)
@@ -91,7 +108,16 @@ class ServerProcess:
         overrides = [part for each in self.settings for part in ("--set", each)]
         self._events, self._lines = queue.SimpleQueue(), queue.SimpleQueue()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "api", "serve", "--set", "http.port=0", *overrides],
+            [
+                *self.wrapper,
+                sys.executable,
+                "-m",
+                "api",
+                "serve",
+                "--set",
+                "http.port=0",
+                *overrides,
+            ],
             cwd=self.directory,
             env=self.environ,
             stdin=subprocess.DEVNULL,
@@ -212,6 +238,7 @@ class ServerProcess:
             for line in process.stdout:
                 self.output.append(line)
                 lines.put(line)
+        lines.put("")
 
     def _read_log(
         self, process: "subprocess.Popen[str]", events: "queue.SimpleQueue[dict[str, Any]]"

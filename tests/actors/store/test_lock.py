@@ -80,7 +80,7 @@ def test_a_new_directory_is_there_after_a_power_cut(
     synced: list[Path] = []
 
     def fsync(descriptor: int) -> None:
-        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
 
     monkeypatch.setattr(os, "fsync", fsync)
     lock = FileLock(tmp_path / "new" / "data" / "tasks.db")
