@@ -92,8 +92,9 @@ class ActorSystem:
         if self._lock is not None:
             self._lock.acquire()
         intensity = self._settings.supervisor
+        life = Life(self.supervisor, Watchdog(self._on_hopeless))
         self._supervisor_ref = Supervisor.start(
-            Life(self.supervisor, Watchdog(self._on_hopeless)),
+            life,
             specs=self._specs(),
             address=self.supervisor,
             intensity=Intensity(intensity.max_restarts, intensity.period_seconds),
@@ -103,6 +104,7 @@ class ActorSystem:
             random=random.random,
         )
         try:
+            life.started.wait(BOOT_SECONDS)
             self.supervisor.ask(Boot(), timeout=BOOT_SECONDS * 2)
         except BaseException:
             self._let_go()
