@@ -74,7 +74,8 @@ class QueueActor(Actor):
         self._window: deque[ClaimedTask] = deque()
         self._idle: deque[str] = deque()
         self._running: dict[str, ClaimedTask] = {}
-        self._suspect_asked = False
+        self._reserved: str | None = None  # the consumer for which a suspect is being claimed
+        self._suspect_due = False
         self._asked = 0  # how many the claim under way asks for; 0: none is under way
         self._more = True  # there may be ready tasks
         self._head_must_not_wait = False  # and the first of them is only for a free consumer
@@ -142,6 +143,7 @@ class QueueActor(Actor):
         if self._draining is not None:
             self._drain_on(self._draining)
             return
+        self._claim_suspect()
         while self._window and self._idle:
             self._deliver(self._window.popleft(), self._idle.popleft())
         free, room = len(self._idle), self._prefetch - len(self._window)
@@ -161,17 +163,27 @@ class QueueActor(Actor):
         self._more = claimed.more
         self._window.extend(claimed.tasks)
 
-    def _ask_for_suspect(self) -> None:
-        """Claim a suspect, unless one is claimed already; it goes before the window."""
-        suspects = (task for task in (*self._window, *self._running.values()) if task.is_suspect)
-        if self._draining is None and not self._suspect_asked and not any(suspects):
-            self._suspect_asked = True
-            self._driver.claim_suspect()
+    def _claim_suspect(self) -> None:
+        """Claim a suspect for a free consumer, unless one is claimed already.
+
+        The consumer is kept free until the answer comes: a suspect does not wait in the window,
+        where a crash would take another of its attempts, nor behind it, where it could starve.
+        """
+        if self._suspect_due and self._idle and self._reserved is None:
+            self._suspect_due = False
+            if not any(task.is_suspect for task in (*self._window, *self._running.values())):
+                self._reserved = self._idle.popleft()
+                self._driver.claim_suspect()
 
     def _on_suspect_claimed(self, claimed: SuspectClaimed) -> None:
-        self._suspect_asked = False
         if claimed.task is not None:
             self._window.appendleft(claimed.task)
+        self._unreserve()
+
+    def _unreserve(self) -> None:
+        if self._reserved is not None:
+            self._idle.appendleft(self._reserved)
+            self._reserved = None
 
     def _nack(
         self, claimed: ClaimedTask, error: str, *, permanent: bool = False, lost: bool = False
@@ -201,13 +213,12 @@ class QueueActor(Actor):
         if running is not None and running.lease == claimed.lease:
             del self._running[consumer]
             self._idle.append(consumer)
-            if claimed.is_suspect:
-                self._ask_for_suspect()
+            self._suspect_due = self._suspect_due or claimed.is_suspect
 
     def _on_ready(self, ready: Ready) -> None:
         if (lost := self._running.pop(ready.consumer, None)) is not None:
             self._nack(lost, LOST, lost=True)
-        if ready.consumer not in self._idle:
+        if ready.consumer not in self._idle and ready.consumer != self._reserved:
             self._idle.append(ready.consumer)
 
     def _on_settled(self, settled: Settled) -> None:
@@ -222,7 +233,7 @@ class QueueActor(Actor):
                 self._nack(claimed, LOST, lost=True)
         if tended.promoted:
             self._more = True
-            self._ask_for_suspect()
+            self._suspect_due = True
 
     def _on_renewed(self, renewed: Renewed) -> None:
         lost = set(renewed.lost)
@@ -231,7 +242,7 @@ class QueueActor(Actor):
     def _on_tick(self, tick: Tick) -> None:
         self._driver.tick(tick.now, self._held())
         self._more = True
-        self._ask_for_suspect()
+        self._suspect_due = True
         if self._draining is not None and tick.now >= self._draining.deadline:
             self._cut_short += tuple(task.lease.task_id for task in self._running.values())
             self._give_back(self._running.values())
@@ -242,7 +253,7 @@ class QueueActor(Actor):
             case Claim():
                 self._asked = 0
             case ClaimSuspect():
-                self._suspect_asked = False
+                self._unreserve()
         self._driver.failed(failure)
 
     def _drain(self, drain: Drain) -> None:
@@ -252,7 +263,7 @@ class QueueActor(Actor):
     def _drain_on(self, drain: Drain) -> None:
         self._give_back(self._window)
         self._window.clear()
-        claiming = self._asked or self._suspect_asked
+        claiming = self._asked or self._reserved
         if not self._running and not claiming and not self._driver.unsettled:
             drain.reply_to.answer(self._cut_short)
 

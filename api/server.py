@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from contextlib import closing
 from types import FrameType
 from typing import Any
@@ -28,8 +29,9 @@ class Signals:
     Waitress leaves signals alone; its loop ends on `SystemExit`, so that is what the handler
     raises, in the main thread.
 
-    The first one gives the signals back to the system: the second must end the process even when
-    the main thread waits for the drain, where no handler of Python's would run.
+    Python's handlers run when the main thread is awake, and one that has just begun to wait for
+    the drain is not woken. So the second signal is heard by a thread, through the wake-up pipe;
+    the system's own way to die would not do, since process 1 of a container is spared it.
     """
 
     def __init__(self) -> None:
@@ -38,6 +40,10 @@ class Signals:
 
     def install(self) -> None:
         """Handle the signals from now on."""
+        heard, written = socket.socketpair()
+        written.settimeout(0)
+        signal.set_wakeup_fd(written.detach())
+        threading.Thread(target=_exit_at_second, args=(heard,), daemon=True).start()
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
 
@@ -49,10 +55,15 @@ class Signals:
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._stopping = True
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        raise SystemExit(self.exit_code)
+        if not self._stopping:
+            self._stopping = True
+            raise SystemExit(self.exit_code)
+
+
+def _exit_at_second(heard: socket.socket) -> None:
+    heard.recv(1)
+    number = heard.recv(1)[0]
+    os._exit(128 + number)  # the shell's convention for death by signal
 
 
 def serve(settings: Settings, version: str) -> int:

@@ -14,18 +14,15 @@ from tests.harness import ServerProcess
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The URL of a PostgreSQL on which databases may be created, or a skip that says what to do."""
     if (url := postgres.existing()) is not None:
         yield url
         return
     if not postgres.ThrowAwayServer.possible():
         pytest.skip(postgres.HOW)
-    server = postgres.ThrowAwayServer(tmp_path_factory.mktemp("postgres") / "data")
-    server.create()
-    server.start()
-    yield server.url
-    server.stop()
+    with postgres.throw_away_server() as server:
+        yield server.url
 
 
 @pytest.fixture

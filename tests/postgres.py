@@ -5,7 +5,10 @@ import pwd
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import psycopg
@@ -112,6 +115,20 @@ class ThrowAwayServer:
         except psycopg.Error:
             return False
         return True
+
+
+@contextmanager
+def throw_away_server() -> Iterator[ThrowAwayServer]:
+    """A running server of the test's own; in a directory that the user it needs may enter."""
+    with TemporaryDirectory() as directory:
+        server = ThrowAwayServer(Path(directory) / "data")
+        Path(directory).chmod(0o755)
+        server.create()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 def create_database(server_url: str) -> str:

@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -178,12 +177,8 @@ def own_postgres() -> Iterator[postgres.ThrowAwayServer]:
     """A PostgreSQL that the test may stop."""
     if not postgres.ThrowAwayServer.possible():
         pytest.skip(postgres.HOW)
-    with TemporaryDirectory() as directory:  # pytest's own are closed to the user that it needs
-        database = postgres.ThrowAwayServer(Path(directory))
-        database.create()
-        database.start()
+    with postgres.throw_away_server() as database:
         yield database
-        database.stop()
 
 
 def test_a_stop_of_postgresql_is_survived_and_recovered_from(
