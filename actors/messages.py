@@ -3,6 +3,8 @@
 Two kinds: a `Request[R]` is asked and has one answer of type `R`; a `Command` is told and has
 none. All are frozen. A message that will not be handled is *abandoned*: whoever waits for it is
 told so.
+
+A long file on purpose: the whole protocol between the actors is read in one place.
 """
 
 from dataclasses import dataclass, field
