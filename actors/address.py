@@ -7,6 +7,7 @@ import structlog
 
 from actors.errors import ActorUnavailableError
 from actors.messages import Command, Message, Request
+from actors.reply import Reply
 
 R = TypeVar("R")
 
@@ -45,8 +46,17 @@ class Address:
             AnswerTimeoutError: Nothing came in time; what was asked may still happen.
             TaskQueueError: The answer is an expected error.
         """
+        return self.ask_later(request).wait(timeout)
+
+    def ask_later(self, request: Request[R]) -> Reply[R]:
+        """Where the answer to the request will be, for edges that do not wait in a thread.
+
+        Args:
+            request: What is asked. It must carry its deadline, and whoever handles it must keep
+                that: nobody else watches the time.
+        """
         self._send(request)
-        return request.reply_to.wait(timeout)
+        return request.reply_to
 
     def _send(self, message: Message) -> None:
         ref = self._ref

@@ -137,6 +137,8 @@ class QueueActor(Actor):
             text = "the server is shutting down"
             raise UnavailableError(text)
         self._driver.publish(publish)
+        # A claim that is asked for now is part of the same commit: see `DatabaseWriter._apply`.
+        self._more = True
 
     def _advance(self) -> None:
         """Deliver what can be delivered, claim what there is room for, see if the drain is over."""

@@ -1,6 +1,7 @@
-"""A single answer: one thread waits for it, another gives it."""
+"""A single answer: one thread gives it, another waits for it or is called."""
 
 from _thread import allocate_lock
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from actors.errors import AnswerTimeoutError, TaskQueueError
@@ -16,7 +17,7 @@ class Reply(Generic[R]):
     message given up on twice harms nobody.
     """
 
-    __slots__ = ("_answered", "_error", "_value", "_waiting")
+    __slots__ = ("_answered", "_calls", "_error", "_value", "_waiting")
 
     _value: R
 
@@ -24,6 +25,7 @@ class Reply(Generic[R]):
         self._waiting = allocate_lock()
         self._waiting.acquire()
         self._answered = False
+        self._calls: list[Callable[[], None]] = []
         self._error: TaskQueueError | None = None
 
     def answer(self, value: R) -> None:
@@ -32,6 +34,7 @@ class Reply(Generic[R]):
             self._answered = True
             self._value = value
             self._waiting.release()
+            self._call()
 
     def fail(self, error: TaskQueueError) -> None:
         """Give an expected error as the answer."""
@@ -39,6 +42,17 @@ class Reply(Generic[R]):
             self._answered = True
             self._error = error
             self._waiting.release()
+            self._call()
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Have a function called once, when the answer is there; at once if it already is.
+
+        Args:
+            call: Runs in the thread that answers, so it must be quick and must not raise.
+        """
+        self._calls.append(call)
+        if self._answered:
+            self._call()
 
     def wait(self, timeout: float) -> R:
         """The answer, as soon as it is there.
@@ -57,3 +71,12 @@ class Reply(Generic[R]):
         if self._error is not None:
             raise self._error
         return self._value
+
+    def _call(self) -> None:
+        # Both sides may come here at once; whoever takes a call off the list makes it.
+        while self._calls:
+            try:
+                call = self._calls.pop()
+            except IndexError:
+                return
+            call()

@@ -1,109 +1,123 @@
-"""What waitress itself refuses, answered like all other errors and never with a reset."""
+"""A client's connection: each answer leaves in one piece, and when it may."""
 
-from http import HTTPStatus
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
 
-import structlog
+from structlog.contextvars import bind_contextvars
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
-from waitress.task import ErrorTask
-from waitress.utilities import BadRequest, RequestEntityTooLarge
+from waitress.task import WSGITask
 
-from api.errors import PROBLEM_TYPE, problem
-from api.json_codec import dumps
-from api.middleware import REQUEST_ID_HEADER, request_id
+from actors.errors import TaskQueueError
+from actors.reply import Reply
+from api.errors import late_refusal
+from api.late import ENVIRON_KEY, Late
+from api.middleware import REQUEST_ID_HEADER, log_request
+from api.refusals import Parser, ProblemTask
 
-MAX_HEADER_BYTES = 32_768
-MAX_DROPPED_BYTES = 16_777_216
-"""How much of a body that is too long is read and dropped. Many clients send all of it before
-they look for the answer; a connection closed earlier would reach them as a reset, not as 413."""
+Headers = list[tuple[str, str]]
 
-_log = structlog.get_logger()
+_REQUEST_ID = REQUEST_ID_HEADER.lower()  # as Falcon writes it
 
 
-class _Nothing:
-    """Keeps nothing: where a refused body goes."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A response of which nothing is sent yet.
 
-    def append(self, data: bytes) -> None:
-        """Drop the data."""
+    Attributes:
+        status: The status line's code and phrase.
+        headers: All of them.
+        body: All of it.
+        late: What must come before it may leave; None if nothing.
+    """
 
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def __len__(self) -> int:
-        return 0
-
-
-class _Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
-    """Reads a request off the connection; one that cannot be taken still gets its answer."""
-
-    expect_continue: bool
-    _dropped: int | None = None
-
-    def received(self, data: bytes) -> int:
-        if self._dropped is not None:
-            return self._drop(data, self._dropped)
-        try:
-            consumed: int = super().received(data)
-        except ValueError:  # a URI or a Content-Length that Python cannot read
-            self.error = BadRequest("The request line or a header cannot be read")
-            self.completed = True
-            return len(data)
-        if isinstance(self.error, RequestEntityTooLarge):
-            self._refuse()
-        return consumed
-
-    def _refuse(self) -> None:
-        """Read on to the body's end before answering, unless the client waits for a word."""
-        if self.expect_continue:
-            self.expect_continue = False
-        elif not self.body_rcv.completed:
-            self.body_rcv.buf.close()
-            self.body_rcv.buf = _Nothing()
-            self.completed = False
-            self._dropped = 0
-
-    def _drop(self, data: bytes, dropped: int) -> int:
-        consumed: int = self.body_rcv.received(data)
-        self._dropped = dropped + consumed
-        over = self.body_rcv.completed or self.body_rcv.error is not None
-        self.completed = over or self._dropped > MAX_DROPPED_BYTES
-        return consumed
+    status: str
+    headers: Headers
+    body: bytes
+    late: Late | None = None
 
 
-class _ProblemTask(ErrorTask):  # type: ignore[misc] # waitress has no types
-    """Answers with the problem document of the request's error."""
+class _Parked(BaseException):
+    """The answer is ready and has to wait.
+
+    Not an error, and raised all the same: it is the way out of waitress's hands, which keep the
+    request first on its connection then, so that answers leave in the order of their requests.
+    """
+
+    def __init__(self, reply: Reply[Any]) -> None:
+        super().__init__()
+        self.reply = reply
+
+
+class _Request(Parser):
+    """A request, and the answer to it once there is one."""
+
+    answer: _Answer | None = None
+
+
+class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
+    """Answers a request: in one visit, or in a second one when what it waits for is there."""
 
     def execute(self) -> None:
-        error = self.request.error
-        status = HTTPStatus(error.code)
-        text, detail = self._sentences(status)
-        body = dumps(problem(status, text, detail))
-        own_id = request_id(self.request.headers.get("X_REQUEST_ID"))
-        self.status = f"{status.value} {status.phrase}"
-        self.response_headers += [
-            ("Content-Type", PROBLEM_TYPE),
-            (REQUEST_ID_HEADER, own_id),
-        ]
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-        _log.info("request refused", status=status.value, reason=detail, request_id=own_id)
+        """Send the answer, now or when what it waits for is there."""
+        answer = self.request.answer
+        if answer is None:
+            self.request.answer = answer = self._ask_the_application()
+            if answer.late is not None:
+                raise _Parked(answer.late.reply)
+        elif answer.late is not None:
+            answer = self._decided(answer, answer.late)
+        self._send(answer)
 
-    def _sentences(self, status: HTTPStatus) -> tuple[str, str]:
-        match status:
-            case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-                limit = self.channel.adj.max_request_body_size - 1
-                text = f"the body must have at most {limit} bytes"
-                return text, text
-            case HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
-                text = f"the headers must have at most {MAX_HEADER_BYTES} bytes"
-                return text, text
-            case _:
-                return status.phrase.lower(), self.request.error.body
+    def _ask_the_application(self) -> _Answer:
+        environ = self.get_environment()
+        late: list[Late] = []
+        environ[ENVIRON_KEY] = late
+        said: list[tuple[str, Headers]] = []
+        body = self.channel.server.application(
+            environ, lambda status, headers, _exc_info=None: said.append((status, headers))
+        )
+        [(status, headers)] = said
+        return _Answer(status, headers, b"".join(body), *late)
+
+    def _decided(self, prepared: _Answer, late: Late) -> _Answer:
+        """The prepared answer if the reply is good, else why not."""
+        own_id = dict(prepared.headers)[_REQUEST_ID]
+        bind_contextvars(request_id=own_id)
+        answer = prepared
+        try:
+            late.reply.wait(0)
+        except TaskQueueError as error:
+            status, headers, body = late_refusal(error)
+            answer = _Answer(
+                f"{status.value} {status.phrase}", [*headers, (_REQUEST_ID, own_id)], body
+            )
+        else:
+            late.done()
+        seconds = perf_counter() - late.asked_at
+        log_request(self.request.command, self.request.path, int(answer.status[:3]), seconds)
+        return answer
+
+    def _send(self, answer: _Answer) -> None:
+        """Send head and body with one system call; waitress would take two."""
+        self.status = answer.status
+        self.response_headers += answer.headers
+        self.content_length = len(answer.body)
+        head = self.build_response_header()
+        self.wrote_header = True
+        self.channel.write_soon(head + answer.body)
 
 
 class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
     """A client's connection."""
 
-    parser_class = _Parser
-    error_task_class = _ProblemTask
+    parser_class = _Request
+    task_class = _Task
+    error_task_class = ProblemTask
+
+    def service(self) -> None:
+        """Answer the request, or let it wait for what its answer depends on."""
+        try:
+            super().service()
+        except _Parked as parked:
+            self.server.task_dispatcher.park(self, parked.reply)

@@ -80,6 +80,15 @@ def answer(
         resp.set_header("Retry-After", str(RETRY_AFTER_SECONDS))
 
 
+def late_refusal(error: TaskQueueError) -> tuple[HTTPStatus, list[tuple[str, str]], bytes]:
+    """Status, headers and body for a publish that failed after its answer was prepared."""
+    status, text, detail = _explained(error, publishing=True)
+    headers = [("Content-Type", PROBLEM_TYPE)]
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append(("Retry-After", str(RETRY_AFTER_SECONDS)))
+    return status, headers, dumps(problem(status, text, detail))
+
+
 def _on_invalid_request(
     _req: falcon.Request, resp: falcon.Response, error: InvalidRequestError, _params: object
 ) -> None:
@@ -89,25 +98,26 @@ def _on_invalid_request(
 def _on_task_queue_error(
     req: falcon.Request, resp: falcon.Response, error: TaskQueueError, _params: object
 ) -> None:
-    publishing = req.method == "POST"
+    answer(resp, *_explained(error, publishing=req.method == "POST"))
+
+
+def _explained(error: TaskQueueError, *, publishing: bool) -> tuple[HTTPStatus, str, str | None]:
+    """Status, short text and sentence for an expected error."""
     match error:
         case QueryFailedError():
             _log.error("query failed", error=str(error))
-            status, text, detail = HTTPStatus.INTERNAL_SERVER_ERROR, "query failed", None
+            return HTTPStatus.INTERNAL_SERVER_ERROR, "query failed", None
         case AnswerTimeoutError():
-            status = HTTPStatus.SERVICE_UNAVAILABLE
-            text = "failed to queue task" if publishing else "database unavailable"
             detail = "no answer in time; whether the task was accepted is unknown"
             detail = detail if publishing else "no answer from the database in time"
         case UnavailableError():
-            status = HTTPStatus.SERVICE_UNAVAILABLE
-            text = "failed to queue task" if publishing else "database unavailable"
             detail = str(error) if isinstance(error, QueueFullError) else "try again soon"
         case _:
             _log.error("publish refused by the database", error=str(error))
-            status, text = HTTPStatus.INTERNAL_SERVER_ERROR, "failed to queue task"
             detail = "the database refuses this task"
-    answer(resp, status, text, detail)
+            return HTTPStatus.INTERNAL_SERVER_ERROR, "failed to queue task", detail
+    text = "failed to queue task" if publishing else "database unavailable"
+    return HTTPStatus.SERVICE_UNAVAILABLE, text, detail
 
 
 def _on_http_error(

@@ -9,6 +9,8 @@ import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from uuid_utils import uuid7
 
+from api.late import ENVIRON_KEY
+
 REQUEST_ID_HEADER = "X-Request-ID"
 
 _decent = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
@@ -38,17 +40,17 @@ class RequestId:
         resource: object,  # noqa: ARG002 - Falcon's signature
         req_succeeded: bool,  # noqa: ARG002, FBT001
     ) -> None:
-        """Log the request: quietly if it went well, louder the worse it went."""
-        status = falcon.code_to_http_status(resp.status)[:3]
-        log = _log.debug
-        if int(status) >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            log = _log.warning
-        elif int(status) >= HTTPStatus.BAD_REQUEST:
-            log = _log.info
-        log(
-            "request",
-            method=req.method,
-            path=req.path,
-            status=int(status),
-            duration_seconds=round(perf_counter() - req.context.started, 6),
-        )
+        """Log the request, unless its answer is late and not known yet."""
+        if not req.env.get(ENVIRON_KEY):
+            status = int(falcon.code_to_http_status(resp.status)[:3])
+            log_request(req.method, req.path, status, perf_counter() - req.context.started)
+
+
+def log_request(method: str, path: str, status: int, seconds: float) -> None:
+    """Log a request: quietly if it went well, louder the worse it went."""
+    log = _log.debug
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log = _log.warning
+    elif status >= HTTPStatus.BAD_REQUEST:
+        log = _log.info
+    log("request", method=method, path=path, status=status, duration_seconds=round(seconds, 6))

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 import signal
 import socket
 import sys
@@ -16,7 +17,9 @@ from waitress.server import create_server
 from actors.errors import BootError, TaskQueueError
 from actors.system import QUEUE, ActorSystem
 from api.app import create_app
-from api.channel import MAX_HEADER_BYTES, Channel
+from api.channel import Channel
+from api.dispatcher import Dispatcher
+from api.refusals import MAX_HEADER_BYTES
 from api.tasks import Limits
 from config.settings import HttpSettings, Settings, redacted
 
@@ -79,6 +82,8 @@ def serve(settings: Settings, version: str) -> int:
     Raises:
         TaskQueueError: It could not be started.
     """
+    if settings.process.one_core:
+        _keep_to_one_core()
     signals = Signals()
     signals.install()
     system = ActorSystem(settings, on_hopeless=signals.hopeless)
@@ -96,6 +101,18 @@ def serve(settings: Settings, version: str) -> int:
         pass
     _drain(system, settings.shutdown.drain_seconds)
     return signals.exit_code
+
+
+def _keep_to_one_core() -> None:
+    """Hold all threads to one of the cores the process may use, where the system can do that.
+
+    Two threads on two cores that hand each other the interpreter lock pay for every hand-over with
+    a wake-up across cores. Only threads started from now on inherit the choice, and so do the
+    programs that actions start. Consumers are no exception: with only their two threads free, a
+    drain at a prefetch of 500 fell from 19,500 to 8,600 tasks/s.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})  # noqa: S311
 
 
 def _drain(system: ActorSystem, drain_seconds: float) -> None:
@@ -145,14 +162,14 @@ def _server(system: ActorSystem, settings: Settings, listener: socket.socket) ->
         server = create_server(
             create_app(system, limits),
             sockets=[listener],
-            threads=http.threads,
+            _dispatcher=Dispatcher(http.threads),
             connection_limit=http.max_connections,
             max_request_body_size=http.max_body_bytes + 1,  # waitress refuses from its limit on
             max_request_header_size=MAX_HEADER_BYTES + 1,
             channel_timeout=http.idle_timeout_seconds,
             asyncore_use_poll=True,  # select() ends at descriptor 1024
             ident=None,
-            clear_untrusted_proxy_headers=True,
+            clear_untrusted_proxy_headers=False,  # nothing here reads them
         )
     except OSError as error:  # two servers can bind a port, but only one can listen on it
         _drain(system, 0)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from actors.system import QUEUE, ActorSystem
 from actors.task import Task
 from api.errors import InvalidRequestError, answer
 from api.json_codec import dumps
+from api.late import Late, leave_after
 from api.schemas import cursor_of, list_parameters, publish_body, seq_of, task_document
 
 JSON = "application/json"
@@ -64,8 +66,9 @@ class TasksResource:
             run_at=now,
             created_at=int(now),
         )
-        self._system.queue.ask(Publish(task, deadline=now + timeout), timeout)
-        _log.info("task queued", id=task.id, action=task.action)
+        reply = self._system.queue.ask_later(Publish(task, deadline=now + timeout))
+        queued = partial(_log.info, "task queued", id=task.id, action=task.action)
+        leave_after(req, Late(reply, queued), timeout)
         resp.status = HTTPStatus.ACCEPTED.value
         resp.set_header("Location", f"/tasks/{task.id}")
         resp.data = dumps({"id": task.id, "status": task.status.value})

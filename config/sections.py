@@ -44,7 +44,7 @@ class HttpSettings(_Section):
     """TCP port; 0 takes any free one."""
 
     threads: int = Field(ge=1, le=512)
-    """Threads that answer requests; also the most publishes that one commit can hold."""
+    """Threads that answer requests; a publish that waits for its commit occupies none."""
 
     max_connections: int = Field(ge=1, le=10_000)
     """Open connections; further ones wait to be accepted. Each costs a file descriptor."""
@@ -149,6 +149,13 @@ class BuiltinSettings(_Section):
 
     simulated_work_seconds: float = Field(ge=0, le=60)
     """Seconds every built-in action sleeps before it works, to see queueing happen."""
+
+
+class ProcessSettings(_Section):
+    """How the process uses the machine."""
+
+    one_core: bool
+    """Whether the process keeps to one core, on Linux."""
 
 
 class SupervisorSettings(_Section):

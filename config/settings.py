@@ -31,6 +31,7 @@ from config.sections import (
     DatabaseSettings,
     HttpSettings,
     LogSettings,
+    ProcessSettings,
     QueueSettings,
     QueuesSettings,
     ShutdownSettings,
@@ -43,6 +44,7 @@ __all__ = [
     "HttpSettings",
     "Loaded",
     "LogSettings",
+    "ProcessSettings",
     "QueueSettings",
     "QueuesSettings",
     "Settings",
@@ -89,6 +91,7 @@ class Settings(BaseSettings):
     builtin: BuiltinSettings
     actions: Mapping[ActionName, ActionTarget]
     """The user's own actions: name to `module:function`."""
+    process: ProcessSettings
     supervisor: SupervisorSettings
     shutdown: ShutdownSettings
     log: LogSettings

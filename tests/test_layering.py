@@ -26,6 +26,7 @@ LAYERS = {
         "actors.store.migrations",
         "actors.store.migrations.env",
         "actors.store.migrations.versions",
+        "actors.store.prepared",
         "actors.store.schema",
         "actors.store.statements",
         "actors.store.store",
@@ -45,9 +46,9 @@ LAYERS = {
     "supervisor": ["actors.supervisor"],
     "writer": ["actors.writer"],
     "system": ["actors.system"],
-    "shapes": ["api", "api.errors", "api.json_codec", "api.middleware", "api.schemas"],
+    "shapes": ["api", "api.errors", "api.json_codec", "api.late", "api.middleware", "api.schemas"],
     "resources": ["api.health", "api.tasks"],
-    "app": ["api.app", "api.channel"],
+    "app": ["api.app", "api.channel", "api.dispatcher", "api.refusals"],
     "process": ["api.__main__", "api.cli", "api.server"],
 }
 """The modules of each layer, the lowest first; a new module needs a place here."""
@@ -72,9 +73,9 @@ ARROWS: dict[str, set[str]] = {
     "supervisor": MACHINERY,
     "writer": MACHINERY | {"store"},
     "system": ACTORS | MACHINERY | {"actions", "config", "drivers", "store"},
-    "shapes": {"rules"},
+    "shapes": {"reply", "rules"},
     "resources": {"messages", "rules", "shapes", "system"},
-    "app": {"resources", "shapes", "system"},
+    "app": {"reply", "resources", "rules", "shapes", "system"},
     "process": {"app", "config", "resources", "rules", "system"},
 }
 """Which other layers each layer may import."""

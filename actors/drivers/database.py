@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from math import inf
 
 from actors.backoff import Backoff
-from actors.errors import BadRowError, QueueFullError
+from actors.errors import AnswerTimeoutError, BadRowError, QueueFullError
 from actors.messages import (
     Claim,
     ClaimSuspect,
@@ -67,7 +67,7 @@ class DatabaseDriver:
         self._now = now
         self._random = random
         self._random_bits = random_bits
-        self._publishing: set[str] = set()
+        self._publishing: dict[str, Publish] = {}  # by task id, in the order they came
         self._unsettled: dict[Lease, Settle] = {}
         self._failed: list[Settle] = []
         self._failures = 0
@@ -83,7 +83,7 @@ class DatabaseDriver:
         if len(self._publishing) >= MAX_PENDING_PUBLISHES:
             message = f"{MAX_PENDING_PUBLISHES} publishes already wait for the database"
             raise QueueFullError(message)
-        self._publishing.add(publish.task.id)
+        self._publishing[publish.task.id] = publish
         self._writer.tell(
             Insert(self._queue_address, publish.task, publish.deadline, publish.reply_to)
         )
@@ -125,7 +125,12 @@ class DatabaseDriver:
         self._writer.tell(settle)
 
     def tick(self, now: float, held: Iterable[Lease]) -> None:
-        """Renew leases after a third of their time, repeat failed settlements, tend the queue."""
+        """Renew leases after a third of their time, repeat failed settlements, tend the queue.
+
+        And answer the publishes that have waited too long, for nobody else does: see
+        `Address.ask_later`.
+        """
+        self._give_up_publishes(now)
         if now >= self._renew_at:
             self._renew_at = now + self._lease_seconds / 3
             if leases := (*held, *self._unsettled):
@@ -140,7 +145,8 @@ class DatabaseDriver:
 
     def stored(self, task_ids: Iterable[str]) -> None:
         """Note that these publishes are on disk."""
-        self._publishing.difference_update(task_ids)
+        for task_id in task_ids:
+            self._publishing.pop(task_id, None)
 
     def settled(self, leases: Iterable[Lease]) -> None:
         """Forget these settlements."""
@@ -152,7 +158,7 @@ class DatabaseDriver:
         """Forget a publish, whose caller knows; plan to repeat a settlement."""
         match failure.write:
             case Insert(task=task):
-                self._publishing.discard(task.id)
+                self._publishing.pop(task.id, None)
             case Settle(settlement=refused) if isinstance(failure.error, BadRowError):
                 self._unsettled.pop(refused.lease, None)
                 if refused.status is not Status.DEAD:
@@ -174,6 +180,13 @@ class DatabaseDriver:
     def unsettled(self) -> int:
         """How many settlements are neither written nor refused."""
         return len(self._unsettled)
+
+    def _give_up_publishes(self, now: float) -> None:
+        for publish in self._publishing.values():
+            if publish.deadline > now:
+                break  # those behind it came later
+            text = "no answer before the deadline; whether it took effect is unknown"
+            publish.reply_to.fail(AnswerTimeoutError(text))
 
     def _tend(self, now: float) -> None:
         lapsed = inf if self._sole_owner else now

@@ -38,7 +38,10 @@ _LEASED_COLUMNS = (
     tasks.c.losses,
 )
 
-INSERT = sa.insert(tasks)
+INSERT = sa.insert(tasks).inline()
+"""To be said for many rows, with `INSERT_ATTRIBUTES`."""
+INSERT_ATTRIBUTES = {column.name: column.name for column in COLUMNS} | {"status": "status.value"}
+"""Each column's attribute of `Task`."""
 
 
 def _claim_of(condition: sa.ColumnElement[bool]) -> sa.Executable:
@@ -84,14 +87,31 @@ SETTLE = (
         result=sa.bindparam("new_result"),
         # What is given back unrun keeps the error of its last failure.
         error=sa.case(
-            (sa.bindparam("keep_error", type_=sa.Boolean), tasks.c.error),
+            (
+                sa.bindparam("new_status", type_=sa.Text)
+                == sa.literal_column(f"'{Status.QUEUED.value}'"),
+                tasks.c.error,
+            ),
             else_=sa.bindparam("new_error", type_=sa.Text),
         ),
         processed_at=sa.bindparam("new_processed_at"),
-        lease_id=None,
-        leased_until=None,
+        lease_id=sa.null(),
+        leased_until=sa.null(),
     )
 )
+"""To be said for many settlements, with `SETTLE_ATTRIBUTES`."""
+SETTLE_ATTRIBUTES = {
+    "held_id": "lease.task_id",
+    "held_lease_id": "lease.lease_id",
+    "new_status": "status.value",
+    "new_attempt": "attempt",
+    "new_losses": "losses",
+    "new_run_at": "run_at",
+    "new_result": "result",
+    "new_error": "error",
+    "new_processed_at": "processed_at",
+}
+"""Each parameter's attribute of `Settlement`."""
 RENEW = sa.update(tasks).where(_held).values(leased_until=sa.bindparam("new_leased_until"))
 
 _due = (

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from actors.errors import BadRowError, QueryFailedError, StoreUnavailableError
 from actors.store import statements
 from actors.store.connect import Database
+from actors.store.prepared import Prepared, PreparedRows
 from actors.store.schema import tasks
 from actors.task import ClaimedTask, Lease, Settlement, Status, Task
 
@@ -38,6 +40,10 @@ class Store:
             read_only: Whether this connection may not write.
         """
         self._engine = database.engine(read_only=read_only)
+        dialect = self._engine.dialect
+        self._insert = PreparedRows(statements.INSERT, dialect, statements.INSERT_ATTRIBUTES)
+        self._settle = PreparedRows(statements.SETTLE, dialect, statements.SETTLE_ATTRIBUTES)
+        self._claim = Prepared(statements.CLAIM, dialect)
         self._open: sa.Connection | None = None
 
     @contextmanager
@@ -92,29 +98,7 @@ class Store:
 
     def insert(self, rows: Sequence[Task]) -> None:
         """Add the tasks, in this order."""
-        self._connection.execute(
-            statements.INSERT,
-            [
-                {
-                    "id": row.id,
-                    "queue": row.queue,
-                    "action": row.action,
-                    "data": row.data,
-                    "status": row.status.value,
-                    "result": row.result,
-                    "error": row.error,
-                    "priority": row.priority,
-                    "attempt": row.attempt,
-                    "losses": row.losses,
-                    "max_attempts": row.max_attempts,
-                    "run_at": row.run_at,
-                    "created_at": row.created_at,
-                    "started_at": row.started_at,
-                    "processed_at": row.processed_at,
-                }
-                for row in rows
-            ],
-        )
+        self._connection.exec_driver_sql(self._insert.text, self._insert.parameters(rows))
 
     def claim(  # noqa: PLR0913 - a claim's terms, all of them
         self, *, queue: str, limit: int, free: int, lease_id: int, now: float, leased_until: float
@@ -135,17 +119,15 @@ class Store:
         Returns:
             The tasks in the order in which they are to run, and whether there may be more.
         """
-        rows = self._connection.execute(
-            statements.CLAIM,
-            {
-                "queue_name": queue,
-                "at_most": limit,
-                "new_lease_id": lease_id,
-                "new_leased_until": leased_until,
-                "now": int(now),
-            },
-        ).all()
-        claimed = [_claimed(row) for row in sorted(rows, key=lambda row: row.seq)]
+        parameters = self._claim.parameters(
+            queue_name=queue,
+            at_most=limit,
+            new_lease_id=lease_id,
+            new_leased_until=leased_until,
+            now=int(now),
+        )
+        rows = self._connection.exec_driver_sql(self._claim.text, parameters).all()
+        claimed = [_claimed(row) for row in sorted(rows)]  # by row number, which comes first
         taken = next(
             (i for i, task in enumerate(claimed) if i >= free and task.must_not_wait), len(claimed)
         )
@@ -189,23 +171,11 @@ class Store:
             BadRowError: Some of several leases are not held any more. The transaction must be
                 rolled back and each settled alone: a count over all does not say which.
         """
-        parameters = [
-            {
-                "held_id": settlement.lease.task_id,
-                "held_lease_id": settlement.lease.lease_id,
-                "new_status": settlement.status.value,
-                "new_attempt": settlement.attempt,
-                "new_losses": settlement.losses,
-                "new_run_at": settlement.run_at,
-                "new_result": settlement.result,
-                "new_error": settlement.error,
-                "keep_error": settlement.status is Status.QUEUED,
-                "new_processed_at": settlement.processed_at,
-            }
-            # One order on every node, so that two of them never wait for each other.
-            for settlement in sorted(settlements, key=lambda each: each.lease.task_id)
-        ]
-        written = self._connection.execute(statements.SETTLE, parameters).rowcount
+        # One order on every node, so that two of them never wait for each other.
+        in_order = sorted(settlements, key=attrgetter("lease.task_id"))
+        written = self._connection.exec_driver_sql(
+            self._settle.text, self._settle.parameters(in_order)
+        ).rowcount
         if written == len(settlements):
             return []
         if len(settlements) > 1:
