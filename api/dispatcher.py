@@ -4,7 +4,7 @@ import threading
 import time
 from functools import partial
 from queue import SimpleQueue
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -50,7 +50,7 @@ class Dispatcher:
         """Have the next free thread work on this connection's request."""
         self._waiting.put(channel)
 
-    def park(self, channel: Channel, reply: Reply[object]) -> None:
+    def park(self, channel: Channel, reply: Reply[Any]) -> None:
         """Have it worked on again when the reply is there."""
         self._parked.add(channel)
         reply.then(partial(self._resume, channel))

@@ -1,5 +1,6 @@
 """The whole service as a user meets it: a real process, real HTTP, a real database."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,3 +141,13 @@ def _resident_mib(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     (kib,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
     return int(kib) / 1024
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system cannot do that")
+@pytest.mark.parametrize(
+    ("setting", "cores"),
+    [("process.one_core=true", 1), ("process.one_core=false", len(os.sched_getaffinity(0)))],
+)
+def test_it_keeps_to_one_core_unless_told_otherwise(serve: Serve, setting: str, cores: int) -> None:
+    server = serve(setting).start()
+    assert len(os.sched_getaffinity(server.pid)) == cores

@@ -32,3 +32,40 @@ def test_the_first_answer_counts() -> None:
 def test_no_answer_in_time_says_that_the_outcome_is_unknown() -> None:
     with pytest.raises(AnswerTimeoutError, match="unknown"):
         Reply[None]().wait(-1)
+
+
+def test_a_call_is_made_once_whether_it_comes_before_the_answer_or_after() -> None:
+    calls: list[str] = []
+    reply: Reply[int] = Reply()
+    reply.then(lambda: calls.append("before"))
+    assert calls == []
+    reply.answer(1)
+    reply.answer(2)
+    reply.then(lambda: calls.append("after"))
+    assert calls == ["before", "after"]
+
+
+def test_a_call_is_made_when_the_answer_is_an_error() -> None:
+    calls: list[str] = []
+    reply: Reply[int] = Reply()
+    reply.then(lambda: calls.append("failed"))
+    reply.fail(QueueFullError())
+    assert calls == ["failed"]
+
+
+def test_a_call_that_races_with_the_answer_is_made_exactly_once() -> None:
+    calls: list[int] = []
+    for number in range(300):
+        reply: Reply[int] = Reply()
+        barrier = threading.Barrier(2)
+
+        def give(reply: Reply[int] = reply, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            reply.answer(0)
+
+        giver = threading.Thread(target=give)
+        giver.start()
+        barrier.wait()
+        reply.then(lambda number=number: calls.append(number))  # type: ignore[misc]
+        giver.join()
+    assert calls == list(range(300))

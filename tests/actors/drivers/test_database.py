@@ -5,7 +5,7 @@ from math import inf
 import pytest
 
 from actors.drivers.database import RETRY, DatabaseDriver
-from actors.errors import BadRowError, StoreUnavailableError
+from actors.errors import AnswerTimeoutError, BadRowError, StoreUnavailableError
 from actors.messages import Claim, Insert, Publish, Renew, Settle, Tend, WriteFailed
 from actors.task import Lease, Settlement, Status
 from tests.fakes import NOW, Inbox, ManualClock, a_task
@@ -63,6 +63,17 @@ def test_a_publish_carries_its_answer_and_its_deadline_to_the_writer(books: Book
     publish = Publish(a_task(), NOW + 3)
     books.driver.publish(publish)
     assert books.writer.messages == [Insert(books.queue, publish.task, NOW + 3, publish.reply_to)]
+
+
+def test_publishes_past_their_deadline_are_answered_at_the_next_tick(books: Books) -> None:
+    first, later = Publish(a_task(), NOW), Publish(a_task(), NOW + 1)
+    for publish in (first, later):
+        books.driver.publish(publish)
+    books.tick()
+    with pytest.raises(AnswerTimeoutError, match="unknown"):
+        first.reply_to.wait(0)
+    later.reply_to.answer(None)
+    later.reply_to.wait(0)
 
 
 def test_a_claim_carries_a_random_lease_that_lasts_its_time(books: Books) -> None:
