@@ -1,0 +1,205 @@
+"""What a task costs, counted instead of timed: the same on every machine, so that CI can tell.
+
+The real actors over a real SQLite file, but in one thread: everybody handles all that waits in its
+inbox, then the next one does, until nobody has anything to do. So each count is exact. A count that
+rises means that every task does more than before; raise it here only with a reason.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from actors.actions.registry import load
+from actors.actor import Actor, Life
+from actors.address import Address
+from actors.backoff import Backoff
+from actors.consumer import ConsumerActor
+from actors.drivers.database import DatabaseDriver
+from actors.messages import Publish, Tick
+from actors.queue import QueueActor
+from actors.store.connect import Database
+from actors.store.migrate import migrate
+from actors.store.store import Store
+from actors.task import Status
+from actors.writer import DatabaseWriter
+from tests.fakes import NOW, Inbox, a_task
+
+BATCH = 50
+"""As many as wait for one commit under load."""
+DEFAULT, LARGE = 5, 500
+
+
+class Machinery:
+    """A queue, two consumers and a writer, none of which has a thread."""
+
+    def __init__(self, database: Database, prefetch: int) -> None:
+        self.messages: Counter[str] = Counter()
+        self.said: Counter[str] = Counter()
+        self._actors: list[Actor] = []
+        self._queue, writer = Address("queue"), Address("writer")
+        consumers = {name: Address(name) for name in ("consumer-1", "consumer-2")}
+        self.store = Store(database)
+        self._add(
+            self._queue,
+            QueueActor(
+                Life(self._queue, Inbox()),
+                driver=DatabaseDriver(
+                    queue="tasks",
+                    queue_address=self._queue,
+                    writer=writer,
+                    lease_seconds=30.0,
+                    sole_owner=True,
+                    now=lambda: NOW,
+                    random=lambda: 0.5,
+                    random_bits=lambda _: 1,
+                ),
+                consumers=consumers,
+                prefetch=prefetch,
+                backoff=Backoff(1.0, 2.0, 60.0),
+                now=lambda: NOW,
+                random=lambda: 0.5,
+            ),
+        )
+        actions = load({}, fallback=True, simulated_work_seconds=0.0)
+        for address in consumers.values():
+            self._add(
+                address,
+                ConsumerActor(
+                    Life(address, Inbox()),
+                    queue=self._queue,
+                    actions=actions,
+                    monotonic=lambda: 0.0,
+                ),
+            )
+        self._add(
+            writer,
+            DatabaseWriter(Life(writer, Inbox()), store=self.store, max_batch=500, now=lambda: NOW),
+        )
+        sa.event.listen(self.store._engine, "before_cursor_execute", self._on_statement)
+        for actor in self._actors:
+            actor.setup()
+        self.run()
+
+    def run(self) -> None:
+        """Let everybody work until nobody has anything to do."""
+        while any(not actor.actor_inbox.empty() for actor in self._actors):
+            for actor in self._actors:
+                while not actor.actor_inbox.empty():
+                    message = actor.actor_inbox.get().message
+                    self.messages[type(message).__name__] += 1
+                    actor.receive(message)
+
+    def forget(self) -> None:
+        """Count from here."""
+        self.messages.clear()
+        self.said.clear()
+
+    def publish(self, count: int) -> None:
+        """Have so many tasks published at once, and done."""
+        publishes = [
+            Publish(a_task(action="sum", data='{"numbers":[1,2]}'), NOW + 5) for _ in range(count)
+        ]
+        for publish in publishes:
+            self._queue.tell(publish)  # type: ignore[arg-type] # nobody waits here
+        self.run()
+        for publish in publishes:
+            publish.reply_to.wait(0)
+        counted = Counter(self.said)
+        with self.store.transaction():
+            assert self.store.counts()[Status.COMPLETED] == count
+        self.said = counted
+
+    def tick(self) -> None:
+        """Have the clock tick once."""
+        self._queue.tell(Tick(NOW))
+        self.run()
+
+    def close(self) -> None:
+        self.store.close()
+
+    @property
+    def commits(self) -> int:
+        return self.said["BEGIN"]
+
+    @property
+    def statements(self) -> int:
+        return self.said.total() - self.said["BEGIN"]
+
+    def _add(self, address: Address, actor: Actor) -> None:
+        address.bind(actor.actor_ref)
+        self._actors.append(actor)
+
+    def _on_statement(self, *args: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
+        self.said[args[2].split()[0]] += 1
+
+
+@pytest.fixture
+def machinery(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machinery]:
+    """The machinery with the prefetch that the test names."""
+    database = Database(f"sqlite:///{tmp_path}/tasks.db")
+    migrate(database)
+    made = Machinery(database, request.param)
+    made.forget()
+    yield made
+    made.close()
+
+
+at_prefetch = pytest.mark.parametrize("machinery", [DEFAULT, LARGE], indirect=True)
+
+
+@at_prefetch
+def test_a_lone_task_takes_two_commits_and_three_statements(machinery: Machinery) -> None:
+    machinery.publish(1)
+    assert machinery.commits == 2  # inserted and claimed; settled
+    assert machinery.statements == 3
+
+
+@at_prefetch
+def test_a_lone_task_takes_eleven_messages(machinery: Machinery) -> None:
+    machinery.publish(1)
+    assert machinery.messages.total() == 11
+
+
+@at_prefetch
+def test_publishes_that_wait_together_are_one_commit_with_one_insert(machinery: Machinery) -> None:
+    machinery.publish(BATCH)
+    assert machinery.said["INSERT"] == 1
+    # Each further commit settles what the two consumers have done.
+    assert machinery.commits == 1 + BATCH // 2
+    assert machinery.messages["Stored"] == 1
+
+
+@pytest.mark.parametrize(
+    ("machinery", "claims", "messages_per_task"),
+    [(DEFAULT, 16, 6.7), (LARGE, 1, 6.1)],
+    indirect=["machinery"],
+)
+def test_a_task_among_many_takes_few_messages_and_a_share_of_a_claim(
+    machinery: Machinery, claims: int, messages_per_task: float
+) -> None:
+    machinery.publish(BATCH)
+    assert machinery.said["WITH"] == claims
+    assert machinery.said["UPDATE"] == BATCH // 2
+    assert machinery.messages.total() / BATCH <= messages_per_task
+
+
+@pytest.mark.parametrize("machinery", [DEFAULT], indirect=True)
+def test_a_tick_of_an_idle_queue_is_one_transaction_of_four_statements(
+    machinery: Machinery,
+) -> None:
+    machinery.tick()
+    assert (machinery.commits, machinery.statements) == (1, 4)
+    assert machinery.messages.total() <= 8
+
+
+@pytest.mark.parametrize("machinery", [DEFAULT], indirect=True)
+def test_a_page_of_any_length_is_one_statement(machinery: Machinery) -> None:
+    machinery.publish(BATCH)
+    machinery.forget()
+    with machinery.store.transaction():
+        assert len(machinery.store.list_tasks(limit=BATCH)[0]) == BATCH
+    assert machinery.statements == 1
