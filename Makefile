@@ -10,7 +10,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format clean
+.PHONY: help serve test check bench format clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: .venv/.dev ## Check format, lint, types and import arrows.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layering.py
+
+bench: .venv/.bench ## Measure this system and its peers side by side: bench-results/.
+	@exec $(BIN)/python -m tests.benchmarks $(ARGS)
 
 format: .venv/.dev ## Format the code and apply safe fixes.
 	$(BIN)/ruff check --fix --exit-zero .
@@ -54,4 +57,9 @@ clean: ## Remove the virtual environment, caches and build results; data/ stays.
 .venv/.dev: .venv/.runtime
 	@echo "Installing the development tools into .venv"
 	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+.venv/.bench: .venv/.dev
+	@echo "Installing the systems to compare with into .venv"
+	@$(PIP) --editable '.[dev,bench]'
 	@touch $@

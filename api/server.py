@@ -1,5 +1,6 @@
 """The server process: waitress in the main thread, signals, banner, drain."""
 
+import gc
 import logging
 import os
 import random
@@ -94,6 +95,7 @@ def serve(settings: Settings, version: str) -> int:
             except SystemExit:  # it has stopped what was running already
                 return signals.exit_code
             server = _server(system, settings, listener)
+            gc.freeze()  # what is there by now stays; to look through it again and again costs 5 %
             sys.stdout.write(_banner(settings, version, server.effective_port))
             sys.stdout.flush()
             server.run()  # returns when a signal has ended it, after requests in hand are answered

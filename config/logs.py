@@ -9,7 +9,7 @@ cannot be written to loses the line.
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from datetime import UTC, datetime
 from typing import BinaryIO, TextIO
 
 import orjson
@@ -29,6 +29,8 @@ _LIBRARY_LEVELS = {
     # Warns for every request that waits for a thread: under load, the log would be the bottleneck.
     "waitress.queue": logging.ERROR,
 }
+
+_JSON_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
 _Render = Callable[[WrappedLogger, str, EventDict], bytes]
 
@@ -51,7 +53,7 @@ def configure(format: str, level: str, stream: TextIO | None = None) -> None:
     enrich: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt="iso", utc=True) if pretty else _timestamp,
     ]
     if not pretty:  # The console renders tracebacks itself.
         enrich.append(structlog.processors.format_exc_info)
@@ -71,9 +73,11 @@ class _LineLogger:
         self._stream = stream
 
     def msg(self, line: bytes) -> None:
-        with suppress(OSError, ValueError):  # Full, broken or closed: the work goes on without.
+        try:  # Without `suppress`, which takes longer than the line's own formatting.
             self._stream.write(line + b"\n")
             self._stream.flush()
+        except (OSError, ValueError):
+            pass
 
     debug = info = warning = error = critical = exception = log = msg
 
@@ -101,6 +105,12 @@ def _configure_libraries(
         logging.getLogger(name).setLevel(least)
 
 
+def _timestamp(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Adds the present moment as it is: orjson writes it down in a third of the time."""
+    event["timestamp"] = datetime.now(UTC)
+    return event
+
+
 def _json(_logger: WrappedLogger, _name: str, event: EventDict) -> bytes:
     line = {
         "timestamp": event.pop("timestamp"),
@@ -109,9 +119,10 @@ def _json(_logger: WrappedLogger, _name: str, event: EventDict) -> bytes:
         **event,
     }
     try:
-        return orjson.dumps(line, default=_text, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(line, default=_text, option=_JSON_OPTIONS)
     except TypeError:  # A number beyond 64 bits, a lone surrogate, a circle.
-        return orjson.dumps({_plain(key): _plain(value) for key, value in line.items()})
+        plain = {_plain(key): _plain(value) for key, value in line.items()}
+        return orjson.dumps(plain, option=_JSON_OPTIONS)
 
 
 def _console(*, colors: bool) -> _Render:

@@ -12,6 +12,9 @@ Action = Callable[[Data], Any]
 INTEGERS = range(-(2**63), 2**63)
 """JSON numbers beyond 64 bits are not read back alike everywhere."""
 
+_NUMBERS = {int, float}
+"""What JSON's numbers are in Python; exact types, as `True` would pass for an integer."""
+
 
 def uppercase(data: Data) -> dict[str, str]:
     """`data.text` in capitals; nothing counts as the empty text."""
@@ -32,10 +35,12 @@ def total(data: Data) -> dict[str, float]:
     if not isinstance(numbers, list):
         message = f"data.numbers must be a list of numbers, not {_kind(numbers)}"
         raise PermanentError(message)
-    for position, number in enumerate(numbers):
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            message = f"data.numbers[{position}] must be a number, not {_kind(number)}"
-            raise PermanentError(message)
+    if not _NUMBERS.issuperset(map(type, numbers)):
+        position, other = next(
+            (at, each) for at, each in enumerate(numbers) if type(each) not in _NUMBERS
+        )
+        message = f"data.numbers[{position}] must be a number, not {_kind(other)}"
+        raise PermanentError(message)
     output = sum(numbers)
     too_long = isinstance(output, int) and output not in INTEGERS
     if too_long or not math.isfinite(output):
