@@ -67,7 +67,11 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
                 raise _Parked(answer.late.reply)
         elif answer.late is not None:
             answer = self._decided(answer, answer.late)
-        self._send(answer)
+        data = self._head(answer) + answer.body
+        if answer.late is None:
+            self.channel.write_soon(data)
+        else:
+            self.channel.write_later(data)
 
     def _ask_the_application(self) -> _Answer:
         environ = self.get_environment()
@@ -98,14 +102,14 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         log_request(self.request.command, self.request.path, int(answer.status[:3]), seconds)
         return answer
 
-    def _send(self, answer: _Answer) -> None:
-        """Send head and body with one system call; waitress would take two."""
+    def _head(self, answer: _Answer) -> bytes:
+        """The head of the answer. It leaves with the body in one system call, not in two."""
         self.status = answer.status
         self.response_headers += answer.headers
         self.content_length = len(answer.body)
-        head = self.build_response_header()
         self.wrote_header = True
-        self.channel.write_soon(head + answer.body)
+        head: bytes = self.build_response_header()
+        return head
 
 
 class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
@@ -121,3 +125,15 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
             super().service()
         except _Parked as parked:
             self.server.task_dispatcher.park(self, parked.reply)
+
+    def write_later(self, data: bytes) -> None:
+        """Have the server's loop send this, which `service` wakes up at its end.
+
+        The answers to the publishes of one commit come all at once. The loop sends them in one
+        pass; sent by threads, each would wake the loop to look for that client's next request.
+        For an answer that comes alone it is a hand-over more: 0.04 ms.
+        """
+        with self.outbuf_lock:
+            self.outbufs[-1].append(data)
+            self.current_outbuf_count += len(data)
+            self.total_outbufs_len += len(data)

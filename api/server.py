@@ -99,6 +99,8 @@ def serve(settings: Settings, version: str) -> int:
             sys.stdout.write(_banner(settings, version, server.effective_port))
             sys.stdout.flush()
             server.run()  # returns when a signal has ended it, after requests in hand are answered
+            for channel in list(server.active_channels.values()):
+                channel.handle_write()  # what is left for the loop to send
     except SystemExit:
         pass
     _drain(system, settings.shutdown.drain_seconds)
