@@ -51,7 +51,9 @@ class Database:
                 connect_args={"timeout": self.busy_timeout_seconds},
             )
             sa.event.listen(engine, "connect", _sqlite_setup(read_only=read_only))
-            sa.event.listen(engine, "begin", _sqlite_begin(read_only=read_only))
+            # A reader's transaction is one statement, and each of those sees one state anyway.
+            if not read_only:
+                sa.event.listen(engine, "begin", _sqlite_begin)
             return engine
         milliseconds = int(self.statement_timeout_seconds * 1000)
         return sa.create_engine(
@@ -84,12 +86,7 @@ def _sqlite_setup(*, read_only: bool) -> Callable[[sqlite3.Connection, Any], Non
     return setup
 
 
-def _sqlite_begin(*, read_only: bool) -> Callable[[sa.Connection], None]:
+def _sqlite_begin(connection: sa.Connection) -> None:
     # IMMEDIATE takes the write lock at once: a transaction that read first and then wanted to
     # write could be refused half-way.
-    statement = "BEGIN" if read_only else "BEGIN IMMEDIATE"
-
-    def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(statement)
-
-    return begin
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -6,7 +6,7 @@ So the hot statements are compiled when a store is made, and their parameters ar
 """
 
 from collections.abc import Iterable, Mapping
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,11 +34,12 @@ class Prepared:
         compiled = _compiled(statement, dialect)
         self.text = str(compiled)
         self._constants = compiled.params
-        self._in_order = itemgetter(*compiled.positiontup)
+        self._names = compiled.positiontup
 
     def parameters(self, **values: object) -> tuple[Any, ...]:
         """The parameters in the order of the text."""
-        return self._in_order(self._constants | values)  # type: ignore[no-any-return]
+        values = self._constants | values
+        return tuple(values[name] for name in self._names)
 
 
 class PreparedRows:

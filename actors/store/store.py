@@ -21,6 +21,8 @@ page of a thousand would not fit into memory."""
 ROWS_AT_ONCE = 20
 """How many rows of a page are fetched together, and so may lie beyond its end."""
 
+_NAMES = [column.name for column in statements.COLUMNS]
+
 _RETRYABLE_SQLSTATE_CLASS = "40"
 """PostgreSQL rolled the transaction back because of a neighbour: a deadlock, a serialization."""
 
@@ -44,6 +46,7 @@ class Store:
         self._insert = PreparedRows(statements.INSERT, dialect, statements.INSERT_ATTRIBUTES)
         self._settle = PreparedRows(statements.SETTLE, dialect, statements.SETTLE_ATTRIBUTES)
         self._claim = Prepared(statements.CLAIM, dialect)
+        self._get = Prepared(statements.GET, dialect)
         self._open: sa.Connection | None = None
 
     @contextmanager
@@ -253,12 +256,16 @@ class Store:
 
     def get(self, task_id: str) -> Task | None:
         """The task with this id, if there is one."""
-        row = self._first(statements.GET, {"task_id": task_id})
+        with self._asking():
+            row = self._connection.exec_driver_sql(
+                self._get.text, self._get.parameters(task_id=task_id)
+            ).first()
         return None if row is None else _task(tuple(row))
 
     def oldest_ready(self, queue: str) -> float | None:
         """Since when the next task of the queue could run, Unix seconds; None if none is ready."""
-        row = self._first(statements.OLDEST_READY, {"queue_name": queue})
+        with self._asking():
+            row = self._connection.execute(statements.OLDEST_READY, {"queue_name": queue}).first()
         return None if row is None else float(row[0])
 
     def counts(self) -> dict[Status, int]:
@@ -274,10 +281,6 @@ class Store:
             message = "statements belong inside a transaction"
             raise RuntimeError(message)
         return self._open
-
-    def _first(self, query: sa.Executable, parameters: dict[str, Any]) -> Sequence[Any] | None:
-        with self._asking():
-            return self._connection.execute(query, parameters).first()
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -298,8 +301,9 @@ def _claimed(row: Sequence[Any]) -> ClaimedTask:
 
 
 def _task(columns: Sequence[Any]) -> Task:
-    values = dict(zip((column.name for column in statements.COLUMNS), columns, strict=True))
-    return Task(**{**values, "status": Status(values["status"])})
+    values = dict(zip(_NAMES, columns, strict=True))
+    values["status"] = Status(values["status"])
+    return Task(**values)
 
 
 def _reason(error: sa.exc.SQLAlchemyError) -> str:

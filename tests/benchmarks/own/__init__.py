@@ -1,0 +1,1 @@
+"""How this system is measured: its own process, database and handlers."""

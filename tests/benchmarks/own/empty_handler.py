@@ -1,0 +1,55 @@
+"""The server with nothing behind it: what the HTTP server costs, and no more.
+
+The same command line, settings and serving process; only the actors and the application are
+replaced, so that it stays the same server however that one changes.
+"""
+
+from unittest.mock import patch
+
+import falcon
+
+from actors.system import ActorSystem
+from api.cli import main
+from api.tasks import JSON, Limits
+
+_ANSWER = b'{"id":"01a1ffdb-9d85-745c-b59d-278a47ee03a3","status":"queued"}'
+
+
+class _NoActors:
+    """Stands where the actors would be."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def start(self) -> None:
+        """There is nothing to start."""
+
+    def stop(self, _drain_seconds: float) -> list[str]:
+        """There is nothing to stop."""
+        return []
+
+
+class _Empty:
+    """Answers `GET` with `200`; reads the body of `POST` and answers `202`."""
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        resp.data = _ANSWER
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        req.bounded_stream.read()
+        resp.status = falcon.HTTP_202
+        resp.data = _ANSWER
+
+
+def _create_app(
+    _system: ActorSystem, _limits: Limits
+) -> "falcon.App[falcon.Request, falcon.Response]":
+    app = falcon.App(media_type=JSON)
+    app.add_route("/tasks", _Empty())
+    app.add_route("/readyz", _Empty())
+    return app
+
+
+if __name__ == "__main__":
+    with patch.multiple("api.server", ActorSystem=_NoActors, create_app=_create_app):
+        main()

@@ -1,0 +1,1 @@
+"""What is measured: this task queue and its peers, one file each."""
