@@ -137,7 +137,9 @@ class QueueActor(Actor):
             text = "the server is shutting down"
             raise UnavailableError(text)
         self._driver.publish(publish)
-        # A claim that is asked for now is part of the same commit: see `DatabaseWriter._apply`.
+        # A claim that is asked for now is part of the same commit: see `DatabaseWriter._apply`. A
+        # row inserted as claimed would save the claim's statement, 0.06 of 1.3 ms, and be a second
+        # way to claim.
         self._more = True
 
     def _advance(self) -> None:

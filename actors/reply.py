@@ -12,37 +12,34 @@ R = TypeVar("R")
 class Reply(Generic[R]):
     """Where the answer to one request goes.
 
-    A bare lock instead of a condition: every publish makes one of these, and a condition costs
-    two locks and a queue of waiters. The first answer counts; later ones are ignored, so that a
-    message given up on twice harms nobody.
+    Bare locks instead of a condition: every publish makes one of these, and a condition costs a
+    queue of waiters besides. The first answer counts; later ones are ignored, so that a message
+    given up on twice, even by two threads at once, harms nobody.
     """
 
-    __slots__ = ("_answered", "_calls", "_error", "_value", "_waiting")
+    __slots__ = ("_calls", "_done", "_error", "_open", "_value", "_waiting")
 
     _value: R
 
     def __init__(self) -> None:
-        self._waiting = allocate_lock()
+        self._open = allocate_lock()  # whoever takes it may answer
+        self._waiting = allocate_lock()  # held until there is an answer
         self._waiting.acquire()
-        self._answered = False
+        self._done = False
         self._calls: list[Callable[[], None]] = []
         self._error: TaskQueueError | None = None
 
     def answer(self, value: R) -> None:
         """Give the answer."""
-        if not self._answered:
-            self._answered = True
+        if self._open.acquire(blocking=False):
             self._value = value
-            self._waiting.release()
-            self._call()
+            self._finish()
 
     def fail(self, error: TaskQueueError) -> None:
         """Give an expected error as the answer."""
-        if not self._answered:
-            self._answered = True
+        if self._open.acquire(blocking=False):
             self._error = error
-            self._waiting.release()
-            self._call()
+            self._finish()
 
     def then(self, call: Callable[[], None]) -> None:
         """Have a function called once, when the answer is there; at once if it already is.
@@ -51,7 +48,7 @@ class Reply(Generic[R]):
             call: Runs in the thread that answers, so it must be quick and must not raise.
         """
         self._calls.append(call)
-        if self._answered:
+        if self._done:
             self._call()
 
     def wait(self, timeout: float) -> R:
@@ -71,6 +68,11 @@ class Reply(Generic[R]):
         if self._error is not None:
             raise self._error
         return self._value
+
+    def _finish(self) -> None:
+        self._waiting.release()
+        self._done = True  # last, so that nobody is called who could not have the answer yet
+        self._call()
 
     def _call(self) -> None:
         # Both sides may come here at once; whoever takes a call off the list makes it.

@@ -1,4 +1,5 @@
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -69,3 +70,30 @@ def test_a_call_that_races_with_the_answer_is_made_exactly_once() -> None:
         reply.then(lambda number=number: calls.append(number))  # type: ignore[misc]
         giver.join()
     assert calls == list(range(300))
+
+
+def test_of_two_answers_at_once_one_counts_and_the_other_harms_nobody() -> None:
+    for _ in range(300):
+        reply: Reply[int] = Reply()
+        barrier = threading.Barrier(2)
+        failures: list[BaseException] = []
+
+        def give(
+            reply: Reply[int] = reply,
+            barrier: threading.Barrier = barrier,
+            failures: list[BaseException] = failures,
+        ) -> None:
+            barrier.wait()
+            try:
+                reply.fail(QueueFullError())
+            except RuntimeError as error:
+                failures.append(error)
+
+        giver = threading.Thread(target=give)
+        giver.start()
+        barrier.wait()
+        reply.answer(1)
+        giver.join()
+        with suppress(QueueFullError):
+            assert reply.wait(0) == 1
+        assert failures == []

@@ -80,7 +80,7 @@ def refused(insert: Insert, error: type[Exception]) -> None:
 
 def unanswered(insert: Insert) -> bool:
     assert insert.waiter is not None
-    return not insert.waiter._answered
+    return not insert.waiter._done
 
 
 def claim(requester: Inbox, limit: int = 10) -> Claim:
