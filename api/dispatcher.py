@@ -58,6 +58,7 @@ class Dispatcher:
     def shutdown(self) -> None:
         """Answer what was read, with what it waits for, then end the threads."""
         deadline = time.monotonic() + SHUTDOWN_SECONDS
+        # Looking, not waiting to be told: that would cost every publish a lock, for this once.
         while self._parked and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
         for _ in self._threads:

@@ -166,7 +166,7 @@ def _server(system: ActorSystem, settings: Settings, listener: socket.socket) ->
         server = create_server(
             create_app(system, limits),
             sockets=[listener],
-            _dispatcher=Dispatcher(http.threads),
+            _dispatcher=Dispatcher(http.threads),  # where waitress lets in another pool of threads
             connection_limit=http.max_connections,
             max_request_body_size=http.max_body_bytes + 1,  # waitress refuses from its limit on
             max_request_header_size=MAX_HEADER_BYTES + 1,
