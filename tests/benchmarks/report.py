@@ -27,6 +27,9 @@ _GROWN = (
     measures.DEEP_PAGE,
 )
 _SINGLE = (
+    measures.HTTP_PUBLISH_ONE,
+    measures.HTTP_PUBLISH_ONE_P50,
+    measures.HTTP_PUBLISH_ONE_P99,
     measures.STORE_PUBLISH,
     measures.LATENCY_FLOOR,
     measures.MEMORY_IDLE,
