@@ -78,8 +78,8 @@ class ConsumerActor(Actor):
             )
         else:
             duration = round(self._monotonic() - started, 6)
-            self.log.info("task completed", **fields, duration_seconds=duration)
             self._queue.tell(Ack(self.name, claimed, result))
+            self.log.info("task completed", **fields, duration_seconds=duration)
 
 
 def described(error: BaseException) -> str:

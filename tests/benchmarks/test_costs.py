@@ -80,6 +80,7 @@ class Machinery:
             DatabaseWriter(Life(writer, Inbox()), store=self.store, max_batch=500, now=lambda: NOW),
         )
         sa.event.listen(self.store._engine, "before_cursor_execute", self._on_statement)
+        sa.event.listen(self.store._engine, "commit", self._on_commit)
         for actor in self._actors:
             actor.setup()
         self.run()
@@ -123,15 +124,18 @@ class Machinery:
 
     @property
     def commits(self) -> int:
-        return self.said["BEGIN"]
+        return self.said["COMMIT"]
 
     @property
     def statements(self) -> int:
-        return self.said.total() - self.said["BEGIN"]
+        return self.said.total() - self.said["COMMIT"]
 
     def _add(self, address: Address, actor: Actor) -> None:
         address.bind(actor.actor_ref)
         self._actors.append(actor)
+
+    def _on_commit(self, _: sa.Connection) -> None:
+        self.said["COMMIT"] += 1
 
     def _on_statement(self, *args: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
         self.said[args[2].split()[0]] += 1
