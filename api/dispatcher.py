@@ -3,7 +3,7 @@
 import threading
 import time
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 import structlog
@@ -12,7 +12,6 @@ from actors.reply import Reply
 
 SHUTDOWN_SECONDS = 5.0
 """What the requests in hand may take once a signal has come; as long as waitress's own."""
-_LOOK_SECONDS = 0.01
 
 _log = structlog.get_logger()
 
@@ -53,26 +52,30 @@ class Dispatcher:
     def park(self, channel: Channel, reply: Reply[Any]) -> None:
         """Have it worked on again when the reply is there."""
         self._parked.add(channel)
-        reply.then(partial(self._resume, channel))
+        reply.then(partial(self._waiting.put, channel))
 
     def shutdown(self) -> None:
-        """Answer what was read, with what it waits for, then end the threads."""
+        """Answer what was read, with what it waits for; the threads end."""
         deadline = time.monotonic() + SHUTDOWN_SECONDS
-        # Looking, not waiting to be told: that would cost every publish a lock, for this once.
-        while self._parked and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
         for _ in self._threads:
-            self._waiting.put(None)
+            self._waiting.put(None)  # behind what was read: each of those is answered, or parked
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-
-    def _resume(self, channel: Channel) -> None:
-        self._parked.discard(channel)
-        self._waiting.put(channel)
+        while self._parked or not self._waiting.empty():
+            try:
+                channel = self._waiting.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                break  # the deadline is over
+            if channel is not None:
+                self._visit(channel)
 
     def _work(self) -> None:
         while (channel := self._waiting.get()) is not None:
-            try:
-                channel.service()
-            except BaseException:  # noqa: BLE001 - a request ends its answer, not the thread
-                _log.exception("request not answered")
+            self._visit(channel)
+
+    def _visit(self, channel: Channel) -> None:
+        self._parked.discard(channel)
+        try:
+            channel.service()
+        except BaseException:  # noqa: BLE001 - a request ends its answer, not the thread
+            _log.exception("request not answered")

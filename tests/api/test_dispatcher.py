@@ -93,6 +93,27 @@ def test_a_shutdown_answers_what_is_parked_first() -> None:
     assert not shutdown.is_alive()
 
 
+def test_a_shutdown_answers_what_is_parked_only_after_it_began() -> None:
+    reply, gate = Reply[None](), threading.Event()
+    dispatcher = Dispatcher(1)
+    slow = Visited(lambda: assert_opened(gate))
+    parked = Visited(lambda: dispatcher.park(parked, reply), nothing)
+    dispatcher.add_task(slow)  # keeps the only thread, so that the other is not looked at yet
+    dispatcher.add_task(parked)
+    shutdown = threading.Thread(target=dispatcher.shutdown)
+    shutdown.start()
+    gate.set()
+    parked.wait()
+    reply.answer(None)
+    parked.wait()
+    shutdown.join(DEADLINE_SECONDS)
+    assert not shutdown.is_alive()
+
+
+def assert_opened(gate: threading.Event) -> None:
+    assert gate.wait(DEADLINE_SECONDS)
+
+
 def test_a_shutdown_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SHUTDOWN_SECONDS", 0.05)
     with dispatching() as dispatcher:
