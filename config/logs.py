@@ -26,8 +26,6 @@ _LIBRARY_LEVELS = {
     "pykka": logging.CRITICAL,
     # Shows every statement with its parameters at INFO: that would be the payloads.
     "sqlalchemy": logging.WARNING,
-    # Warns for every request that waits for a thread: under load, the log would be the bottleneck.
-    "waitress.queue": logging.ERROR,
 }
 
 _JSON_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z

@@ -11,7 +11,7 @@ import structlog
 
 from config import logs
 
-LIBRARIES = ("", "alembic", "pykka", "sqlalchemy", "waitress", "waitress.queue")
+LIBRARIES = ("", "alembic", "pykka", "sqlalchemy", "waitress")
 
 
 class Unshowable:
@@ -96,7 +96,6 @@ def test_library_lines_have_the_same_form_and_name_their_logger(stream: io.TextI
 @pytest.mark.parametrize(
     ("name", "silent", "heard"),
     [
-        ("waitress.queue", logging.WARNING, logging.ERROR),
         ("pykka", logging.ERROR, logging.CRITICAL),
         ("alembic", logging.INFO, logging.WARNING),
         ("sqlalchemy.engine", logging.INFO, logging.WARNING),
