@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from types import FrameType
 from typing import Any
@@ -30,17 +31,22 @@ _log = structlog.get_logger()
 class Signals:
     """SIGTERM and SIGINT: the first one ends the serving, the second one the process.
 
-    Waitress leaves signals alone; its loop ends on `SystemExit`, so that is what the handler
-    raises, in the main thread.
+    Waitress leaves signals alone. While the server starts, the handler raises `SystemExit` in the
+    main thread. While it serves, it only wakes up the loop, which then sees that it is over: an
+    exception between the sending of an answer and the note that it is sent would have that answer
+    sent again, and the client take it for the answer to its next request.
 
     Python's handlers run when the main thread is awake, and one that has just begun to wait for
     the drain is not woken. So the second signal is heard by a thread, through the wake-up pipe;
     the system's own way to die would not do, since process 1 of a container is spared it.
     """
 
+    wake_up: Callable[[], None] | None = None
+    """Wakes up the loop, once there is one."""
+
     def __init__(self) -> None:
         self.exit_code = 0
-        self._stopping = False
+        self.stopping = False
 
     def install(self) -> None:
         """Handle the signals from now on."""
@@ -54,14 +60,16 @@ class Signals:
     def hopeless(self) -> None:
         """End the serving from another thread, with exit code 1."""
         self.exit_code = 1
-        if self._stopping:
+        if self.stopping:
             return
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if not self._stopping:
-            self._stopping = True
-            raise SystemExit(self.exit_code)
+        if not self.stopping:
+            self.stopping = True
+            if self.wake_up is None:
+                raise SystemExit(self.exit_code)
+            self.wake_up()
 
 
 def _exit_at_second(heard: socket.socket) -> None:
@@ -98,13 +106,26 @@ def serve(settings: Settings, version: str) -> int:
             gc.freeze()  # what is there by now stays; to look through it again and again costs 5 %
             sys.stdout.write(_banner(settings, version, server.effective_port))
             sys.stdout.flush()
-            server.run()  # returns when a signal has ended it, after requests in hand are answered
-            for channel in list(server.active_channels.values()):
-                channel.handle_write()  # what is left for the loop to send
+            signals.wake_up = server.pull_trigger
+            _loop(server, signals)
     except SystemExit:
         pass
     _drain(system, settings.shutdown.drain_seconds)
     return signals.exit_code
+
+
+def _loop(server: Any, signals: Signals) -> None:  # noqa: ANN401 - waitress has no types
+    """Serve until a signal has come, then answer the requests in hand."""
+    while not signals.stopping:
+        server.asyncore.loop(
+            timeout=server.adj.asyncore_loop_timeout,
+            map=server._map,  # noqa: SLF001 - as its own `run`, which ends by an exception only
+            use_poll=server.adj.asyncore_use_poll,
+            count=1,
+        )
+    server.task_dispatcher.shutdown()
+    for channel in list(server.active_channels.values()):
+        channel.handle_write()  # what is left for the loop to send
 
 
 def _keep_to_one_core() -> None:

@@ -1,13 +1,17 @@
 """The web server's edges: what is too much, malformed, slow, or gone."""
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
+from signal import SIGTERM
+from threading import Event
 
 import pytest
 
+from api.server import Signals
 from tests.api.answers import complaints, connection, problem, raw, read_answer, reset
 from tests.harness import DEADLINE_SECONDS, ServerProcess
 
@@ -187,3 +191,44 @@ def test_more_requests_than_threads_are_all_answered_and_the_log_stays_quiet(
     for task_id in ids:
         small.wait_for_status(task_id, "completed")
     assert [line for line in small.log if line.get("level") not in {"info", "debug"}] == []
+
+
+def test_no_answer_is_sent_twice_when_a_signal_comes_amid_answers(
+    serve: Callable[..., ServerProcess],
+) -> None:
+    server = serve().start()
+    request = POST + b"Content-Length: %d\r\n\r\n" % len(TASK) + TASK
+    begun = threading.Barrier(17)
+
+    def publish() -> list[str]:
+        ids: list[str] = []
+        with connection(server) as client, suppress(OSError, AssertionError):
+            begun.wait()
+            while True:
+                client.sendall(request)
+                answer = read_answer(client)
+                assert answer.status_code == 202
+                ids.append(answer.json()["id"])
+        return ids
+
+    with ThreadPoolExecutor(16) as threads:
+        told = [threads.submit(publish) for _ in range(16)]
+        begun.wait()
+        for _ in range(100):
+            server.wait_for_log("task queued")
+        assert server.terminate() == 0
+    ids = [each for ids in told for each in ids.result()]
+    assert len(ids) == len(set(ids)) > 0
+
+
+def test_a_signal_while_it_serves_interrupts_nothing() -> None:
+    signals, woken = Signals(), Event()
+    signals.wake_up = woken.set
+    signals._on_signal(SIGTERM, None)
+    assert (signals.stopping, woken.is_set()) == (True, True)
+    signals._on_signal(SIGTERM, None)  # the second one is heard by another thread
+
+
+def test_a_signal_while_it_starts_ends_the_start() -> None:
+    with pytest.raises(SystemExit):
+        Signals()._on_signal(SIGTERM, None)
