@@ -18,6 +18,17 @@ class Backoff:
     factor: float
     cap_seconds: float
 
+    @classmethod
+    def parse(cls, text: str) -> "Backoff":
+        """The policy that `text` was made of."""
+        base, factor, cap = text.split()
+        return cls(float(base), float(factor), float(cap))
+
+    @property
+    def text(self) -> str:
+        """The policy as a row keeps it."""
+        return f"{self.base_seconds} {self.factor} {self.cap_seconds}"
+
     def delay_seconds(self, failures: int, random: Callable[[], float]) -> float:
         """Seconds to wait after the given number of failures in a row.
 

@@ -30,6 +30,32 @@ class QueueFullError(UnavailableError):
     """The queue holds as much as it may; nothing was accepted."""
 
 
+class OverLimitError(TaskQueueError):
+    """A queue's own limit is reached; nothing was accepted, and later it may be.
+
+    Attributes:
+        limit: Which limit: `length` or `bytes`.
+        quota: What it allows.
+    """
+
+    def __init__(self, message: str, limit: str, quota: int) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.quota = quota
+
+
+class KeyReusedError(TaskQueueError):
+    """An idempotency key came back with another request than it came with first."""
+
+
+class ConflictError(TaskQueueError):
+    """The task is not in a state in which this can be done to it."""
+
+
+class NotFoundError(TaskQueueError):
+    """There is nothing by this name."""
+
+
 class BadRowError(TaskQueueError):
     """The database refuses this one row; its neighbours in the same commit are not concerned."""
 
@@ -50,5 +76,23 @@ class ActionLoadError(TaskQueueError):
     """A configured action cannot be imported or called."""
 
 
-class PermanentError(TaskQueueError):
+class Reject(TaskQueueError):  # noqa: N818 - what an action says, AMQP's word
     """Raised by an action: running the task again cannot help, so it is `dead` at once."""
+
+
+class RetryLater(TaskQueueError):  # noqa: N818 - what an action says
+    """Raised by an action: run it again after so many seconds; no attempt is counted.
+
+    Bounded: see `actors.task.MAX_POSTPONEMENTS` and `MAX_POSTPONE_SECONDS`.
+
+    Attributes:
+        seconds: After how many.
+    """
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        super().__init__(reason or f"to be run again in {seconds:g} s")
+        self.seconds = seconds
+
+
+class Cancelled(TaskQueueError):  # noqa: N818 - what an action says
+    """Raised by an action that was asked to stop and does."""

@@ -7,12 +7,17 @@ told so.
 A long file on purpose: the whole protocol between the actors is read in one place.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from actors.errors import TaskQueueError
+from actors.filters import ALL, Cursor, Filters
+from actors.limits import Conditions, Published
 from actors.reply import Reply
-from actors.task import ClaimedTask, Lease, Settlement, Status, Task
+from actors.schedule import Schedule
+from actors.task import Attempt, ClaimedTask, Failure, Lease, Settlement, Status, Task
+from actors.wire import Progress, Wire
 
 R = TypeVar("R")
 
@@ -105,17 +110,33 @@ class Died(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Publish(Request[None]):
-    """Put a task on the queue. Answered when it is as safe as the queue's driver makes it.
+class Publish(Request[Published | None]):
+    """Put tasks on the queue, all or none.
+
+    Answered when they are as safe as its driver makes them, with None where each was simply stored,
+    as nearly always.
 
     Attributes:
-        task: The task, queued.
+        tasks: The tasks; of several, some may be other queues'.
         deadline: Nobody waits for the answer after this moment (Unix seconds): a publish that is
             not written by then is dropped.
+        conditions: On what conditions, if any.
     """
 
-    task: Task
+    tasks: tuple[Task, ...]
     deadline: float
+    conditions: Conditions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Request[None]):
+    """Start nothing more, or go on. Answered when it is on disk.
+
+    Attributes:
+        paused: Whether the queue is to pause.
+    """
+
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +145,11 @@ class Ready(Command):
 
     Attributes:
         consumer: Its name.
+        wire: How its actions are reached while they run.
     """
 
     consumer: str
+    wire: Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +160,13 @@ class Ack(Command):
         consumer: Its name.
         claimed: The task it ran.
         result: What the action returned, JSON as text.
+        started_at: When it began, Unix seconds.
     """
 
     consumer: str
     claimed: ClaimedTask
     result: str
+    started_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +176,12 @@ class Nack(Command):
     Attributes:
         consumer: Its name.
         claimed: The task it ran.
-        error: Why it failed.
-        permanent: Whether running it again cannot help.
+        failure: How it failed.
     """
 
     consumer: str
     claimed: ClaimedTask
-    error: str
-    permanent: bool
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,17 +200,21 @@ class Drain(Request[tuple[str, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What a queue is doing at this moment, in numbers of tasks and consumers.
+    """What a queue is doing at this moment, on this node.
 
     Attributes:
         idle: Consumers that wait for a task.
         running: Consumers that run one.
         prefetched: Tasks claimed and not started.
+        paused: Whether it starts nothing.
+        rates: Tasks per second over the last minute, by what became of them.
     """
 
     idle: int
     running: int
     prefetched: int
+    paused: bool = False
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,17 +256,28 @@ class Write(Command):
 
 @dataclass(frozen=True, slots=True)
 class Insert(Write):
-    """Add a row. The requester is told `Stored`.
+    """Add rows, all or none. The requester is told `Stored`.
 
     Attributes:
-        task: The row.
+        tasks: The rows.
         deadline: Not to be written after this moment, Unix seconds; None: always.
         waiter: Who is answered after the commit, before anybody else is told.
+        conditions: On what conditions, if any.
     """
 
-    task: Task
+    tasks: tuple[Task, ...]
     deadline: float | None = None
-    waiter: Reply[None] | None = None
+    waiter: "Reply[Published | None] | None" = None
+    conditions: Conditions | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the rows may go in together with those of others, unseen."""
+        if self.conditions is not None:
+            return False
+        if len(self.tasks) == 1:  # as nearly always
+            return self.tasks[0].options.is_free
+        return all(task.options.is_free for task in self.tasks)
 
     def abandon(self, error: TaskQueueError) -> None:
         """Tell the waiter and the requester that it was not done, or not surely."""
@@ -257,16 +295,20 @@ class Claim(Write):
         limit: At most so many.
         free: How many consumers are free: tasks that must not wait are claimed only for them.
         lease_id: What is written into the rows.
+        worker: Which process claims.
         now: When the claim is made, Unix seconds.
         leased_until: When it lapses unless renewed, Unix seconds.
+        rate_limit: How many starts per second the queue allows; 0: any number.
     """
 
     queue: str
     limit: int
     free: int
     lease_id: int
+    worker: str
     now: float
     leased_until: float
+    rate_limit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,14 +318,18 @@ class ClaimSuspect(Write):
     Attributes:
         queue: Whose task.
         lease_id: What is written into the row.
+        worker: Which process claims.
         now: When the claim is made, Unix seconds.
         leased_until: When it lapses unless renewed, Unix seconds.
+        rate_limit: How many starts per second the queue allows; 0: any number.
     """
 
     queue: str
     lease_id: int
+    worker: str
     now: float
     leased_until: float
+    rate_limit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,9 +338,56 @@ class Settle(Write):
 
     Attributes:
         settlement: What became of it.
+        place: The place it gives up among those with its key, where such places are limited.
     """
 
     settlement: Settlement
+    place: "KeyPlace | None" = None
+
+
+class KeyPlace(NamedTuple):
+    """A place among the tasks with one key.
+
+    Attributes:
+        queue: The queue's name.
+        key: The key.
+        limit: How many places there are.
+    """
+
+    queue: str
+    key: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Write):
+    """Keep how far a running task is. Nobody is told.
+
+    Attributes:
+        progress: How far; kept only if its lease is still held.
+    """
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class SetPaused(Write):
+    """Keep whether a queue is paused. The waiter is answered, the requester told `PauseKept`.
+
+    Attributes:
+        queue: Which queue.
+        paused: Whether it is.
+        waiter: Who is answered after the commit.
+    """
+
+    queue: str
+    paused: bool
+    waiter: Reply[None]
+
+    def abandon(self, error: TaskQueueError) -> None:
+        """Tell the waiter and the requester that it was not done, or not surely."""
+        self.waiter.fail(error)
+        self.requester.tell(WriteFailed(self, error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,17 +405,181 @@ class Renew(Write):
 
 @dataclass(frozen=True, slots=True)
 class Tend(Write):
-    """Make scheduled tasks that are due ready, and find lapsed leases. Answered with `Tended`.
+    """Make what is due ready, and find lapsed leases. Answered with `Tended`.
 
     Attributes:
         queue: Whose tasks.
         due: Scheduled up to this moment is due, Unix seconds.
         lapsed: Leased up to this moment is lapsed, Unix seconds.
+        concurrency_per_key: How many tasks with the same key may run at once; 0: any number.
+        sweep_after: The key where the last sweep for free places ended, empty from the first on;
+            None: no sweep.
     """
 
     queue: str
     due: float
     lapsed: float
+    concurrency_per_key: int = 0
+    sweep_after: str | None = None
+
+
+# --- to the database writer, from the edges: changes that somebody waits for ----------------
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Request[R]):
+    """Something to be done in the next commit, answered after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTask(Change[Status]):
+    """Cancel a task, or have it asked to stop if it runs. Answered with its state from now on.
+
+    Fails with `NotFoundError`, or with `ConflictError` if it is final.
+
+    Attributes:
+        task_id: Which.
+        now: Unix seconds.
+    """
+
+    task_id: str
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class RetryTask(Change[Status]):
+    """Put a dead or cancelled task back on its queue. Answered with its state from now on.
+
+    Fails with `NotFoundError`, or with `ConflictError` if it is in another state, or if its unique
+    key has gone to another task.
+
+    Attributes:
+        task_id: Which.
+        now: Unix seconds.
+    """
+
+    task_id: str
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteTask(Change[None]):
+    """Forget a task. Fails with `NotFoundError`, or with `ConflictError` if it is not final.
+
+    Attributes:
+        task_id: Which.
+    """
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive(Change[int]):
+    """Put dead tasks back on their queues. Answered with how many were.
+
+    Attributes:
+        run_at: When each is to run, by id, Unix seconds; what is not dead any more is left alone.
+        now: Unix seconds.
+    """
+
+    run_at: Mapping[str, float]
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Purge(Change[int]):
+    """Cancel some of the tasks that wait on a queue. Answered with how many were.
+
+    Attributes:
+        queue: Whose.
+        limit: At most so many.
+        created_until: Only those created up to this moment, whole Unix seconds.
+        now: Unix seconds.
+    """
+
+    queue: str
+    limit: int
+    created_until: int
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class PutSchedule(Change[Schedule]):
+    """Make a schedule, or change one. Answered with what is kept.
+
+    One that stays the same keeps its next occurrence.
+
+    Attributes:
+        schedule: The schedule.
+    """
+
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSchedule(Change[None]):
+    """Forget a schedule. Fails with `NotFoundError`.
+
+    Attributes:
+        name: Which.
+    """
+
+    name: str
+
+
+# --- to the database writer, from the scheduler and the keeper ------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSchedules(Write):
+    """Look up the schedules. Answered with `SchedulesLoaded`.
+
+    Attributes:
+        configured: Those of the settings, to be kept first, in place of former ones; None: as at
+            the last time.
+    """
+
+    configured: tuple[Schedule, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fire(Write):
+    """Publish an occurrence and go on to the next.
+
+    Answered with `Fired`, unless another node was faster.
+
+    Attributes:
+        name: Of which schedule.
+        due_at: Its `next_at` as it was seen, Unix seconds.
+        next_at: The one from now on, Unix seconds.
+        occurrence: The one that is published, Unix seconds; None: all that are due are passed over.
+        task: What is published.
+    """
+
+    name: str
+    due_at: float
+    next_at: float
+    occurrence: float | None
+    task: Task | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tidy(Write):
+    """Do one small step of housekeeping. Answered with `Tidied`.
+
+    Attributes:
+        now: Unix seconds.
+        retention: Seconds that tasks are kept, by their final state.
+        sweep_after: Where the last step ended among the tasks; None: from the oldest on.
+        sweep: Whether to look for old tasks at all.
+        terms_after: Up to which `keep_result_seconds` the last step looked.
+    """
+
+    now: float
+    retention: Mapping[Status, int]
+    sweep_after: Cursor | None
+    sweep: bool
+    terms_after: int = -1
 
 
 # --- from the database writer ---------------------------------------------------------------
@@ -394,10 +651,71 @@ class Tended(Command):
     Attributes:
         promoted: How many tasks became ready.
         lapsed: The tasks whose lease has lapsed.
+        cancelling: Leases of running tasks that somebody asked to cancel.
+        paused: Whether the queue is paused.
+        more: Whether more are due than one step takes.
+        swept_to: The key where a sweep for free places ended; empty: it saw all.
     """
 
     promoted: int
     lapsed: tuple[ClaimedTask, ...]
+    cancelling: tuple[Lease, ...] = ()
+    paused: bool = False
+    more: bool = False
+    swept_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseKept(Command):
+    """It is on disk whether the queue is paused; what is told from now on was seen after that.
+
+    Attributes:
+        paused: Whether it is.
+    """
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unblocked(Command):
+    """Tasks that waited for others with their key are ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulesLoaded(Command):
+    """The schedules there are.
+
+    Attributes:
+        schedules: All of them.
+    """
+
+    schedules: tuple[Schedule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fired(Command):
+    """A schedule has gone on to its next occurrence.
+
+    Attributes:
+        fire: From where to where, and with which task.
+    """
+
+    fire: Fire
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied(Command):
+    """A step of housekeeping is done.
+
+    Attributes:
+        removed: How many rows are gone or changed.
+        swept_to: Where it ended among the tasks; None: at the end.
+        terms_to: Up to which `keep_result_seconds` it looked; -1: at all.
+    """
+
+    removed: int
+    swept_to: Cursor | None
+    terms_to: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,23 +735,23 @@ class WriteFailed(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class ListTasks(Request["tuple[list[Task], int | None]"]):
-    """Tasks, newest first, and the row number of the last if there are older ones.
+class ListTasks(Request[tuple[list[Task], Cursor | None]]):
+    """Tasks, and where the next page begins if there are more.
 
     Attributes:
         limit: At most so many.
-        status: Only those in this state; None: all.
-        before: Only those older than this row number; None: from the newest.
+        filters: Which, in which order.
+        after: Only those behind this place; None: from the beginning.
     """
 
     limit: int
-    status: Status | None = None
-    before: int | None = None
+    filters: Filters = ALL
+    after: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class GetTask(Request["Task | None"]):
-    """One task, or None if there is none.
+class GetTask(Request[tuple[Task, list[Attempt]] | None]):
+    """One task with its attempts, or None if there is none.
 
     Attributes:
         task_id: Its id.
@@ -443,12 +761,25 @@ class GetTask(Request["Task | None"]):
 
 
 @dataclass(frozen=True, slots=True)
-class CountTasks(Request[dict[Status, int]]):
-    """How many tasks there are in each state."""
+class FindDead(Request[list[str]]):
+    """The ids of dead tasks, the oldest first.
+
+    Attributes:
+        filters: Which.
+        limit: At most so many.
+    """
+
+    filters: Filters
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
-class OldestReady(Request["float | None"]):
+class CountTasks(Request[dict[str, dict[Status, int]]]):
+    """How many tasks there are, by queue and state."""
+
+
+@dataclass(frozen=True, slots=True)
+class OldestReady(Request[float | None]):
     """Since when the oldest ready task waits, Unix seconds; None if none waits.
 
     Attributes:
@@ -456,3 +787,13 @@ class OldestReady(Request["float | None"]):
     """
 
     queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListSchedules(Request[list[Schedule]]):
+    """The schedules there are, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListPaused(Request[set[str]]):
+    """The names of the queues that are paused."""

@@ -17,21 +17,28 @@ from actors.messages import (
     GetQueueState,
     Message,
     Nack,
+    Pause,
+    PauseKept,
     Publish,
     QueueState,
     Ready,
     Recipient,
     Renewed,
+    SetPaused,
     Settled,
     Stored,
     SuspectClaimed,
     Tended,
     Tick,
+    Unblocked,
     WriteFailed,
 )
-from actors.task import ClaimedTask, Lease, ack, nack, requeue
+from actors.rates import Rates
+from actors.task import ClaimedTask, Failure, Lease, Outcome, ack, drained, expire, nack, requeue
+from actors.wire import Wire
 
 LOST = "lost: what ran it died, or its lease lapsed"
+CRASHED = "crashed: the consumer that ran it died"
 
 
 class QueueActor(Actor):
@@ -59,7 +66,8 @@ class QueueActor(Actor):
             life: This actor's life.
             driver: How tasks are made durable, claimed and settled.
             consumers: Where each consumer is reached, by name.
-            prefetch: How many claimed tasks wait for a consumer at most.
+            prefetch: How many claimed tasks wait for a consumer at most; 0 where what is claimed
+                has to start at once, since starts are counted.
             backoff: How long a failed task waits before its next attempt.
             now: The present moment, Unix seconds.
             random: Gives a number in [0, 1), for the jitter.
@@ -74,6 +82,10 @@ class QueueActor(Actor):
         self._window: deque[ClaimedTask] = deque()
         self._idle: deque[str] = deque()
         self._running: dict[str, ClaimedTask] = {}
+        self._wires = {name: Wire() for name in consumers}  # theirs, once they are ready
+        self._paused = False
+        self._pausing = 0  # how many such wishes are not on disk yet, as far as is known here
+        self._rates = Rates()
         self._reserved: str | None = None  # the consumer for which a suspect is being claimed
         self._suspect_due = False
         self._asked = 0  # how many the claim under way asks for; 0: none is under way
@@ -92,13 +104,20 @@ class QueueActor(Actor):
             case Publish():
                 self._publish(message)
             case Ack():
-                self._driver.settle(ack(message.claimed, message.result, self._now()))
+                self._ack(message)
                 self._released(message.consumer, message.claimed)
             case Nack():
-                self._nack(message.claimed, message.error, permanent=message.permanent)
+                self._nack(message.claimed, message.failure)
                 self._released(message.consumer, message.claimed)
             case Stored():
                 self._driver.stored(message.task_ids)
+                self._more = True
+            case PauseKept():
+                self._pausing = max(0, self._pausing - 1)  # or it was a former life's wish
+                if not self._pausing:
+                    self._paused = message.paused
+                self._more = True
+            case Unblocked():
                 self._more = True
             case Claimed():
                 self._on_claimed(message)
@@ -119,10 +138,10 @@ class QueueActor(Actor):
                 return  # the next tick tries again, not this instant
             case Drain():
                 self._drain(message)
+            case Pause():
+                self._pause(message)
             case GetQueueState():
-                message.reply_to.answer(
-                    QueueState(len(self._idle), len(self._running), len(self._window))
-                )
+                message.reply_to.answer(self._state())
             case _:
                 self.unexpected(message)
         self._advance()
@@ -137,7 +156,8 @@ class QueueActor(Actor):
             text = "the server is shutting down"
             raise UnavailableError(text)
         self._driver.publish(publish)
-        # A claim that is asked for now is part of the same commit: see `DatabaseWriter._apply`. A
+        self._rates.published += len(publish.tasks)
+        # A claim that is asked for now is part of the same commit: see `Commit.run`. A
         # row inserted as claimed would save the claim's statement, 0.06 of 1.3 ms, and be a second
         # way to claim.
         self._more = True
@@ -147,17 +167,25 @@ class QueueActor(Actor):
         if self._draining is not None:
             self._drain_on(self._draining)
             return
+        if self._paused:
+            self._give_back_window()
+            return
         self._claim_suspect()
         while self._window and self._idle:
-            self._deliver(self._window.popleft(), self._idle.popleft())
+            self._deliver(self._window.popleft())
         free, room = len(self._idle), self._prefetch - len(self._window)
         # Half a window at a time, unless somebody is idle: claims are worth their commit.
-        wanted = free or (room * 2 >= self._prefetch and not self._head_must_not_wait)
+        half_empty = room and room * 2 >= self._prefetch
+        wanted = free or (half_empty and not self._head_must_not_wait)
         if self._more and wanted and not self._asked:
             self._asked = free + room
             self._driver.claim(self._asked, free)
 
-    def _deliver(self, claimed: ClaimedTask, consumer: str) -> None:
+    def _deliver(self, claimed: ClaimedTask) -> None:
+        if claimed.terms.expires_at is not None and claimed.has_expired(now := self._now()):
+            self._driver.settle(expire(claimed, now))
+            return
+        consumer = self._idle.popleft()
         self._running[consumer] = claimed
         self._consumers[consumer].tell(Deliver(claimed))
 
@@ -189,27 +217,27 @@ class QueueActor(Actor):
             self._idle.appendleft(self._reserved)
             self._reserved = None
 
-    def _nack(
-        self, claimed: ClaimedTask, error: str, *, permanent: bool = False, lost: bool = False
-    ) -> None:
-        settlement = nack(
-            claimed,
-            error,
-            permanent=permanent,
-            lost=lost,
-            backoff=self._backoff,
-            now=self._now(),
-            random=self._random,
-        )
-        self.log.warning(
-            "task failed",
-            id=claimed.lease.task_id,
-            action=claimed.action,
-            attempt=claimed.attempt,
-            status=settlement.status.value,
-            error=settlement.error,
-        )
+    def _ack(self, done: Ack) -> None:
+        now = self._now()
+        self._driver.settle(ack(done.claimed, done.result, done.started_at, now))
+        self._rates.completed += 1
+
+    def _nack(self, claimed: ClaimedTask, failure: Failure) -> None:
+        now = self._now()
+        settlement = nack(claimed, failure, backoff=self._backoff, now=now, random=self._random)
         self._driver.settle(settlement)
+        fields = {
+            "id": claimed.lease.task_id,
+            "action": claimed.action,
+            "attempt": claimed.attempt,
+            "status": settlement.status.value,
+            "error": settlement.error,
+        }
+        if settlement.failure is None:
+            self.log.info("task postponed", **fields)
+        else:
+            self._rates.failed += 1
+            self.log.warning("task failed", outcome=failure.outcome.value, **fields)
 
     def _released(self, consumer: str, claimed: ClaimedTask) -> None:
         # A consumer that was left behind by a restart is not the one that plays its role now.
@@ -220,8 +248,9 @@ class QueueActor(Actor):
             self._suspect_due = self._suspect_due or claimed.is_suspect
 
     def _on_ready(self, ready: Ready) -> None:
+        self._wires[ready.consumer] = ready.wire
         if (lost := self._running.pop(ready.consumer, None)) is not None:
-            self._nack(lost, LOST, lost=True)
+            self._nack(lost, Failure(CRASHED, Outcome.CRASHED))
         if ready.consumer not in self._idle and ready.consumer != self._reserved:
             self._idle.append(ready.consumer)
 
@@ -231,13 +260,34 @@ class QueueActor(Actor):
             self.log.warning("late result refused, the lease is lost", id=lease.task_id)
 
     def _on_tended(self, tended: Tended) -> None:
+        self._driver.tended(tended)
         held = set(self._held())
         for claimed in tended.lapsed:
             if claimed.lease not in held and not self._driver.is_settling(claimed.lease):
-                self._nack(claimed, LOST, lost=True)
+                self._nack(claimed, Failure(LOST, Outcome.LOST))
+        if tended.cancelling:
+            self._ask_to_stop(set(tended.cancelling))
+        if not self._pausing:
+            self._paused = tended.paused
         if tended.promoted:
             self._more = True
             self._suspect_due = True
+
+    def _ask_to_stop(self, leases: set[Lease]) -> None:
+        """Ask what runs to stop; what waits in the window goes back, to be cancelled there."""
+        for consumer, claimed in self._running.items():
+            if claimed.lease in leases:
+                self._wires[consumer].stop = claimed.lease
+        waiting = [task for task in self._window if task.lease in leases]
+        self._window = deque(task for task in self._window if task.lease not in leases)
+        self._give_back(waiting)
+
+    def _pause(self, pause: Pause) -> None:
+        """Start nothing more from now on, or go on as soon as the database knows."""
+        self._pausing += 1
+        self._paused = pause.paused
+        self._driver.pause(pause.reply_to, paused=pause.paused)
+        self._more = True
 
     def _on_renewed(self, renewed: Renewed) -> None:
         lost = set(renewed.lost)
@@ -245,11 +295,17 @@ class QueueActor(Actor):
 
     def _on_tick(self, tick: Tick) -> None:
         self._driver.tick(tick.now, self._held())
+        self._rates.note(tick.now)
+        for consumer, claimed in self._running.items():
+            progress = self._wires[consumer].take_progress(claimed.lease)
+            if progress is not None:
+                self._driver.report(progress)
         self._more = True
         self._suspect_due = True
         if self._draining is not None and tick.now >= self._draining.deadline:
             self._cut_short += tuple(task.lease.task_id for task in self._running.values())
-            self._give_back(self._running.values())
+            for task in self._running.values():
+                self._driver.settle(drained(task, tick.now))
             self._running.clear()
 
     def _on_write_failed(self, failure: WriteFailed) -> None:
@@ -258,6 +314,8 @@ class QueueActor(Actor):
                 self._asked = 0
             case ClaimSuspect():
                 self._unreserve()
+            case SetPaused():
+                self._pausing = max(0, self._pausing - 1)  # the next look says what it is
         self._driver.failed(failure)
 
     def _drain(self, drain: Drain) -> None:
@@ -265,15 +323,27 @@ class QueueActor(Actor):
         self._draining = drain
 
     def _drain_on(self, drain: Drain) -> None:
-        self._give_back(self._window)
-        self._window.clear()
+        self._give_back_window()
         claiming = self._asked or self._reserved
         if not self._running and not claiming and not self._driver.unsettled:
             drain.reply_to.answer(self._cut_short)
 
+    def _give_back_window(self) -> None:
+        self._give_back(self._window)
+        self._window.clear()
+
     def _give_back(self, claimed: Iterable[ClaimedTask]) -> None:
-        for task in claimed:
-            self._driver.settle(requeue(task, self._now()))
+        for task in reversed(tuple(claimed)):  # each goes to the front, before those behind it
+            self._driver.settle(requeue(task))
+
+    def _state(self) -> QueueState:
+        return QueueState(
+            idle=len(self._idle),
+            running=len(self._running),
+            prefetched=len(self._window),
+            paused=self._paused,
+            rates=self._rates.per_second(),
+        )
 
     def _held(self) -> Iterator[Lease]:
         yield from (task.lease for task in self._window)

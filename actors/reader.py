@@ -4,7 +4,18 @@ from contextlib import suppress
 
 from actors.actor import Actor, Life
 from actors.errors import StoreUnavailableError, TaskQueueError
-from actors.messages import CountTasks, GetTask, ListTasks, Message, OldestReady
+from actors.filters import ALL
+from actors.messages import (
+    CountTasks,
+    FindDead,
+    GetTask,
+    ListPaused,
+    ListSchedules,
+    ListTasks,
+    Message,
+    OldestReady,
+)
+from actors.store import census, listing, queues, schedules
 from actors.store.store import Store
 
 
@@ -24,7 +35,7 @@ class DatabaseReader(Actor):
     def setup(self) -> None:
         """Open the connection now: on a disk that is full, SQLite could not open one."""
         with suppress(TaskQueueError), self._store.transaction():  # later, if it cannot be now
-            self._store.list_tasks(limit=1)
+            listing.page(self._store.connection, ALL, limit=1)
 
     def receive(self, message: Message) -> None:
         """Handle one message; on a new connection if the one at hand has died unnoticed."""
@@ -34,19 +45,24 @@ class DatabaseReader(Actor):
             self._answer(message)
 
     def _answer(self, message: Message) -> None:
-        with self._store.transaction():
+        with self._store.transaction(), self._store.asking() as connection:
             match message:
                 case ListTasks():
-                    page = self._store.list_tasks(
-                        limit=message.limit, status=message.status, before=message.before
-                    )
+                    page = listing.page(connection, message.filters, message.limit, message.after)
                     message.reply_to.answer(page)
                 case GetTask():
-                    message.reply_to.answer(self._store.get(message.task_id))
+                    message.reply_to.answer(listing.history(connection, message.task_id))
+                case FindDead():
+                    found = listing.dead_ids(connection, message.filters, message.limit)
+                    message.reply_to.answer(found)
                 case OldestReady():
-                    message.reply_to.answer(self._store.oldest_ready(message.queue))
+                    message.reply_to.answer(census.oldest_ready(connection, message.queue))
                 case CountTasks():
-                    message.reply_to.answer(self._store.counts())
+                    message.reply_to.answer(census.counts(connection))
+                case ListPaused():
+                    message.reply_to.answer(queues.paused_queues(connection))
+                case ListSchedules():
+                    message.reply_to.answer(schedules.every(connection))
                 case _:
                     self.unexpected(message)
 

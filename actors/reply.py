@@ -41,6 +41,11 @@ class Reply(Generic[R]):
             self._error = error
             self._finish()
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the answer is there."""
+        return self._done
+
     def then(self, call: Callable[[], None]) -> None:
         """Have a function called once, when the answer is there; at once if it already is.
 

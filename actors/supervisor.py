@@ -17,7 +17,9 @@ from actors.errors import TaskQueueError
 from actors.messages import Boot, Command, Died, ListChildren, Message, Stop
 
 BOOT_SECONDS = 60.0
-"""What a child's `setup` may take; a migration of a large table is the longest."""
+"""What a child's `setup` may take."""
+ONE_SHOT_SECONDS = 3_600.0
+"""What the `setup` of one whose work is done in it may take: a migration of a large table."""
 STOP_SECONDS = 2.0
 """What all children together may take to leave. Only a consumer inside an action takes longer; it
 is left behind, and its late result is accepted or refused by its lease."""
@@ -50,12 +52,14 @@ class ChildSpec:
         start: Starts the actor.
         restart: Whether it is started again.
         strategy: Whom its death concerns.
+        group: If it has one, its death concerns only those of the same.
     """
 
     address: Address
     start: Callable[[Life], pykka.ActorRef[Any]]
     restart: Restart = Restart.PERMANENT
     strategy: Strategy = Strategy.ONE_FOR_ONE
+    group: str | None = None
 
     @property
     def name(self) -> str:
@@ -93,7 +97,8 @@ class Intensity:
     def count(self, now: float) -> int:
         """The deaths within the period, this one included."""
         self._moments.append(now)
-        while self._moments[0] <= now - self.period_seconds:
+        # A clock set back puts former moments into the future: those are over too.
+        while not 0 <= now - self._moments[0] < self.period_seconds:
             self._moments.popleft()
         return len(self._moments)
 
@@ -177,7 +182,7 @@ class Supervisor(Actor):
                 )
             case Stop():
                 self._stopping = True
-                self._stop_from(0)
+                self._stop_children(self._children)
                 message.reply_to.answer(None)
             case _:
                 self.unexpected(message)
@@ -188,7 +193,7 @@ class Supervisor(Actor):
                 self._start(child)
         except TaskQueueError:
             self._stopping = True
-            self._stop_from(0)
+            self._stop_children(self._children)
             raise
         boot.reply_to.answer(None)
 
@@ -196,7 +201,8 @@ class Supervisor(Actor):
         child.incarnation += 1
         life = Life(child.spec.address, self._address, child.incarnation)
         child.ref = child.spec.start(life)
-        life.started.wait(BOOT_SECONDS)
+        one_shot = child.spec.restart is Restart.ONE_SHOT
+        life.started.wait(ONE_SHOT_SECONDS if one_shot else BOOT_SECONDS)
         self.log.debug("actor started", child=child.spec.name, incarnation=child.incarnation)
 
     def _on_death(self, died: Died) -> None:
@@ -208,7 +214,13 @@ class Supervisor(Actor):
         if self._stopping or died.incarnation != child.incarnation:
             return
         if child.spec.strategy is Strategy.REST_FOR_ONE:
-            self._stop_from(position + 1)
+            self._stop_children(
+                [
+                    other
+                    for other in self._children[position + 1 :]
+                    if child.spec.group in {None, other.spec.group}
+                ]
+            )
         self._schedule_restart(died.name, died.error)
 
     def _schedule_restart(self, name: str, error: str) -> None:
@@ -242,11 +254,11 @@ class Supervisor(Actor):
                     return
                 self.log.info("actor restarted", child=child.spec.name)
 
-    def _stop_from(self, position: int) -> None:
-        """Ask all from this position on to stop, the last one first, then wait for them."""
+    def _stop_children(self, children: Sequence[_Child]) -> None:
+        """Ask them all to stop, the last one first, then wait for them."""
         asked = [
             (child, child.ref.stop(block=False))
-            for child in reversed(self._children[position:])
+            for child in reversed(children)
             if child.ref is not None
         ]
         deadline = time.monotonic() + STOP_SECONDS

@@ -8,17 +8,104 @@ from actors.backoff import Backoff
 
 MAX_ERROR_CHARS = 2_000
 """What is kept of an error's text: enough to understand it, bounded in every row."""
+PRIORITY_SECONDS = 3_600
+"""What one point of priority is worth: see `rank`."""
+MAX_POSTPONEMENTS = 100
+"""How often a task may ask for later without counting an attempt; from then on each one counts."""
+MAX_POSTPONE_SECONDS = 2_592_000.0
+"""How much later it may ask for at most: 30 days."""
+EXPIRED = "expired"
+"""The error of a task that was not started in time."""
 
 
 class Status(StrEnum):
     """Where a task is in its life; the last three are final."""
 
     SCHEDULED = "scheduled"
+    BLOCKED = "blocked"
+    """Queued, but as many tasks with its key as may are ahead of it. Users see `queued`: it is
+    kept apart only so that no claim has to pass over such tasks, however many they are."""
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETED = "completed"
     DEAD = "dead"
     CANCELLED = "cancelled"
+
+    @property
+    def shown(self) -> str:
+        """What users see."""
+        return "queued" if self is Status.BLOCKED else self.value
+
+
+FINAL = (Status.COMPLETED, Status.DEAD, Status.CANCELLED)
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CRASHED = "crashed"
+    """The consumer that ran it died."""
+    LOST = "lost"
+    """The process that ran it died, or was not heard of for longer than its lease."""
+    CANCELLED = "cancelled"
+    DRAINED = "drained"
+    """The process shut down; the attempt does not count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a publisher may ask for beyond the ordinary; most tasks ask for none of it.
+
+    Attributes:
+        unique_key: Only one task with it, in its queue, that is not final.
+        key: Of those with it, in their queue, only so many run at once.
+        expires_at: Not to be started from this moment on, Unix seconds.
+        keep_result_seconds: How long it is kept once it is final.
+        backoff: A `Backoff` as text, in place of the queue's.
+        occurrence: Which occurrence of which schedule it is; there is one task for each.
+    """
+
+    unique_key: str | None = None
+    key: str | None = None
+    expires_at: float | None = None
+    keep_result_seconds: int | None = None
+    backoff: str | None = None
+    occurrence: str | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no other task can be in the way of one with these."""
+        return self.unique_key is None and self.occurrence is None
+
+
+PLAIN = Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What a task has come to so far, beyond its state.
+
+    Attributes:
+        worker: Which process claimed it last.
+        ended_at: When its last attempt ended, Unix seconds.
+        postponed: How often its action asked for later.
+        cancel_requested_at: When somebody asked to cancel it, whole Unix seconds.
+        progress: What its action reported, from 0 to 1.
+        progress_message: And what it said about it.
+    """
+
+    worker: str | None = None
+    ended_at: float | None = None
+    postponed: int = 0
+    cancel_requested_at: float | None = None
+    progress: float | None = None
+    progress_message: str | None = None
+
+
+NOT_BEGUN = Course()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +120,17 @@ class Task:
         status: Where it is in its life.
         result: What the action returned, JSON as text; only of a completed task.
         error: Why the last attempt failed, at most `MAX_ERROR_CHARS` characters.
-        priority: Higher first; 0 unless said otherwise.
+        priority: From -100 to 100, higher first; 0 unless said otherwise.
+        rank: What it is claimed by, the lowest first: see the function `rank`.
         attempt: How many times it was claimed to be run.
         losses: How many of these attempts ended with the death of what ran it.
         max_attempts: How many times it may be.
         run_at: Not before this moment, Unix seconds.
         created_at: When it was accepted, whole Unix seconds.
-        started_at: When it was last claimed, whole Unix seconds.
+        started_at: When its last attempt started, Unix seconds.
         processed_at: When it reached its final state, whole Unix seconds.
+        options: What its publisher asked for besides.
+        course: What it has come to so far.
     """
 
     id: str
@@ -50,14 +140,60 @@ class Task:
     max_attempts: int
     run_at: float
     created_at: int
+    rank: float
     status: Status = Status.QUEUED
     result: str | None = None
     error: str | None = None
     priority: int = 0
     attempt: int = 0
     losses: int = 0
-    started_at: int | None = None
+    started_at: float | None = None
     processed_at: int | None = None
+    options: Options = PLAIN
+    course: Course = NOT_BEGUN
+
+    @property
+    def is_new_and_plain(self) -> bool:
+        """Whether the short way into the table will do."""
+        return self.options is PLAIN and self.attempt == 0 and self.processed_at is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One run of a task.
+
+    Attributes:
+        number: Which one, from 1; after a redrive from 1 again.
+        started_at: Unix seconds.
+        ended_at: Unix seconds; None: it runs.
+        worker: Which process ran it.
+        outcome: How it ended; None: it runs.
+        error: Why it failed, if it did.
+        traceback: The last lines of where.
+    """
+
+    number: int
+    started_at: float | None
+    ended_at: float | None
+    worker: str | None
+    outcome: Outcome | None
+    error: str | None = None
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one task of a publish, where that is not simply that it was stored.
+
+    Attributes:
+        task_id: The task's id; of a duplicate, that of the task that was there before.
+        status: What users see as its state.
+        duplicate: Whether a task with its unique key was there before.
+    """
+
+    task_id: str
+    status: str
+    duplicate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +211,26 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What has to be minded about a claimed task, beyond the ordinary.
+
+    Attributes:
+        key: See `Options`.
+        expires_at: See `Options`.
+        backoff: See `Options`.
+        postponed: How often its action asked for later.
+    """
+
+    key: str | None = None
+    expires_at: float | None = None
+    backoff: str | None = None
+    postponed: int = 0
+
+
+ORDINARY = Terms()
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimedTask:
     """A task under a lease: all that is needed to run and to settle it.
 
@@ -85,6 +241,7 @@ class ClaimedTask:
         attempt: Which attempt this is, from 1.
         max_attempts: How many it may have.
         losses: How many attempts before this one ended with the death of what ran it.
+        terms: What else has to be minded.
     """
 
     lease: Lease
@@ -93,6 +250,7 @@ class ClaimedTask:
     attempt: int
     max_attempts: int
     losses: int = 0
+    terms: Terms = ORDINARY
 
     @property
     def must_not_wait(self) -> bool:
@@ -112,6 +270,31 @@ class ClaimedTask:
         """
         return self.losses > 0
 
+    def has_expired(self, now: float) -> bool:
+        """Whether it must not be started any more at this moment, Unix seconds."""
+        return self.terms.expires_at is not None and self.terms.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an attempt failed.
+
+    Attributes:
+        error: What to tell whoever looks at it.
+        outcome: What kind of end it was.
+        permanent: Whether running it again cannot help.
+        retry_after: The seconds after which its action asked to be run again.
+        started_at: When the attempt began, Unix seconds; None: when it was claimed.
+        traceback: The last lines of where it failed.
+    """
+
+    error: str
+    outcome: Outcome = Outcome.FAILED
+    permanent: bool = False
+    retry_after: float | None = None
+    started_at: float | None = None
+    traceback: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
@@ -121,98 +304,151 @@ class Settlement:
         lease: The claim that is settled.
         status: The state it goes to.
         attempt: The attempts it has had from now on.
-        losses: How many of them were lost.
+        run_at: Not before this moment, Unix seconds; None: as it was.
+        losses: How many attempts were lost.
         result: JSON as text, for `completed`.
         error: Why it failed, if it did.
-        run_at: Not before this moment, Unix seconds.
         processed_at: Whole Unix seconds, for a final state.
+        started_at: When the attempt began, Unix seconds; None: when it was claimed.
+        ended_at: When it ended, Unix seconds; None: it never began.
+        failure: What is recorded of the attempt; None: nothing, because it completed, or never
+            began, or does not count. A completed attempt is told by the task's own row.
+        key: The task's key, of which another one may run now.
+        postponed: How often its action asked for later from now on.
     """
 
     lease: Lease
     status: Status
     attempt: int
-    run_at: float
+    run_at: float | None = None
     losses: int = 0
     result: str | None = None
     error: str | None = None
     processed_at: int | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    failure: Failure | None = None
+    key: str | None = None
+    postponed: int = 0
 
 
-def ack(claimed: ClaimedTask, result: str, now: float) -> Settlement:
+def rank(created_at: float, priority: int) -> float:
+    """What tasks of a queue are claimed by, the lowest first.
+
+    One point of priority is worth an hour of waiting. So of tasks published within the same hour
+    the one with the higher priority always goes first, and among equals the oldest; yet none
+    starves: one with priority p is overtaken by those with priority q only if they were published
+    less than q - p hours after it.
+
+    Args:
+        created_at: When it was accepted, Unix seconds.
+        priority: From -100 to 100.
+    """
+    return created_at - priority * PRIORITY_SECONDS
+
+
+def ack(claimed: ClaimedTask, result: str, started_at: float, now: float) -> Settlement:
     """The settlement of a task whose action returned."""
     return Settlement(
-        lease=claimed.lease,
-        status=Status.COMPLETED,
-        attempt=claimed.attempt,
+        claimed.lease,
+        Status.COMPLETED,
+        claimed.attempt,
         losses=claimed.losses,
-        run_at=now,
         result=result,
         processed_at=int(now),
+        started_at=started_at,
+        ended_at=now,
+        key=claimed.terms.key,
+        postponed=claimed.terms.postponed,
     )
 
 
-def nack(  # noqa: PLR0913 - the rule's inputs, all of them
+def nack(
     claimed: ClaimedTask,
-    error: str,
+    failure: Failure,
     *,
-    permanent: bool = False,
-    lost: bool = False,
     backoff: Backoff,
     now: float,
     random: Callable[[], float],
 ) -> Settlement:
-    """The settlement of a task that failed: later again, or `dead`.
+    """The settlement of a task that failed: later again, `dead`, or `cancelled`.
 
     Args:
         claimed: The task, with the attempt that failed.
-        error: What to tell whoever looks at it.
-        permanent: Whether running it again cannot help.
-        lost: Whether what ran it died.
-        backoff: How long to wait before the next attempt.
+        failure: How it failed.
+        backoff: How long to wait before the next attempt, unless the task has its own.
         now: The present moment, Unix seconds.
         random: Gives a number in [0, 1), for the jitter.
     """
-    error = printable(error)
-    losses = claimed.losses + lost
-    if permanent or claimed.attempt >= claimed.max_attempts:
-        return Settlement(
-            lease=claimed.lease,
-            status=Status.DEAD,
-            attempt=claimed.attempt,
-            losses=losses,
-            run_at=now,
-            error=error,
-            processed_at=int(now),
-        )
-    return Settlement(
-        lease=claimed.lease,
-        status=Status.SCHEDULED,
-        attempt=claimed.attempt,
-        losses=losses,
-        run_at=now + backoff.delay_seconds(claimed.attempt, random),
-        error=error,
+    terms = claimed.terms
+    lost = failure.outcome in {Outcome.LOST, Outcome.CRASHED}
+    settlement = Settlement(
+        claimed.lease,
+        Status.SCHEDULED,
+        claimed.attempt,
+        losses=claimed.losses + lost,
+        error=printable(failure.error),
+        started_at=failure.started_at,
+        ended_at=now,
+        failure=replace(
+            failure,
+            error=printable(failure.error),
+            traceback=None if failure.traceback is None else printable(failure.traceback),
+        ),
+        key=terms.key,
+        postponed=terms.postponed,
     )
+    if failure.outcome is Outcome.CANCELLED:
+        return replace(settlement, status=Status.CANCELLED, processed_at=int(now))
+    if failure.retry_after is not None and terms.postponed < MAX_POSTPONEMENTS:
+        return replace(
+            settlement,
+            attempt=claimed.attempt - 1,
+            run_at=now + min(failure.retry_after, MAX_POSTPONE_SECONDS),
+            failure=None,
+            postponed=terms.postponed + 1,
+        )
+    if failure.permanent or claimed.attempt >= claimed.max_attempts:
+        return replace(settlement, status=Status.DEAD, processed_at=int(now))
+    if terms.backoff is not None:
+        backoff = Backoff.parse(terms.backoff)
+    return replace(settlement, run_at=now + backoff.delay_seconds(claimed.attempt, random))
 
 
-def requeue(claimed: ClaimedTask, now: float) -> Settlement:
+def requeue(claimed: ClaimedTask) -> Settlement:
     """The settlement of a task given back unrun: its attempt does not count."""
     return Settlement(
-        lease=claimed.lease,
-        status=Status.QUEUED,
-        attempt=claimed.attempt - 1,
+        claimed.lease,
+        Status.QUEUED,
+        claimed.attempt - 1,
         losses=claimed.losses,
-        run_at=now,
+        key=claimed.terms.key,
+        postponed=claimed.terms.postponed,
     )
 
 
-def unstorable(settlement: Settlement, reason: Exception) -> Settlement:
+def drained(claimed: ClaimedTask, now: float) -> Settlement:
+    """The settlement of a task that still ran when its process shut down: it does not count."""
+    failure = Failure("the server shut down before it ended", Outcome.DRAINED)
+    return replace(requeue(claimed), ended_at=now, failure=failure)
+
+
+def expire(claimed: ClaimedTask, now: float) -> Settlement:
+    """The settlement of a task that was claimed but could not be started in time."""
+    return replace(requeue(claimed), status=Status.DEAD, error=EXPIRED, processed_at=int(now))
+
+
+def unstorable(settlement: Settlement, reason: Exception, now: float) -> Settlement:
     """What becomes of a task whose settlement the database refuses to hold."""
+    error = printable(f"the outcome could not be stored: {reason}")
     return replace(
         settlement,
         status=Status.DEAD,
         result=None,
-        error=printable(f"the outcome could not be stored: {reason}"),
-        processed_at=int(settlement.run_at),
+        error=error,
+        failure=Failure(error, started_at=settlement.started_at),
+        ended_at=now if settlement.ended_at is None else settlement.ended_at,
+        processed_at=int(now),
     )
 
 

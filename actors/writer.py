@@ -1,38 +1,51 @@
 """The only writer: whatever is in its inbox becomes one transaction (group commit)."""
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from actors.actor import Actor, Life
-from actors.errors import AnswerTimeoutError, BadRowError, StoreUnavailableError, TaskQueueError
-from actors.messages import (
-    Claim,
-    Claimed,
-    ClaimSuspect,
-    Command,
-    Insert,
-    Message,
-    Recipient,
-    Renew,
-    Renewed,
-    Settle,
-    Settled,
-    Stored,
-    SuspectClaimed,
-    Tend,
-    Tended,
-    Write,
+from actors.commit import Commit, each_alone
+from actors.errors import (
+    AnswerTimeoutError,
+    BadRowError,
+    StoreUnavailableError,
+    TaskQueueError,
+    UnavailableError,
 )
+from actors.messages import Change, Command, Insert, Message, Write
+from actors.news import AnyWrite, News
 from actors.store.store import Store
-from actors.task import Lease
+
+LOOK_SECONDS = 1.0
+"""How often the free space is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Flush(Command):
     pass
+
+
+@dataclass(slots=True)
+class DiskFloor:
+    """Whether there is room on the disk for more tasks.
+
+    Attributes:
+        free_bytes: Looks at the file system.
+        min_bytes: What has to be left.
+    """
+
+    free_bytes: Callable[[], int]
+    min_bytes: int
+    _looked_at: float = 0.0
+    _low: bool = False
+
+    def is_low(self, now: float) -> bool:
+        """Whether less than that is left; looked at once a second."""
+        if abs(now - self._looked_at) >= LOOK_SECONDS:
+            self._looked_at = now
+            self._low = self.free_bytes() < self.min_bytes
+        return self._low
 
 
 class DatabaseWriter(Actor):
@@ -55,7 +68,13 @@ class DatabaseWriter(Actor):
     """
 
     def __init__(
-        self, life: Life, *, store: Store, max_batch: int, now: Callable[[], float]
+        self,
+        life: Life,
+        *,
+        store: Store,
+        max_batch: int,
+        now: Callable[[], float],
+        floor: DiskFloor | None = None,
     ) -> None:
         """Store what is needed.
 
@@ -64,19 +83,21 @@ class DatabaseWriter(Actor):
             store: The database, used by this actor alone.
             max_batch: How many writes one commit holds at most.
             now: The present moment, Unix seconds.
+            floor: What has to be left free on the disk, if anything.
         """
         super().__init__(life)
+        self._floor = floor
         self._store = store
         self._max_batch = max_batch
         self._now = now
-        self._buffer: list[Write] = []
+        self._buffer: list[AnyWrite] = []
         self._failing = False
         self._busy = False  # whether the last commit was shared by several publishes
 
     def receive(self, message: Message) -> None:
         """Handle one message."""
         match message:
-            case Write():
+            case Write() | Change():
                 self._take(message)
             case _Flush():
                 self._flush()
@@ -94,7 +115,7 @@ class DatabaseWriter(Actor):
         super().on_stop()
         self._store.close()
 
-    def _take(self, write: Write) -> None:
+    def _take(self, write: AnyWrite) -> None:
         if not self._buffer:
             if self._busy:
                 time.sleep(0)
@@ -123,113 +144,35 @@ class DatabaseWriter(Actor):
             self._buffer = []
             news.spread()
 
-    def _still_wanted(self) -> list[Write]:
-        """The buffer without the publishes that nobody waits for any more."""
+    def _still_wanted(self) -> list[AnyWrite]:
+        """The buffer without the publishes that nobody waits for any more, or nobody has room for.
+
+        What is on its way goes on when the disk runs low: results must be kept, and what finishes
+        is pruned.
+        """
         now = self._now()
-        wanted: list[Write] = []
+        low = self._floor is not None and self._floor.is_low(now)
+        wanted: list[AnyWrite] = []
         for write in self._buffer:
-            if isinstance(write, Insert) and write.deadline is not None and write.deadline < now:
+            if not isinstance(write, Insert) or write.deadline is None:
+                wanted.append(write)
+            elif write.deadline < now:
                 write.abandon(AnswerTimeoutError("the deadline passed before the task was written"))
+            elif low:
+                write.abandon(UnavailableError("the disk is nearly full"))
             else:
                 wanted.append(write)
         return wanted
 
-    def _commit(self, writes: Sequence[Write]) -> "_News":
+    def _commit(self, writes: Sequence[AnyWrite]) -> News:
+        now = self._now()
         try:
             with self._store.transaction():
-                return self._apply(writes)
+                return Commit(self._store, now).run(writes)
         except BadRowError as error:
             self.log.info("group commit repeated write by write", reason=str(error))
         try:
             with self._store.transaction():
-                return self._apply_each(writes)
+                return each_alone(self._store, writes, now)
         except BadRowError as error:  # no row's own fault: another node's deadlock, once more
             raise StoreUnavailableError(str(error)) from error
-
-    def _apply_each(self, writes: Sequence[Write]) -> "_News":
-        """Say the statements of each write for itself, so that it fails alone."""
-        news = _News()
-        for write in writes:
-            try:
-                with self._store.savepoint():
-                    news.add(self._apply([write]))
-            except BadRowError as error:
-                news.failed.append((write, error))
-        return news
-
-    def _apply(self, writes: Sequence[Write]) -> "_News":
-        """Say the statements; the order lets each see what came before it in the same commit."""
-        news = _News()
-        by_kind: defaultdict[type[Write], list[Any]] = defaultdict(list)
-        for write in writes:
-            by_kind[type(write)].append(write)
-        if inserts := by_kind[Insert]:
-            self._store.insert([insert.task for insert in inserts])
-            news.inserts += inserts
-        if settles := by_kind[Settle]:
-            refused = self._store.settle([settle.settlement for settle in settles])
-            for settle in settles:
-                lease = settle.settlement.lease
-                news.settled[settle.requester].append((lease, lease not in refused))
-        for renew in by_kind[Renew]:  # before lapsed leases are looked for
-            lost = self._store.renew(renew.leases, renew.leased_until)
-            news.other.append((renew.requester, Renewed(tuple(lost))))
-        for tend in by_kind[Tend]:
-            promoted = self._store.promote(queue=tend.queue, now=tend.due)
-            lapsed = self._store.lapsed(queue=tend.queue, now=tend.lapsed)
-            news.other.append((tend.requester, Tended(promoted, tuple(lapsed))))
-        for claim in by_kind[Claim]:
-            claimed, more = self._store.claim(
-                queue=claim.queue,
-                limit=claim.limit,
-                free=claim.free,
-                lease_id=claim.lease_id,
-                now=claim.now,
-                leased_until=claim.leased_until,
-            )
-            news.other.append((claim.requester, Claimed(tuple(claimed), more)))
-        for suspect in by_kind[ClaimSuspect]:
-            task = self._store.claim_suspect(
-                queue=suspect.queue,
-                lease_id=suspect.lease_id,
-                now=suspect.now,
-                leased_until=suspect.leased_until,
-            )
-            news.other.append((suspect.requester, SuspectClaimed(task)))
-        return news
-
-
-@dataclass(slots=True)
-class _News:
-    """What a commit has done, to be told once it is on disk."""
-
-    inserts: list[Insert] = field(default_factory=list)
-    settled: defaultdict[Recipient, list[tuple[Lease, bool]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    other: list[tuple[Recipient, Command]] = field(default_factory=list)
-    failed: list[tuple[Write, TaskQueueError]] = field(default_factory=list)
-
-    def add(self, later: "_News") -> None:
-        self.inserts += later.inserts
-        for requester, settled in later.settled.items():
-            self.settled[requester] += settled
-        self.other += later.other
-
-    def spread(self) -> None:
-        """Tell it: first whoever waits for an answer, then each requester, once per kind."""
-        stored: defaultdict[Recipient, list[str]] = defaultdict(list)
-        for insert in self.inserts:
-            if insert.waiter is not None:
-                insert.waiter.answer(None)
-            stored[insert.requester].append(insert.task.id)
-        for requester, task_ids in stored.items():
-            requester.tell(Stored(tuple(task_ids)))
-        for requester, settled in self.settled.items():
-            applied = tuple(lease for lease, held in settled if held)
-            refused = tuple(lease for lease, held in settled if not held)
-            requester.tell(Settled(applied, refused))
-        for requester, command in self.other:
-            requester.tell(command)
-        for write, error in self.failed:
-            write.abandon(error)

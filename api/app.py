@@ -1,29 +1,54 @@
 """The Falcon application: which URL is answered by what."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import falcon
 
 from actors.system import ActorSystem
 from api import errors
+from api.dead_letters import DeadLettersResource
 from api.health import HealthResource, ReadinessResource
 from api.middleware import RequestId
-from api.tasks import JSON, Limits, TaskResource, TasksResource
+from api.publishing import BatchResource, Publisher
+from api.queues import QueuesResource
+from api.schedules import ScheduleResource, SchedulesResource
+from api.tasks import TaskResource, TasksResource
+from api.validation import JSON, Limits
 
 
 def create_app(
-    system: ActorSystem, limits: Limits
+    system: ActorSystem, limits: Limits, queues: Mapping[str, Mapping[str, Any]]
 ) -> "falcon.App[falcon.Request, falcon.Response]":
     """The application over a running actor system.
 
     Args:
         system: Whom to ask.
         limits: What one request may take.
+        queues: Each queue's settings, by name, as they are shown.
     """
     app = falcon.App(media_type=JSON, middleware=[RequestId()])
     app.resp_options.xml_error_serialization = False
     app.req_options.keep_blank_qs_values = True
     errors.install(app)
-    app.add_route("/tasks", TasksResource(system, limits))
-    app.add_route("/tasks/{task_id}", TaskResource(system, limits))
+    publisher = Publisher(system, limits)
+    app.add_route("/tasks", TasksResource(publisher, system, limits))
+    app.add_route("/tasks/batch", BatchResource(publisher))
+    task = TaskResource(system, limits)
+    app.add_route("/tasks/{task_id}", task)
+    app.add_route("/tasks/{task_id}/cancel", task, suffix="cancel")
+    app.add_route("/tasks/{task_id}/retry", task, suffix="retry")
+    of_queues = QueuesResource(system, limits, queues)
+    app.add_route("/queues", of_queues)
+    app.add_route("/queues/{name}", of_queues, suffix="one")
+    app.add_route("/queues/{name}/pause", of_queues, suffix="pause")
+    app.add_route("/queues/{name}/resume", of_queues, suffix="resume")
+    app.add_route("/queues/{name}/purge", of_queues, suffix="purge")
+    dead_letters = DeadLettersResource(system, limits)
+    app.add_route("/dead-letters", dead_letters)
+    app.add_route("/dead-letters/redrive", dead_letters, suffix="redrive")
+    app.add_route("/schedules", SchedulesResource(system, limits))
+    app.add_route("/schedules/{name}", ScheduleResource(system, limits))
     app.add_route("/healthz", HealthResource())
     app.add_route("/readyz", ReadinessResource(system, limits.answer_timeout_seconds))
     return app

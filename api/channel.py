@@ -34,7 +34,7 @@ class _Answer:
     status: str
     headers: Headers
     body: bytes
-    late: Late | None = None
+    late: Late[Any] | None = None
 
 
 class _Parked(BaseException):
@@ -75,7 +75,7 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
 
     def _ask_the_application(self) -> _Answer:
         environ = self.get_environment()
-        late: list[Late] = []
+        late: list[Late[Any]] = []
         environ[ENVIRON_KEY] = late
         said: list[tuple[str, Headers]] = []
         body = self.channel.server.application(
@@ -84,20 +84,21 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         [(status, headers)] = said
         return _Answer(status, headers, b"".join(body), *late)
 
-    def _decided(self, prepared: _Answer, late: Late) -> _Answer:
-        """The prepared answer if the reply is good, else why not."""
+    def _decided(self, prepared: _Answer, late: Late[Any]) -> _Answer:
+        """The prepared answer if the reply is good and changes nothing, else what it comes to."""
         own_id = dict(prepared.headers)[_REQUEST_ID]
         bind_contextvars(request_id=own_id)
         answer = prepared
         try:
-            late.reply.wait(0)
+            changed = late.done(late.reply.wait(0))
         except TaskQueueError as error:
-            status, headers, body = late_refusal(error)
+            changed = late_refusal(error)
+        if changed is not None:
             answer = _Answer(
-                f"{status.value} {status.phrase}", [*headers, (_REQUEST_ID, own_id)], body
+                f"{changed.status.value} {changed.status.phrase}",
+                [*changed.headers, (_REQUEST_ID, own_id)],
+                changed.body,
             )
-        else:
-            late.done()
         seconds = perf_counter() - late.asked_at
         log_request(self.request.command, self.request.path, int(answer.status[:3]), seconds)
         return answer
@@ -107,8 +108,8 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         self.status = answer.status
         self.response_headers += answer.headers
         self.content_length = len(answer.body)
-        self.wrote_header = True
         head: bytes = self.build_response_header()
+        self.wrote_header = True  # not before: it may have to say that the connection closes
         return head
 
 

@@ -13,8 +13,49 @@ from api.server import serve as serve_http
 from config import logs
 from config.settings import Loaded, SettingsError, effective, load
 
+CAPABILITIES = """
+Queues, priorities, delays, cron schedules, retries with backoff, dead
+letters, cancelling, pausing, progress, limits, unique keys, batches and
+retention: `task-queue serve --help` shows how to ask for each.
+"""
+EXAMPLES = """
+With Q=http://127.0.0.1:8080 and curl 7.82 or newer; ID is a task's id:
+
+  publish    curl --json '{"action":"sum","data":{"numbers":[1,2]}}' $Q/tasks
+  batch      curl --json '{"tasks":[{"action":"sum"}]}' $Q/tasks/batch
+  queue      curl --json '{"action":"sum","queue":"tasks"}' $Q/tasks
+  priority   curl --json '{"action":"sum","priority":10}' $Q/tasks
+  delay      curl --json '{"action":"sum","delay_seconds":60}' $Q/tasks
+  time       curl --json '{"action":"sum","run_at":1893456000}' $Q/tasks
+  deadline   curl --json '{"action":"sum","expires_at":1893456000}' $Q/tasks
+  retries    curl --json '{"action":"sum","max_attempts":3}' $Q/tasks
+  unique     curl --json '{"action":"sum","unique_key":"one"}' $Q/tasks
+  tenant     curl --json '{"action":"sum","key":"tenant-1"}' $Q/tasks
+  repeat     curl --json '{"action":"sum"}' -H 'Idempotency-Key: a1' $Q/tasks
+  retention  curl --json '{"action":"sum","keep_result_seconds":9}' $Q/tasks
+  schedule   curl -X PUT $Q/schedules/nightly \\
+               --json '{"cron":"0 3 * * *","task":{"action":"sum"}}'
+  progress   curl $Q/tasks/ID
+  listing    curl "$Q/tasks?status=queued,running&order=oldest"
+  cancel     curl -X POST $Q/tasks/ID/cancel
+  dead       curl $Q/dead-letters
+  redrive    curl --json '{"queue":"tasks"}' $Q/dead-letters/redrive
+  retry      curl -X POST $Q/tasks/ID/retry
+  delete     curl -X DELETE $Q/tasks/ID
+  queues     curl $Q/queues
+  pause      curl -X POST $Q/queues/tasks/pause
+  resume     curl -X POST $Q/queues/tasks/resume
+  purge      curl -X POST $Q/queues/tasks/purge
+
+Queues, their limits (length, bytes, starts per second, tasks at once with the
+same key), retries, retention and schedules are settings, too: see
+`task-queue config`.
+"""
+"""One line for each thing to ask for; none is longer than a screen of 80 columns shows."""
+
 app = typer.Typer(
     help="An HTTP task queue: POST a task, it is on disk; consumers run it in the background.",
+    epilog=CAPABILITIES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -34,9 +75,11 @@ Overrides = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Serve HTTP and run the tasks, until Ctrl-C or SIGTERM."""
+    # Where actions are found, as with `python -m`; an installed program does not look there.
+    sys.path.insert(0, str(Path.cwd()))
     settings = _load(config, overrides).settings
     raise SystemExit(serve_http(settings, _version()))
 

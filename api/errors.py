@@ -4,24 +4,44 @@ Every error is `application/problem+json` (RFC 9457) and carries the tutorial's 
 No answer carries a traceback, a path of the file system or a statement.
 """
 
+from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import falcon
 import structlog
 
 from actors.errors import (
+    ActorUnavailableError,
     AnswerTimeoutError,
+    ConflictError,
+    KeyReusedError,
+    NotFoundError,
+    OverLimitError,
     QueryFailedError,
-    QueueFullError,
+    StoreUnavailableError,
     TaskQueueError,
     UnavailableError,
 )
+from actors.recurrence import InvalidRecurrenceError
+from api import quotas
 from api.json_codec import dumps
+from api.late import Answer
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+PUBLISHING = {("POST", "/tasks"), ("POST", "/tasks/batch")}
+"""What is answered in the tutorial's words for a publish when the database is away."""
 
+_STATUSES = {
+    InvalidRecurrenceError: HTTPStatus.BAD_REQUEST,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    ConflictError: HTTPStatus.CONFLICT,
+    KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""The errors whose own text is the answer."""
+
+_RETRY = (("Retry-After", str(RETRY_AFTER_SECONDS)),)
 _log = structlog.get_logger()
 
 
@@ -32,15 +52,37 @@ class InvalidRequestError(Exception):
         error: The tutorial's short text, or the whole sentence.
         detail: A sentence that names the member, its value and what is allowed.
         status: The HTTP status.
+        retry_after_seconds: When the same request may be answered otherwise; None: never.
     """
 
     def __init__(
-        self, error: str, detail: str | None = None, status: HTTPStatus = HTTPStatus.BAD_REQUEST
+        self,
+        error: str,
+        detail: str | None = None,
+        status: HTTPStatus = HTTPStatus.BAD_REQUEST,
+        retry_after_seconds: int | None = None,
     ) -> None:
         super().__init__(error)
         self.error = error
         self.detail = detail or error
         self.status = status
+        self.retry_after_seconds = retry_after_seconds
+
+
+class _Explained(NamedTuple):
+    """What an expected error is answered with.
+
+    Attributes:
+        status: The HTTP status.
+        error: The short text.
+        detail: The sentence; None: the same.
+        headers: What goes with it.
+    """
+
+    status: HTTPStatus
+    error: str
+    detail: str | None = None
+    headers: Iterable[tuple[str, str]] = ()
 
 
 def problem(status: HTTPStatus, error: str, detail: str | None = None) -> dict[str, Any]:
@@ -80,44 +122,65 @@ def answer(
         resp.set_header("Retry-After", str(RETRY_AFTER_SECONDS))
 
 
-def late_refusal(error: TaskQueueError) -> tuple[HTTPStatus, list[tuple[str, str]], bytes]:
-    """Status, headers and body for a publish that failed after its answer was prepared."""
-    status, text, detail = _explained(error, publishing=True)
-    headers = [("Content-Type", PROBLEM_TYPE)]
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers.append(("Retry-After", str(RETRY_AFTER_SECONDS)))
-    return status, headers, dumps(problem(status, text, detail))
+def late_refusal(error: TaskQueueError) -> Answer:
+    """The answer to a publish that failed after its answer was prepared."""
+    return _refusal(error, publishing=True)
 
 
 def _on_invalid_request(
     _req: falcon.Request, resp: falcon.Response, error: InvalidRequestError, _params: object
 ) -> None:
     answer(resp, error.status, error.error, error.detail)
+    if error.retry_after_seconds is not None:
+        resp.set_header("Retry-After", str(error.retry_after_seconds))
 
 
 def _on_task_queue_error(
     req: falcon.Request, resp: falcon.Response, error: TaskQueueError, _params: object
 ) -> None:
-    answer(resp, *_explained(error, publishing=req.method == "POST"))
+    _refusal(error, publishing=(req.method, req.path) in PUBLISHING).fill(resp)
 
 
-def _explained(error: TaskQueueError, *, publishing: bool) -> tuple[HTTPStatus, str, str | None]:
-    """Status, short text and sentence for an expected error."""
+def _refusal(error: TaskQueueError, *, publishing: bool) -> Answer:
+    status, text, detail, headers = _explained(error, publishing=publishing)
+    return Answer(
+        status, [("Content-Type", PROBLEM_TYPE), *headers], dumps(problem(status, text, detail))
+    )
+
+
+def _explained(error: TaskQueueError, *, publishing: bool) -> _Explained:
+    """What an expected error is answered with."""
+    for kind, status in _STATUSES.items():
+        if isinstance(error, kind):
+            return _Explained(status, str(error))
     match error:
+        case OverLimitError():
+            quota = quotas.exhausted(error.limit, error.quota, RETRY_AFTER_SECONDS)
+            return _Explained(HTTPStatus.TOO_MANY_REQUESTS, str(error), None, [*_RETRY, *quota])
         case QueryFailedError():
             _log.error("query failed", error=str(error))
-            return HTTPStatus.INTERNAL_SERVER_ERROR, "query failed", None
-        case AnswerTimeoutError():
-            detail = "no answer in time; whether the task was accepted is unknown"
-            detail = detail if publishing else "no answer from the database in time"
+            return _Explained(HTTPStatus.INTERNAL_SERVER_ERROR, "query failed")
         case UnavailableError():
-            detail = str(error) if isinstance(error, QueueFullError) else "try again soon"
+            away = "failed to queue task" if publishing else "database unavailable"
+            detail = _why_unavailable(error, publishing=publishing)
+            return _Explained(HTTPStatus.SERVICE_UNAVAILABLE, away, detail, _RETRY)
         case _:
-            _log.error("publish refused by the database", error=str(error))
-            detail = "the database refuses this task"
-            return HTTPStatus.INTERNAL_SERVER_ERROR, "failed to queue task", detail
-    text = "failed to queue task" if publishing else "database unavailable"
-    return HTTPStatus.SERVICE_UNAVAILABLE, text, detail
+            _log.error("refused by the database", error=str(error))
+            failed = "failed to queue task" if publishing else "query failed"
+            detail = "the database refuses this"
+            return _Explained(HTTPStatus.INTERNAL_SERVER_ERROR, failed, detail)
+
+
+def _why_unavailable(error: UnavailableError, *, publishing: bool) -> str:
+    match error:
+        case AnswerTimeoutError() if publishing:
+            return "no answer in time; whether the task was accepted is unknown"
+        case AnswerTimeoutError():
+            return "no answer from the database in time"
+        case StoreUnavailableError() | ActorUnavailableError():
+            return "try again soon"
+        case _:
+            return str(error)
 
 
 def _on_http_error(

@@ -8,7 +8,7 @@ import falcon
 
 from actors.errors import TaskQueueError
 from actors.messages import GetQueueState, ListChildren, OldestReady
-from actors.system import QUEUE, ActorSystem
+from actors.system import ActorSystem
 from api.json_codec import dumps
 
 STALLED_SECONDS = 10.0
@@ -53,11 +53,24 @@ class ReadinessResource:
             children = self._system.supervisor.ask(ListChildren(), self._timeout)
             if down := [f"the {name} is down" for name, up in children.items() if not up]:
                 return down
-            queue = self._system.queue.ask(GetQueueState(), self._timeout)
-            oldest = self._system.reader.ask(OldestReady(QUEUE), self._timeout)
+            stalled = [(name, self._stalled_seconds(name)) for name in self._system.queues]
         except TaskQueueError as error:
             return [str(error)]
-        waits = 0.0 if oldest is None else self._now() - oldest
-        if queue.idle and waits > STALLED_SECONDS:
-            return [f"ready work has been waiting for {waits:.0f} s beside idle consumers"]
-        return []
+        return [
+            f"ready work of the queue {name} has been waiting for {seconds:.0f} s"
+            " beside idle consumers"
+            for name, seconds in stalled
+            if seconds > STALLED_SECONDS
+        ]
+
+    def _stalled_seconds(self, name: str) -> float:
+        """How long ready work of the queue has been waiting that should have been claimed.
+
+        What waits for its turn under a rate limit, or for the end of a pause, waits rightly.
+        """
+        queue = self._system.queues[name].ask(GetQueueState(), self._timeout)
+        oldest = self._system.reader.ask(OldestReady(name), self._timeout)
+        rightly = queue.paused or self._system.traits[name].limits.rate_limit
+        if oldest is None or rightly or not queue.idle:
+            return 0.0
+        return self._now() - oldest

@@ -8,8 +8,9 @@ thread prepares the answer and takes the next request; when the commit is done, 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from time import perf_counter
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import falcon
 
@@ -18,23 +19,48 @@ from actors.reply import Reply
 ENVIRON_KEY = "task_queue.late"
 """Where a server that can send answers late is told of one; other servers wait."""
 
+R = TypeVar("R")
+
 
 @dataclass(frozen=True, slots=True)
-class Late:
+class Answer:
+    """A response: all that is known of it besides the request's id.
+
+    Attributes:
+        status: The HTTP status.
+        headers: All of them.
+        body: All of it.
+    """
+
+    status: HTTPStatus
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def fill(self, resp: falcon.Response) -> None:
+        """Make it the response."""
+        resp.status = self.status.value
+        for name, value in self.headers:
+            resp.set_header(name, value)
+        resp.data = self.body
+
+
+@dataclass(frozen=True, slots=True)
+class Late(Generic[R]):
     """What an answer waits for.
 
     Attributes:
         reply: Its answer, or why there is none, which is then the response.
-        done: Called when it came and is good, before the response leaves.
+        done: Called with it when it is good, before the response leaves. What it returns, if
+            anything, is the response in place of the prepared one.
         asked_at: Since when it is waited for, by `time.perf_counter`.
     """
 
-    reply: Reply[Any]
-    done: Callable[[], None]
+    reply: Reply[R]
+    done: Callable[[R], Answer | None]
     asked_at: float = field(default_factory=perf_counter)
 
 
-def leave_after(req: falcon.Request, late: Late, timeout: float) -> None:
+def leave_after(req: falcon.Request, late: Late[Any], timeout: float) -> Answer | None:
     """Let the response leave only when the reply is there.
 
     Args:
@@ -43,11 +69,13 @@ def leave_after(req: falcon.Request, late: Late, timeout: float) -> None:
         timeout: How long such a server waits, in seconds; ours relies on the deadline in what was
             asked.
 
+    Returns:
+        What to answer, if that is known by now; None: what is answered unless the reply changes it.
+
     Raises:
         TaskQueueError: The reply is an error. On our server it becomes the response later.
     """
     if ENVIRON_KEY in req.env:
         req.env[ENVIRON_KEY].append(late)
-    else:
-        late.reply.wait(timeout)
-        late.done()
+        return None
+    return late.done(late.reply.wait(timeout))

@@ -12,7 +12,7 @@ from api.json_codec import dumps
 from api.middleware import REQUEST_ID_HEADER, request_id
 
 MAX_HEADER_BYTES = 32_768
-MAX_DROPPED_BYTES = 16_777_216
+MAX_DROPPED_BYTES = 67_108_864
 """How much of a body that is too long is read and dropped. Many clients send all of it before
 they look for the answer; a connection closed earlier would reach them as a reset, not as 413."""
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from types import FrameType
@@ -17,13 +18,14 @@ import structlog
 from waitress.server import create_server
 
 from actors.errors import BootError, TaskQueueError
-from actors.system import QUEUE, ActorSystem
+from actors.system import ActorSystem
 from api.app import create_app
 from api.channel import Channel
+from api.configured import schedules
 from api.dispatcher import Dispatcher
 from api.refusals import MAX_HEADER_BYTES
-from api.tasks import Limits
-from config.settings import HttpSettings, Settings, redacted
+from api.validation import Limits
+from config.settings import HttpSettings, QueueSettings, Settings, redacted
 
 _log = structlog.get_logger()
 
@@ -90,12 +92,15 @@ def serve(settings: Settings, version: str) -> int:
 
     Raises:
         TaskQueueError: It could not be started.
+        SettingsError: A schedule of the settings cannot be followed, or not be published.
     """
     if settings.process.one_core:
         _keep_to_one_core()
     signals = Signals()
     signals.install()
-    system = ActorSystem(settings, on_hopeless=signals.hopeless)
+    system = ActorSystem(
+        settings, on_hopeless=signals.hopeless, schedules=schedules(settings, time.time())
+    )
     try:
         with closing(_bound(settings.http)) as listener:
             try:
@@ -181,11 +186,12 @@ def _cannot_listen(http: HttpSettings, error: Exception) -> BootError:
 
 def _server(system: ActorSystem, settings: Settings, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types
     http = settings.http
-    limits = Limits(http.answer_timeout_seconds, settings.queues.tasks.max_attempts)
+    queues = {name: each.model_dump() for name, each in settings.queues.items()}
+    app = create_app(system, Limits(http.answer_timeout_seconds), queues)
     logging.getLogger("waitress").setLevel(logging.WARNING)
     try:
         server = create_server(
-            create_app(system, limits),
+            app,
             sockets=[listener],
             _dispatcher=Dispatcher(http.threads),  # where waitress lets in another pool of threads
             connection_limit=http.max_connections,
@@ -204,18 +210,24 @@ def _server(system: ActorSystem, settings: Settings, listener: socket.socket) ->
 
 
 def _banner(settings: Settings, version: str, port: int) -> str:
-    http, queue = settings.http, settings.queues.tasks
-    url = _url(http, port)
-    promise = "kept in memory" if queue.driver == "memory" else "every 202 is on disk"
+    url = _url(settings.http, port)
+    queues = "".join(_shown(name, each) for name, each in settings.queues.items())
     body = """'{"action": "uppercase", "data": {"text": "hello world"}}'"""
     return (
         f"task-queue {version} listens on {url}\n"
         f"  database  {redacted(settings.database.url)}\n"
-        f"  queue     {QUEUE}: driver {queue.driver} ({promise}),"
-        f" {queue.concurrency} consumers, prefetch {queue.prefetch}\n"
+        f"{queues}"
         f"  try it    curl -X POST {url}/tasks -H 'Content-Type: application/json' -d {body}\n"
         f"  stop it   Ctrl-C lets running tasks finish for up to"
         f" {settings.shutdown.drain_seconds:g} s; Ctrl-C again does not\n"
+    )
+
+
+def _shown(name: str, queue: QueueSettings) -> str:
+    promise = "kept in memory" if queue.driver == "memory" else "every 202 is on disk"
+    return (
+        f"  queue     {name}: driver {queue.driver} ({promise}),"
+        f" {queue.concurrency} consumers, prefetch {queue.prefetch}\n"
     )
 
 

@@ -1,129 +1,142 @@
-"""`/tasks` and `/tasks/{id}`."""
+"""`/tasks`, `/tasks/{id}` and what can be done to a task."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
-from uuid import UUID
+from typing import Any
 
 import falcon
-import orjson
 import structlog
-from uuid_utils import uuid7
 
-from actors.messages import GetTask, ListTasks, Publish
-from actors.system import QUEUE, ActorSystem
-from actors.task import Task
-from api.errors import InvalidRequestError, answer
+from actors.errors import ConflictError, NotFoundError
+from actors.messages import CancelTask, DeleteTask, GetTask, ListTasks, RetryTask
+from actors.system import ActorSystem
+from actors.task import Attempt, Status, Task
 from api.json_codec import dumps
-from api.late import Late, leave_after
-from api.schemas import cursor_of, list_parameters, publish_body, seq_of, task_document
-
-JSON = "application/json"
+from api.publishing import Publisher
+from api.queues import refuse_memory
+from api.schemas import (
+    ListParameters,
+    attempt_document,
+    page_document,
+    page_of,
+    refuse_members,
+    task_document,
+)
+from api.validation import Limits, canonical_id
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one request may take.
-
-    Attributes:
-        answer_timeout_seconds: How long an actor may take to answer.
-        max_attempts: How many attempts a published task has.
-    """
-
-    answer_timeout_seconds: float
-    max_attempts: int
 
 
 class TasksResource:
     """`POST /tasks` publishes, `GET /tasks` lists."""
 
-    def __init__(
-        self, system: ActorSystem, limits: Limits, now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, publisher: Publisher, system: ActorSystem, limits: Limits) -> None:
+        """Store what is needed.
+
+        Args:
+            publisher: Who publishes.
+            system: Whom to ask.
+            limits: What one request may take.
+        """
+        self._publisher = publisher
         self._system = system
-        self._limits = limits
-        self._now = now
+        self._timeout = limits.answer_timeout_seconds
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Publish a task: `202` once it is on disk."""
-        body = publish_body(_read_json(req))
-        actions = self._system.actions
-        if not actions.knows(body.action):
-            known = ", ".join(actions.names)
-            message = f"action {body.action!r} is not known; known: {known}"
-            raise InvalidRequestError("unknown action", message)
-        now, timeout = self._now(), self._limits.answer_timeout_seconds
-        task = Task(
-            id=str(uuid7()),
-            queue=QUEUE,
-            action=body.action,
-            data=orjson.dumps(body.data).decode(),
-            max_attempts=self._limits.max_attempts,
-            run_at=now,
-            created_at=int(now),
-        )
-        reply = self._system.queue.ask_later(Publish(task, deadline=now + timeout))
-        queued = partial(_log.info, "task queued", id=task.id, action=task.action)
-        leave_after(req, Late(reply, queued), timeout)
-        resp.status = HTTPStatus.ACCEPTED.value
-        resp.set_header("Location", f"/tasks/{task.id}")
-        resp.data = dumps({"id": task.id, "status": task.status.value})
+        self._publisher.publish_one(req, resp)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """A page of tasks, newest first."""
-        asked = list_parameters(req.params)
-        before = None if asked.cursor is None else seq_of(asked.cursor)
-        tasks, last = self._system.reader.ask(
-            ListTasks(limit=asked.limit, status=asked.status, before=before),
-            self._limits.answer_timeout_seconds,
-        )
-        resp.data = dumps(
-            {
-                "tasks": [task_document(task) for task in tasks],
-                "count": len(tasks),
-                "next_cursor": None if last is None else cursor_of(last),
-            }
-        )
+        """A page of tasks, the newest first unless asked otherwise."""
+        filters, limit, after = page_of(ListParameters, req)
+        page = ListTasks(limit=limit, filters=filters, after=after)
+        tasks, last = self._system.reader.ask(page, self._timeout)
+        resp.data = dumps(page_document(tasks, last))
 
     on_head = on_get
 
 
 class TaskResource:
-    """`GET /tasks/{id}` shows one task."""
+    """`GET /tasks/{id}` shows a task, `DELETE` forgets it; a `POST` below it acts on it."""
 
-    def __init__(self, system: ActorSystem, limits: Limits) -> None:
+    def __init__(
+        self, system: ActorSystem, limits: Limits, now: Callable[[], float] = time.time
+    ) -> None:
+        """Store what is needed.
+
+        Args:
+            system: Whom to ask.
+            limits: What one request may take.
+            now: The present moment, Unix seconds.
+        """
         self._system = system
-        self._limits = limits
+        self._timeout = limits.answer_timeout_seconds
+        self._now = now
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
-        """The task, or `404`."""
-        task = None
-        if (canonical := _canonical(task_id)) is not None:
-            task = self._system.reader.ask(GetTask(canonical), self._limits.answer_timeout_seconds)
-        if task is None:
-            answer(resp, HTTPStatus.NOT_FOUND, "task not found")
-        else:
-            resp.data = dumps(task_document(task))
+        """The task with its attempts, or `404`."""
+        task, attempts = self._look_up(_known(task_id))
+        shown = [attempt_document(attempt) for attempt in attempts]
+        resp.data = dumps({**task_document(task), "attempts": shown})
 
     on_head = on_get
 
+    def on_delete(self, _req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
+        """Forget a task that is final: `204`."""
+        own_id = _known(task_id)
+        self._system.writer.ask(DeleteTask(own_id), self._timeout)
+        _log.info("task deleted", id=own_id)
+        resp.status = HTTPStatus.NO_CONTENT.value
 
-def _read_json(req: falcon.Request) -> bytes:
-    """The request's body; the server has already refused one that is too long."""
-    content_type = (req.content_type or JSON).partition(";")[0].strip().lower()
-    if content_type != JSON:
-        message = f"Content-Type must be {JSON}, not {content_type}"
-        hint = f"{message}; with curl: -H 'Content-Type: {JSON}'"
-        raise InvalidRequestError(message, hint, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    return req.bounded_stream.read()
+    def on_post_cancel(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
+        """Cancel a task that waits: `200`; have one that runs asked to stop: `202`."""
+        refuse_members(req)
+        own_id = _known(task_id)
+        status = self._system.writer.ask(CancelTask(own_id, self._now()), self._timeout)
+        _log.info(
+            "task cancelled" if status is Status.CANCELLED else "task to be cancelled", id=own_id
+        )
+        document: dict[str, Any] = {"id": own_id, "status": status.shown}
+        if status is Status.RUNNING:
+            resp.status = HTTPStatus.ACCEPTED.value
+            document["cancel_requested"] = True
+        resp.data = dumps(document)
+
+    def on_post_retry(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
+        """Put a dead or cancelled task back on its queue: `202`."""
+        refuse_members(req)
+        own_id = _known(task_id)
+        task, _ = self._look_up(own_id)
+        self._refuse_unserved(task.queue)
+        status = self._system.writer.ask(RetryTask(own_id, self._now()), self._timeout)
+        _log.info("task put back", id=own_id)
+        resp.status = HTTPStatus.ACCEPTED.value
+        resp.data = dumps({"id": own_id, "status": status.shown})
+
+    def _refuse_unserved(self, queue: str) -> None:
+        if queue not in self._system.traits:
+            message = f"the queue {queue} is no longer in the settings; nothing would run the task"
+            raise ConflictError(message)
+        refuse_memory(self._system, queue)
+
+    def _look_up(self, task_id: str) -> tuple[Task, list[Attempt]]:
+        found = self._system.reader.ask(GetTask(task_id), self._timeout)
+        if found is None:
+            raise _not_found()
+        return found
 
 
-def _canonical(task_id: str) -> str | None:
-    try:
-        return str(UUID(task_id))
-    except ValueError:
-        return None
+def _known(task_id: str) -> str:
+    """The id as tasks have it.
+
+    Raises:
+        NotFoundError: No task can have this one.
+    """
+    if (canonical := canonical_id(task_id)) is None:
+        raise _not_found()
+    return canonical
+
+
+def _not_found() -> NotFoundError:
+    return NotFoundError("task not found")

@@ -1,11 +1,14 @@
 """The sections of the settings: one frozen model each, with types and limits.
 
-They hold no defaults: `default.toml` holds every value, so that a default has one place.
+They hold no defaults: `default.toml` holds every value, so that a default has one place. The one
+exception is `ScheduleSettings`, of which `default.toml` has none.
 """
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal, LiteralString
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -13,6 +16,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+from pydantic_core import PydanticCustomError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -32,6 +36,11 @@ class _Section(BaseModel):
             message = "must be a number"
             raise ValueError(message)
         return value
+
+
+def _contradiction(kind: LiteralString, other: str, value: object) -> PydanticCustomError:
+    """Returns the error of a value that does not go with another key's of the same section."""
+    return PydanticCustomError(kind, "contradicts {other}", {"other": other, "value": value})
 
 
 class HttpSettings(_Section):
@@ -77,6 +86,10 @@ class DatabaseSettings(_Section):
 
     max_batch: int = Field(ge=1, le=10_000)
     """Writes in one commit; bounds how long the first of them waits for the last."""
+
+    min_free_bytes: int = Field(ge=0, le=2**50)
+    """Bytes free on the SQLite file's file system below which a publish is refused with 503, so
+    that what was accepted can still be settled; 0 turns it off. PostgreSQL ignores it."""
 
     @field_validator("url")
     @classmethod
@@ -124,21 +137,50 @@ class QueueSettings(_Section):
     backoff_cap_seconds: float = Field(gt=0, le=2_592_000)
     """Seconds the delay never exceeds (at most 30 days); at least `backoff_base_seconds`."""
 
+    max_length: int = Field(ge=0, le=1_000_000_000)
+    """Tasks that are not final beyond which a publish is refused with 429, so that a
+    backlog has a bound; 0 is no limit."""
+
+    max_bytes: int = Field(ge=0, le=2**50)
+    """Bytes of the data of the tasks that are not final, at most 1 PiB, beyond which a publish is
+    refused with 429, because few large tasks fill a disk as many small ones do; 0 is no limit."""
+
+    rate_limit: float = Field(ge=0, le=100_000)
+    """Starts per second, from one token bucket that all nodes share, so that what the tasks call is
+    not overrun; 0 is no limit."""
+
+    concurrency_per_key: int = Field(ge=0, le=10_000)
+    """Tasks with the same `key` that run at the same time, over all nodes, so that one tenant
+    cannot occupy every consumer; 0 is no limit."""
+
     @field_validator("backoff_cap_seconds")
     @classmethod
     def _cap_is_not_below_base(cls, value: float, info: ValidationInfo) -> float:
         base = info.data.get("backoff_base_seconds", 0)
         if value < base:
-            message = f"must be at least backoff_base_seconds, which is {base}"
-            raise ValueError(message)
+            raise _contradiction("cap_below_base", "backoff_base_seconds", base)
+        return value
+
+    @field_validator("max_length", "max_bytes", "rate_limit", "concurrency_per_key")
+    @classmethod
+    def _limits_need_the_database(cls, value: float, info: ValidationInfo) -> float:
+        driver = info.data.get("driver")
+        if value and driver == "memory":
+            raise _contradiction("needs_database", "driver", driver)
         return value
 
 
-class QueuesSettings(_Section):
-    """The queues by name."""
+class RetentionSettings(_Section):
+    """How long tasks are kept once they are final, so that the database does not grow for ever."""
 
-    tasks: QueueSettings
-    """The queue that `POST /tasks` publishes to."""
+    completed_seconds: int = Field(ge=1, le=3_155_760_000)
+    """Seconds a task is kept after it completed, at most 100 years."""
+
+    dead_seconds: int = Field(ge=1, le=3_155_760_000)
+    """Seconds a task is kept after it died, at most 100 years: the time left to redrive it."""
+
+    cancelled_seconds: int = Field(ge=1, le=3_155_760_000)
+    """Seconds a task is kept after it was cancelled, at most 100 years."""
 
 
 class BuiltinSettings(_Section):
@@ -149,6 +191,26 @@ class BuiltinSettings(_Section):
 
     simulated_work_seconds: float = Field(ge=0, le=60)
     """Seconds every built-in action sleeps before it works, to see queueing happen."""
+
+
+class ScheduleSettings(_Section):
+    """What is published at which times.
+
+    Two keys have their default here: there is no schedule in `default.toml` to hold them.
+    """
+
+    cron: str = Field(min_length=1, max_length=200)
+    """The times, as minute, hour, day of the month, month and day of the week."""
+
+    timezone: str = Field(default="UTC", min_length=1, max_length=100)
+    """Whose wall clock `cron` means, by its IANA name; UTC has no change of clocks."""
+
+    task: dict[str, Any]
+    """What is published each time: a table as in the body of `POST /tasks`, checked as that is, at
+    start."""
+
+    missed: Literal["skip", "once"] = "skip"
+    """What becomes of the times at which no node ran: nothing, or one task for all of them."""
 
 
 class ProcessSettings(_Section):
@@ -184,6 +246,27 @@ class LogSettings(_Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
     """The least severe level shown. Payloads appear at DEBUG only."""
 
+
+def _named(longest: int) -> AfterValidator:
+    """Returns a check for names that stay as they are in URLs, logs and TOML keys."""
+
+    def check(name: str) -> str:
+        if len(name) > longest or not re.fullmatch("[a-z0-9][a-z0-9_-]*", name):
+            message = (
+                f"must have 1 to {longest} characters of a-z 0-9 _ -,"
+                " beginning with a letter or digit"
+            )
+            raise ValueError(message)
+        return name
+
+    return AfterValidator(check)
+
+
+QueueName = Annotated[str, _named(63)]
+"""What `POST /tasks` calls a queue."""
+
+ScheduleName = Annotated[str, _named(100)]
+"""What `PUT /schedules/{name}` calls a schedule."""
 
 ActionName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 """What `POST /tasks` calls an action."""

@@ -7,15 +7,21 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import (
+    AfterValidator,
+    ValidationError,
+    ValidationInfo,
+    WrapSerializer,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -32,8 +38,11 @@ from config.sections import (
     HttpSettings,
     LogSettings,
     ProcessSettings,
+    QueueName,
     QueueSettings,
-    QueuesSettings,
+    RetentionSettings,
+    ScheduleName,
+    ScheduleSettings,
     ShutdownSettings,
     SupervisorSettings,
 )
@@ -45,8 +54,11 @@ __all__ = [
     "Loaded",
     "LogSettings",
     "ProcessSettings",
+    "QueueName",
     "QueueSettings",
-    "QueuesSettings",
+    "RetentionSettings",
+    "ScheduleName",
+    "ScheduleSettings",
     "Settings",
     "SettingsError",
     "ShutdownSettings",
@@ -68,6 +80,16 @@ TEST_PREFIX = f"{PREFIX}TEST_"
 _SECRET = re.compile(r"(://[^:/@\s]*:).*@|([?&](?:ssl)?password=)[^&\s]*", re.IGNORECASE)
 
 
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+_Frozen = Annotated[
+    Mapping[_Key, _Value],
+    AfterValidator(MappingProxyType),
+    # The library serializes no other mapping than a dict.
+    WrapSerializer(lambda mapping, serialize: serialize(dict(mapping))),
+]
+
+
 class SettingsError(Exception):
     """The configuration cannot be used; the message has one line per problem."""
 
@@ -87,14 +109,36 @@ class Settings(BaseSettings):
 
     http: HttpSettings
     database: DatabaseSettings
-    queues: QueuesSettings
+    queues: _Frozen[QueueName, QueueSettings]
+    """The queues by name; `tasks` is always there and the one of a task that names none."""
+    retention: RetentionSettings
     builtin: BuiltinSettings
-    actions: Mapping[ActionName, ActionTarget]
+    actions: _Frozen[ActionName, ActionTarget]
     """The user's own actions: name to `module:function`."""
+    schedules: _Frozen[ScheduleName, ScheduleSettings]
+    """What is published at set times, by name."""
     process: ProcessSettings
     supervisor: SupervisorSettings
     shutdown: ShutdownSettings
     log: LogSettings
+
+    @field_validator("schedules")
+    @classmethod
+    def _publish_to_queues_there_are(
+        cls, schedules: Mapping[str, ScheduleSettings], info: ValidationInfo
+    ) -> Mapping[str, ScheduleSettings]:
+        queues = list(info.data.get("queues", ()))  # A list, because any value may be looked for.
+        error = PydanticCustomError(
+            "unknown_queue", "must be a queue; known are {queues}", {"queues": ", ".join(queues)}
+        )
+        problems = [
+            InitErrorDetails(type=error, loc=(name, "task", "queue"), input=schedule.task["queue"])
+            for name, schedule in schedules.items()
+            if queues and "queue" in schedule.task and schedule.task["queue"] not in queues
+        ]
+        if problems:
+            raise ValidationError.from_exception_data(cls.__name__, problems)
+        return schedules
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,21 +212,23 @@ def load(
     if config_file is None and environ.get(CONFIG_VARIABLE):
         config_file = Path(environ[CONFIG_VARIABLE])
 
-    defaults = tomllib.loads(resources.files("config").joinpath("default.toml").read_text("utf-8"))
-    layers = [_Layer("default", InitSettingsSource(Settings, defaults))]
+    layers = []
     if config_file is not None:
         values = _read(config_file)
         layers.append(_Layer(f"file {config_file}", InitSettingsSource(Settings, values)))
     layers.append(_Layer("environment", _EnvironmentSource(environ)))
     layers.extend(_Layer("--set", InitSettingsSource(Settings, _parse(o))) for o in overrides)
+    defaults = _defaults(layer.source() for layer in layers)
+    layers.insert(0, _Layer("default", InitSettingsSource(Settings, defaults)))
 
     origins = {key: layer.origin_of(key) for layer in layers for key, _ in _flat(layer.source())}
     try:
         settings = _merge([layer.source for layer in layers])
     except ValidationError as error:
-        problems = [_describe(details, origins, defaults) for details in error.errors()]
+        problems = [_describe(details, origins) for details in error.errors()]
         raise SettingsError("\n".join(problems)) from None
-    in_force = {key: origins[key] for key, _ in _flat(settings.model_dump())}
+    # A schedule's own defaults are in no layer.
+    in_force = {key: origins.get(key, "default") for key, _ in _flat(settings.model_dump())}
     return Loaded(settings, MappingProxyType(in_force))
 
 
@@ -210,6 +256,20 @@ def _merge(sources: Sequence[PydanticBaseSettingsSource]) -> Settings:
 
     # A plain Settings again: values that are equal shall compare equal.
     return Settings.model_construct(**dict(Layered()))
+
+
+def _defaults(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns `default.toml`'s values, those of its queue also for each queue in the layers.
+
+    So what is said of one queue, `tasks` too, never changes another one.
+    """
+    defaults = tomllib.loads(resources.files("config").joinpath("default.toml").read_text("utf-8"))
+    queues = defaults["queues"]
+    for values in layers:
+        named = values.get("queues")
+        if isinstance(named, dict):  # If not, its error comes later, with all others.
+            queues |= dict.fromkeys(named, queues["tasks"])
+    return defaults
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -264,24 +324,53 @@ _ALLOWED = {
     "dict_type": "must be a table of keys",
     "mapping_type": "must be a table of keys",
     "value_error": "{error}",
+    "cap_below_base": "must be at least {other}",
+    "needs_database": 'needs driver = "database", but {other}',
 }
 """What to say for each of pydantic's error types; for others its own message will do."""
 
 
-def _describe(error: ErrorDetails, origins: Mapping[str, str], defaults: Mapping[str, Any]) -> str:
+def _describe(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     path = [str(part) for part in error["loc"] if part != "[key]"]
-    key = ".".join(path)
-    inside = (origin for k, origin in origins.items() if k.startswith(f"{key}."))
-    origin = origins.get(key) or next(inside, "default")
+    key = f"{'.'.join(path)} (from {_origin(path, origins)})"
     if error["type"] == "extra_forbidden":
         # Without the value: under an unknown key it could be anything, a password too.
-        siblings = defaults
-        for part in path[:-1]:
-            siblings = siblings[part]
-        return f"{key} (from {origin}): unknown key; known are {', '.join(siblings)}"
+        return f"{key}: unknown key; known are {', '.join(_known(path[:-1]))}"
+    if error["type"] == "missing":
+        return f"{key}: must be set"
+    context = dict(error.get("ctx", {}))
+    if "other" in context:
+        other = [*path[:-1], context["other"]]
+        context["other"] = _stated(other, context["value"], origins)
     template = _ALLOWED.get(error["type"])
-    allowed = template.format(**error.get("ctx", {})) if template else error["msg"]
-    return f"{key} = {_shown(error['input'])} (from {origin}): {allowed}"
+    allowed = template.format(**context) if template else error["msg"]
+    if error["loc"][-1] == "[key]":
+        return f"{key}: the name {allowed}"
+    return f"{_stated(path, error['input'], origins)}: {allowed}"
+
+
+def _stated(path: Sequence[str], value: object, origins: Mapping[str, str]) -> str:
+    return f"{'.'.join(path)} = {_shown(value)} (from {_origin(path, origins)})"
+
+
+def _origin(path: Sequence[str], origins: Mapping[str, str]) -> str:
+    """Returns where the key comes from, else what is in it, else what it is missing from."""
+    for end in range(len(path), 0, -1):
+        key = ".".join(path[:end])
+        inside = (origin for k, origin in origins.items() if k.startswith(f"{key}."))
+        origin = origins.get(key) or next((o for o in inside if o != "default"), None)
+        if origin:
+            return origin
+    return "default"
+
+
+def _known(path: Sequence[str]) -> tuple[str, ...]:
+    """Returns the keys of the section at the path."""
+    section: Any = Settings
+    for part in path:
+        table = get_args(section)
+        section = table[1] if table else section.model_fields[part].annotation
+    return tuple(section.model_fields)
 
 
 def _shown(value: object) -> str:

@@ -1,12 +1,14 @@
 """Actions for the tests' servers, configured as `name = "tests.actions:function"`."""
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pykka
 
-from actors.errors import PermanentError
+from actors.actions.context import Context
+from actors.errors import Reject, RetryLater
 
 Data = dict[str, Any]
 
@@ -35,7 +37,28 @@ def fail_until(data: Data) -> dict[str, int]:
 
 def reject(data: Data) -> None:
     """Fail, in a way that trying again cannot help."""
-    raise PermanentError(data.get("message", "never"))
+    raise Reject(data.get("message", "never"))
+
+
+def retry_later(data: Data) -> dict[str, str]:
+    """Ask for another run at once, until the file `data.file` is there."""
+    if not Path(data["file"]).exists():
+        raise RetryLater(0.0, "not yet")
+    return {"output": "at last"}
+
+
+def report_and_wait(data: Data, context: Context) -> dict[str, str]:
+    """Report `data.fraction`, then wait for the named pipe `data.fifo`."""
+    context.progress(data["fraction"], data.get("message"))
+    return wait_for_fifo(data)
+
+
+def run_until_cancelled(_data: Data, context: Context) -> None:
+    """Run until somebody asks it to stop, and then stop."""
+    pause = threading.Event()
+    while True:
+        context.stop_if_cancelled()
+        pause.wait(0.01)
 
 
 def exit_process(_data: Data) -> None:

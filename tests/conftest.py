@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from structlog.contextvars import clear_contextvars
 
 from actors.store.connect import Database
 from actors.store.migrate import migrate
@@ -67,6 +68,13 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     yield make
     for server in servers:
         server.close()
+
+
+@pytest.fixture(autouse=True)
+def log_lines_are_of_this_test() -> Iterator[None]:
+    """Ends a test without the fields that it bound to every log line of its thread."""
+    yield
+    clear_contextvars()
 
 
 @pytest.fixture(autouse=True)

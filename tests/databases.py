@@ -1,13 +1,15 @@
 """What tests do to a database behind the back of the service."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 
 from actors.store.connect import Database
-from actors.task import Status
+from actors.store.store import Store
+from actors.task import FINAL, Status
 from tests.fakes import NOW
 
 
@@ -32,7 +34,7 @@ def held(database: Database) -> Iterator[None]:
         yield
 
 
-def fill(database: Database, status: Status, count: int) -> None:
+def fill(database: Database, status: Status, count: int, *, queue: str = "tasks") -> None:
     """Add so many tasks in this state, a million in seconds."""
     if database.is_sqlite:
         numbers = (
@@ -42,13 +44,31 @@ def fill(database: Database, status: Status, count: int) -> None:
         )
     else:
         numbers = f"generate_series(1, {count}) AS number (n)"
-    execute(
-        database,
+    processed_at = int(NOW) if status in FINAL else "NULL"
+    insert = (
         "INSERT INTO tasks"  # noqa: S608 - all of it is made here
         " (id, queue, action, data, status, priority, attempt, losses, max_attempts,"
-        " run_at, created_at, lease_id, leased_until)"
-        f" SELECT '{status}-' || ({10 * count} + n), 'tasks', 'uppercase', '{{}}', '{status}',"
-        f" 0, 0, 0, 5, {NOW}, {int(NOW)}, 1, {NOW} FROM {numbers}",
+        " run_at, created_at, rank, processed_at, lease_id, leased_until)"
+        f" SELECT '{queue}-{status}-' || ({10 * count} + n), '{queue}', 'uppercase', '{{}}',"
+        f" '{status}', 0, 0, 0, 5, {NOW}, {int(NOW)}, {NOW}, {processed_at}, 1, {NOW}"
+        f" FROM {numbers}"
+    )
+    if database.is_sqlite:
+        execute(database, insert)
+        return
+    # A trigger that counts a million rows in one transaction would pass a million old versions
+    # of the one count.
+    column = "active" if status in (Status.QUEUED, Status.RUNNING) else status.value
+    size = 0 if status in FINAL else count * len("{}")
+    execute(
+        database,
+        "ALTER TABLE tasks DISABLE TRIGGER USER",
+        insert,
+        f"INSERT INTO counts (queue, slot, {column}, bytes)"  # noqa: S608 - as above
+        f" VALUES ('{queue}', 0, {count}, {size}) ON CONFLICT (queue, slot) DO UPDATE"
+        f" SET {column} = counts.{column} + excluded.{column},"
+        " bytes = counts.bytes + excluded.bytes",
+        "ALTER TABLE tasks ENABLE TRIGGER USER",
     )
 
 
@@ -68,3 +88,23 @@ def refuse(database: Database, column: str, value: str) -> None:
             database,
             f"ALTER TABLE tasks ADD CONSTRAINT refuse_{column} CHECK ({column} <> '{value}')",
         )
+
+
+def overhear(store: Store, note: Callable[[str, Any], None]) -> Callable[[], None]:
+    """Have every statement of the store noted, with its parameters; what is returned ends that."""
+    say = store._say
+
+    def noted(text: str, parameters: Any, *, many: bool = False) -> Any:  # noqa: ANN401 - DB-API
+        note(text, parameters)
+        return say(text, parameters, many=many)
+
+    def heard(*args: Any) -> None:  # noqa: ANN401 - SQLAlchemy's: statement and parameters inside
+        note(args[2], args[3])
+
+    def end() -> None:
+        vars(store).pop("_say")
+        sa.event.remove(store._engine, "before_cursor_execute", heard)
+
+    vars(store)["_say"] = noted  # the prepared ones, past SQLAlchemy's events
+    sa.event.listen(store._engine, "before_cursor_execute", heard)
+    return end

@@ -3,15 +3,16 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from itertools import count
 from typing import Any, TypeVar
 
 import pykka
 
-from actors.actor import Life
+from actors.actor import Actor, Life
 from actors.address import Address
 from actors.messages import Command
-from actors.task import Task
+from actors.task import FINAL, Options, Status, Task, rank
 
 DEADLINE_SECONDS = 30.0
 NOW = 1_700_000_000.0
@@ -19,6 +20,8 @@ NOW = 1_700_000_000.0
 M = TypeVar("M", bound=Command)
 
 _numbers = count(1)
+_TRACES = {"losses", "result", "error", "started_at", "processed_at"}
+_OPTIONS = [each.name for each in fields(Options)]
 
 
 class Inbox:
@@ -88,8 +91,21 @@ def running(ref: pykka.ActorRef[Any], name: str = "actor") -> Iterator[Address]:
         stop(ref)
 
 
+def work(*actors: Actor) -> None:
+    """Let actors that have no thread of their own work until none of them has anything to do."""
+    while any(not actor.actor_inbox.empty() for actor in actors):
+        for actor in actors:
+            while not actor.actor_inbox.empty():
+                actor.receive(actor.actor_inbox.get().message)
+
+
 def a_task(**changes: Any) -> Task:  # noqa: ANN401 - any column
-    """A queued task, with an id of its own, and these columns."""
+    """A queued task, with an id of its own, and these columns; options go by their own names.
+
+    One that shows traces of an attempt has had one; a final one ended when it was created.
+    """
+    options = {name: changes.pop(name) for name in _OPTIONS if name in changes}
+    created_at = changes.get("created_at", int(NOW))
     columns: dict[str, Any] = {
         "id": f"task-{next(_numbers):09}",
         "queue": "tasks",
@@ -97,6 +113,14 @@ def a_task(**changes: Any) -> Task:  # noqa: ANN401 - any column
         "data": '{"text":"hello"}',
         "max_attempts": 5,
         "run_at": NOW,
-        "created_at": int(NOW),
+        "created_at": created_at,
+        "rank": rank(float(created_at), changes.get("priority", 0)),
     }
+    final = changes.get("status", Status.QUEUED) in FINAL
+    if final:
+        columns["processed_at"] = created_at
+    if final or not changes.keys().isdisjoint(_TRACES):
+        columns["attempt"] = max(1, changes.get("losses", 0))
+    if options:
+        columns["options"] = Options(**options)
     return Task(**(columns | changes))

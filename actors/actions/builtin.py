@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from actors.errors import PermanentError
+from actors.errors import Reject
 
 Data = dict[str, Any]
-Action = Callable[[Data], Any]
+Action = Callable[..., Any]
+"""Takes the data, and the `Context` too if it has a second parameter."""
 
 INTEGERS = range(-(2**63), 2**63)
 """JSON numbers beyond 64 bits are not read back alike everywhere."""
@@ -23,7 +24,7 @@ def uppercase(data: Data) -> dict[str, str]:
         text = ""
     if not isinstance(text, str):
         message = f"data.text must be a string, not {_kind(text)}"
-        raise PermanentError(message)
+        raise Reject(message)
     return {"output": text.upper()}
 
 
@@ -34,18 +35,18 @@ def total(data: Data) -> dict[str, float]:
         numbers = []
     if not isinstance(numbers, list):
         message = f"data.numbers must be a list of numbers, not {_kind(numbers)}"
-        raise PermanentError(message)
+        raise Reject(message)
     if not _NUMBERS.issuperset(map(type, numbers)):
         position, other = next(
             (at, each) for at, each in enumerate(numbers) if type(each) not in _NUMBERS
         )
         message = f"data.numbers[{position}] must be a number, not {_kind(other)}"
-        raise PermanentError(message)
+        raise Reject(message)
     output = sum(numbers)
     too_long = isinstance(output, int) and output not in INTEGERS
     if too_long or not math.isfinite(output):
         message = "data.numbers add up to more than a 64-bit number holds"
-        raise PermanentError(message)
+        raise Reject(message)
     return {"output": output}
 
 

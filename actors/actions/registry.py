@@ -7,7 +7,10 @@ from importlib import import_module
 import orjson
 
 from actors.actions.builtin import Action, processed, slowed, total, uppercase
-from actors.errors import ActionLoadError, PermanentError
+from actors.actions.context import Context, takes_context
+from actors.errors import ActionLoadError, Reject
+from actors.task import ClaimedTask
+from actors.wire import Wire
 
 
 class Registry:
@@ -22,6 +25,9 @@ class Registry:
         """
         self._actions = dict(actions)
         self._fallback = fallback
+        self._with_context = {
+            name for name, function in self._actions.items() if takes_context(function)
+        }
 
     @property
     def names(self) -> list[str]:
@@ -32,22 +38,30 @@ class Registry:
         """Whether a task with this action can be run."""
         return self._fallback is not None or action in self._actions
 
-    def run(self, action: str, data: str) -> str:
-        """The result of the action for this input, both JSON as text.
+    def run(self, claimed: ClaimedTask, wire: Wire) -> str:
+        """The result of the task's action, JSON as text.
+
+        Args:
+            claimed: The task.
+            wire: How its action is reached while it runs.
 
         Raises:
-            PermanentError: There is no such action, or what it returned is not JSON.
+            Reject: There is no such action, or what it returned is not JSON.
         """
+        action = claimed.action
         function = self._actions.get(action, self._fallback)
         if function is None:
             message = f"unknown action {action!r}; known: {', '.join(self.names)}"
-            raise PermanentError(message)
-        result = function(orjson.loads(data))
+            raise Reject(message)
+        if action in self._with_context:
+            result = function(orjson.loads(claimed.data), Context(claimed, wire))
+        else:
+            result = function(orjson.loads(claimed.data))
         try:
             return orjson.dumps(result).decode()
         except TypeError as error:
             message = f"the result of {action!r} is not JSON: {error}"
-            raise PermanentError(message) from error
+            raise Reject(message) from error
 
 
 def load(

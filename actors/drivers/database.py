@@ -5,18 +5,25 @@ from math import inf
 
 from actors.backoff import Backoff
 from actors.errors import AnswerTimeoutError, BadRowError, QueueFullError
+from actors.limits import QueueLimits
 from actors.messages import (
     Claim,
     ClaimSuspect,
     Insert,
+    KeyPlace,
     Publish,
     Recipient,
     Renew,
+    Report,
+    SetPaused,
     Settle,
     Tend,
+    Tended,
     WriteFailed,
 )
+from actors.reply import Reply
 from actors.task import Lease, Settlement, Status, unstorable
+from actors.wire import Progress
 
 MAX_PENDING_PUBLISHES = 10_000
 """Publishes that may wait for their commit. HTTP threads bound them long before this; it holds
@@ -42,6 +49,8 @@ class DatabaseDriver:
         writer: Recipient,
         lease_seconds: float,
         sole_owner: bool,
+        worker: str,
+        limits: QueueLimits,
         now: Callable[[], float],
         random: Callable[[], float],
         random_bits: Callable[[int], int],
@@ -55,6 +64,8 @@ class DatabaseDriver:
             lease_seconds: How long a claim is good without being renewed.
             sole_owner: Whether no other process works on this database: then every lease that
                 the queue does not hold is a dead one's, of a former process or a former life.
+            worker: What this process is called in the rows it claims.
+            limits: What the queue allows at most.
             now: The present moment, Unix seconds.
             random: Gives a number in [0, 1), for the jitter.
             random_bits: Gives a number of so many random bits, for lease ids.
@@ -64,6 +75,8 @@ class DatabaseDriver:
         self._writer = writer
         self._lease_seconds = lease_seconds
         self._sole_owner = sole_owner
+        self._worker = worker
+        self._limits = limits
         self._now = now
         self._random = random
         self._random_bits = random_bits
@@ -73,6 +86,8 @@ class DatabaseDriver:
         self._failures = 0
         self._retry_at = inf
         self._renew_at = 0.0
+        # Where the sweep for free places goes on; None: there is nothing to sweep any more.
+        self._sweep_after: str | None = ""
 
     def recover(self) -> None:
         """Look for the leases of the dead."""
@@ -83,9 +98,15 @@ class DatabaseDriver:
         if len(self._publishing) >= MAX_PENDING_PUBLISHES:
             message = f"{MAX_PENDING_PUBLISHES} publishes already wait for the database"
             raise QueueFullError(message)
-        self._publishing[publish.task.id] = publish
+        self._publishing[publish.tasks[0].id] = publish
         self._writer.tell(
-            Insert(self._queue_address, publish.task, publish.deadline, publish.reply_to)
+            Insert(
+                self._queue_address,
+                publish.tasks,
+                publish.deadline,
+                publish.reply_to,
+                publish.conditions,
+            )
         )
 
     def claim(self, limit: int, free: int) -> None:
@@ -98,8 +119,10 @@ class DatabaseDriver:
                 limit=limit,
                 free=free,
                 lease_id=self._random_bits(LEASE_ID_BITS),
+                worker=self._worker,
                 now=now,
                 leased_until=now + self._lease_seconds,
+                rate_limit=self._limits.rate_limit,
             )
         )
 
@@ -111,8 +134,10 @@ class DatabaseDriver:
                 self._queue_address,
                 queue=self._queue,
                 lease_id=self._random_bits(LEASE_ID_BITS),
+                worker=self._worker,
                 now=now,
                 leased_until=now + self._lease_seconds,
+                rate_limit=self._limits.rate_limit,
             )
         )
 
@@ -120,7 +145,7 @@ class DatabaseDriver:
         """Have it written, and remember it until it is. The first settlement of a lease stands."""
         if settlement.lease in self._unsettled:
             return
-        settle = Settle(self._queue_address, settlement)
+        settle = Settle(self._queue_address, settlement, self._place_of(settlement))
         self._unsettled[settlement.lease] = settle
         self._writer.tell(settle)
 
@@ -131,17 +156,32 @@ class DatabaseDriver:
         `Address.ask_later`.
         """
         self._give_up_publishes(now)
-        if now >= self._renew_at:
+        # Whichever way the clock went: see the distance, not the order.
+        if not 0 < self._renew_at - now <= self._lease_seconds / 3:
             self._renew_at = now + self._lease_seconds / 3
             if leases := (*held, *self._unsettled):
                 until = now + self._lease_seconds
                 self._writer.tell(Renew(self._queue_address, leases, until))
-        if now >= self._retry_at:
+        if self._failed and not 0 < self._retry_at - now <= RETRY.cap_seconds:
             self._retry_at = inf
             failed, self._failed = self._failed, []
             for settle in failed:
                 self._writer.tell(settle)
         self._tend(now)
+
+    def tended(self, tended: Tended) -> None:
+        """Note how far the sweep came; tend again at once where more is due."""
+        self._sweep_after = tended.swept_to or ("" if self._limits.concurrency_per_key else None)
+        if tended.more:
+            self._tend(self._now())
+
+    def report(self, progress: Progress) -> None:
+        """Have it kept how far a running task is; if that fails, the next report will do."""
+        self._writer.tell(Report(self._queue_address, progress))
+
+    def pause(self, waiter: Reply[None], *, paused: bool) -> None:
+        """Have it kept whether the queue is paused."""
+        self._writer.tell(SetPaused(self._queue_address, self._queue, paused, waiter))
 
     def stored(self, task_ids: Iterable[str]) -> None:
         """Note that these publishes are on disk."""
@@ -157,12 +197,12 @@ class DatabaseDriver:
     def failed(self, failure: WriteFailed) -> None:
         """Forget a publish, whose caller knows; plan to repeat a settlement."""
         match failure.write:
-            case Insert(task=task):
-                self._publishing.pop(task.id, None)
+            case Insert(tasks=tasks):
+                self._publishing.pop(tasks[0].id, None)
             case Settle(settlement=refused) if isinstance(failure.error, BadRowError):
                 self._unsettled.pop(refused.lease, None)
                 if refused.status is not Status.DEAD:
-                    self.settle(unstorable(refused, failure.error))
+                    self.settle(unstorable(refused, failure.error, self._now()))
             case Settle() as settle:
                 self._failed.append(settle)
                 if self._retry_at == inf:
@@ -190,4 +230,18 @@ class DatabaseDriver:
 
     def _tend(self, now: float) -> None:
         lapsed = inf if self._sole_owner else now
-        self._writer.tell(Tend(self._queue_address, self._queue, now, lapsed))
+        self._writer.tell(
+            Tend(
+                self._queue_address,
+                self._queue,
+                now,
+                lapsed,
+                self._limits.concurrency_per_key,
+                self._sweep_after,
+            )
+        )
+
+    def _place_of(self, settlement: Settlement) -> KeyPlace | None:
+        if settlement.key is None or not self._limits.concurrency_per_key:
+            return None
+        return KeyPlace(self._queue, settlement.key, self._limits.concurrency_per_key)

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from actors.messages import Publish, WriteFailed
+from actors.messages import Publish, Tended, WriteFailed
+from actors.reply import Reply
 from actors.task import Lease, Settlement
+from actors.wire import Progress
 
 
 class Driver(Protocol):
@@ -20,7 +22,7 @@ class Driver(Protocol):
         """Take back what former lives of this queue left claimed. Before the first claim."""
 
     def publish(self, publish: Publish) -> None:
-        """Put the task on the queue, and answer when it is there."""
+        """Put the tasks on the queue, and answer when they are there."""
 
     def claim(self, limit: int, free: int) -> None:
         """Claim at most `limit` ready tasks, for `free` consumers that wait and for the window.
@@ -39,6 +41,15 @@ class Driver(Protocol):
 
         And look for leases whose holder is gone; `Tended` may name leases that are held.
         """
+
+    def tended(self, tended: Tended) -> None:
+        """Note what came of what was due."""
+
+    def report(self, progress: Progress) -> None:
+        """Keep how far a running task is."""
+
+    def pause(self, waiter: Reply[None], *, paused: bool) -> None:
+        """Keep whether the queue starts nothing, beyond this process's life, and answer."""
 
     def stored(self, task_ids: Iterable[str]) -> None:
         """Note that these are on disk."""

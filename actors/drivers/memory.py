@@ -10,14 +10,18 @@ from actors.errors import BadRowError, QueueFullError
 from actors.messages import (
     Claimed,
     Insert,
+    PauseKept,
     Publish,
     Recipient,
     Settled,
     Stored,
     SuspectClaimed,
+    Tended,
     WriteFailed,
 )
-from actors.task import ClaimedTask, Lease, Settlement, Status, Task, printable
+from actors.reply import Reply
+from actors.task import ClaimedTask, Course, Lease, Settlement, Status, Task, Terms, printable
+from actors.wire import Progress
 
 MAX_TASKS = 100_000
 """How many unfinished tasks are held; a publish beyond that is refused."""
@@ -55,24 +59,36 @@ class MemoryDriver:
         """Nothing: what a former life held is lost."""
 
     def publish(self, publish: Publish) -> None:
-        """Take the task, unless there are too many."""
-        if len(self._ready) + len(self._scheduled) + len(self._finished) >= MAX_TASKS:
+        """Take the tasks, unless there are too many."""
+        held = len(self._ready) + len(self._scheduled) + len(self._finished)
+        if held + len(publish.tasks) > MAX_TASKS:
             message = f"the queue holds {MAX_TASKS} unfinished tasks, which is all it may"
             raise QueueFullError(message)
-        self._ready.append(publish.task)
+        for task in publish.tasks:
+            if task.status is Status.SCHEDULED:
+                self._schedule(task)
+            else:
+                self._ready.append(task)
         publish.reply_to.answer(None)
-        self._queue_address.tell(Stored((publish.task.id,)))
+        self._queue_address.tell(Stored(tuple(task.id for task in publish.tasks)))
 
     def claim(self, limit: int, free: int) -> None:  # noqa: ARG002 - nothing survives a crash
         """Hand out the next ready tasks."""
         claimed: list[ClaimedTask] = []
         while self._ready and len(claimed) < limit:
             task = self._ready.popleft()
-            task = replace(task, attempt=task.attempt + 1, started_at=int(self._now()))
+            task = replace(task, attempt=task.attempt + 1, started_at=self._now())
             lease = Lease(task.id, next(self._numbers))
             self._claimed[lease] = task
             claimed.append(
-                ClaimedTask(lease, task.action, task.data, task.attempt, task.max_attempts)
+                ClaimedTask(
+                    lease,
+                    task.action,
+                    task.data,
+                    task.attempt,
+                    task.max_attempts,
+                    terms=Terms(postponed=task.course.postponed),
+                )
             )
         self._queue_address.tell(Claimed(tuple(claimed), bool(self._ready)))
 
@@ -90,16 +106,18 @@ class MemoryDriver:
             task,
             status=settlement.status,
             attempt=settlement.attempt,
-            run_at=settlement.run_at,
+            run_at=task.run_at if settlement.run_at is None else settlement.run_at,
             result=settlement.result,
             error=settlement.error,
             processed_at=settlement.processed_at,
+            started_at=settlement.started_at or task.started_at,
+            course=Course(ended_at=settlement.ended_at, postponed=settlement.postponed),
         )
         match task.status:
             case Status.QUEUED:
                 self._ready.appendleft(task)
             case Status.SCHEDULED:
-                heappush(self._scheduled, (task.run_at, next(self._numbers), task))
+                self._schedule(task)
             case _:
                 self._write(task)
         self._queue_address.tell(Settled((settlement.lease,), ()))
@@ -116,6 +134,17 @@ class MemoryDriver:
             for insert in self._finished.values():
                 self._writer.tell(insert)
 
+    def tended(self, tended: Tended) -> None:
+        """Nothing: nobody tends a queue in memory."""
+
+    def report(self, progress: Progress) -> None:
+        """Nothing: what is not finished is shown nowhere."""
+
+    def pause(self, waiter: Reply[None], *, paused: bool) -> None:
+        """Nothing to keep: like all else it is lost with the process."""
+        waiter.answer(None)
+        self._queue_address.tell(PauseKept(paused))
+
     def stored(self, task_ids: Iterable[str]) -> None:
         """Forget the finished tasks that are rows now."""
         for task_id in task_ids:
@@ -127,7 +156,7 @@ class MemoryDriver:
     def failed(self, failure: WriteFailed) -> None:
         """Plan to write the finished tasks again; one that is refused is dead, or is there."""
         match failure.write:
-            case Insert(task=task) if isinstance(failure.error, BadRowError):
+            case Insert(tasks=(task,)) if isinstance(failure.error, BadRowError):
                 self._finished.pop(task.id, None)
                 if task.status is not Status.DEAD:
                     why = printable(f"the outcome could not be stored: {failure.error}")
@@ -145,5 +174,8 @@ class MemoryDriver:
         return len(self._finished)
 
     def _write(self, task: Task) -> None:
-        self._finished[task.id] = insert = Insert(self._queue_address, task)
+        self._finished[task.id] = insert = Insert(self._queue_address, (task,))
         self._writer.tell(insert)
+
+    def _schedule(self, task: Task) -> None:
+        heappush(self._scheduled, (task.run_at, next(self._numbers), task))

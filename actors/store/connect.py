@@ -77,6 +77,10 @@ def _sqlite_setup(*, read_only: bool) -> Callable[[sqlite3.Connection, Any], Non
     def setup(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401
         connection.isolation_level = None  # transactions begin where `_sqlite_begin` says
         if not read_only:
+            # Before the first table, or it would take a rewrite of the file: see `migrate`. Said
+            # again, it would be a write.
+            if connection.execute("PRAGMA auto_vacuum").fetchone() == (0,):
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             # Readers do not block the writer, and one fsync makes a whole group commit durable.
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
         connection.execute("PRAGMA synchronous = FULL")

@@ -1,5 +1,7 @@
 """Brings a database's schema to what this version of the code needs."""
 
+import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -29,6 +31,8 @@ def migrate(database: Database) -> None:
             except sa.exc.SQLAlchemyError as error:
                 message = f"cannot migrate the database {database.shown}: {_first_line(error)}"
                 raise MigrationError(message) from error
+        if database.is_sqlite:
+            _make_shrinkable(database)
     except sa.exc.SQLAlchemyError as error:
         message = f"cannot open the database {database.shown}: {_first_line(error)}"
         raise StoreUnavailableError(message) from error
@@ -52,6 +56,18 @@ def _upgrade(connection: sa.Connection, database: Database) -> None:
         )
         raise MigrationError(message)
     command.upgrade(config, "head")
+
+
+def _make_shrinkable(database: Database) -> None:
+    """Rewrite a file of a former version once, so that it can give free pages back."""
+    engine = database.engine()
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        if raw is not None and raw.execute("PRAGMA auto_vacuum").fetchone() == (0,):
+            with suppress(
+                sqlite3.Error
+            ):  # no room for it: it works as before, until the next start
+                raw.execute("VACUUM")  # takes up what `connect` asked for; outside of transactions
 
 
 def _first_line(error: sa.exc.SQLAlchemyError) -> str:

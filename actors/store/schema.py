@@ -12,13 +12,13 @@ from actors.task import Status
 
 metadata = sa.MetaData()
 
+_RowNumber = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 tasks = sa.Table(
     "tasks",
     metadata,
-    # Row number in order of publishing: what is claimed next, and what a page is cut by.
-    sa.Column(
-        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True
-    ),
+    # Row number in order of publishing.
+    sa.Column("seq", _RowNumber, sa.Identity(), primary_key=True),
     sa.Column("id", sa.Text, nullable=False, unique=True),
     sa.Column("queue", sa.Text, nullable=False),
     sa.Column("action", sa.Text, nullable=False),
@@ -35,9 +35,95 @@ tasks = sa.Table(
     sa.Column("lease_id", sa.BigInteger),
     sa.Column("leased_until", sa.Double),
     sa.Column("created_at", sa.BigInteger, nullable=False),
-    sa.Column("started_at", sa.BigInteger),
+    # SQLite keeps fractions in it all the same, and its columns cannot be changed in place.
+    sa.Column("started_at", sa.Double().with_variant(sa.BigInteger, "sqlite")),
     sa.Column("processed_at", sa.BigInteger),
+    sa.Column("rank", sa.Double, nullable=False, server_default="0"),
+    sa.Column("worker", sa.Text),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("postponed", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("cancel_requested_at", sa.Double),
+    sa.Column("progress", sa.Double),
+    sa.Column("progress_message", sa.Text),
+    sa.Column("unique_key", sa.Text),
+    sa.Column("key", sa.Text),
+    sa.Column("expires_at", sa.Double),
+    sa.Column("keep_result_seconds", sa.BigInteger),
+    sa.Column("backoff", sa.Text),
+    sa.Column("occurrence", sa.Text),
 )
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    # Every attempt that ended, but for those that completed their task: the task's own row tells
+    # of those, so that a task that goes well is no row more.
+    sa.Column("seq", _RowNumber, sa.Identity(), primary_key=True),
+    sa.Column("task_id", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("started_at", sa.Double),
+    sa.Column("ended_at", sa.Double, nullable=False),
+    sa.Column("worker", sa.Text),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("traceback", sa.Text),
+)
+sa.Index("attempts_task_id", attempts.c.task_id)
+
+queues = sa.Table(
+    "queues",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("paused", sa.Boolean, nullable=False),
+    # The token bucket of `rate_limit`.
+    sa.Column("tokens", sa.Double, nullable=False),
+    sa.Column("refilled_at", sa.Double, nullable=False),
+)
+
+counts = sa.Table(
+    "counts",
+    metadata,
+    # Kept by triggers on `tasks`, so that they cannot disagree with the rows. On PostgreSQL every
+    # connection counts in a slot of its own, or nodes would wait for each other at every commit;
+    # one slot's numbers may be negative, their sums are not. `active` is queued or running: few run
+    # at a time, so those are counted when asked for, and a claim changes no count. `bytes` is the
+    # data of all that are not final.
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
+        for name in ("scheduled", "blocked", "active", "completed", "dead", "cancelled", "bytes")
+    ),
+    sqlite_with_rowid=False,
+)
+
+schedules = sa.Table(
+    "schedules",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("cron", sa.Text, nullable=False),
+    sa.Column("timezone", sa.Text, nullable=False),
+    sa.Column("missed", sa.Text, nullable=False),
+    # What is published, as the body of a publish.
+    sa.Column("task", sa.Text, nullable=False),
+    # Whether it comes from the settings.
+    sa.Column("configured", sa.Boolean, nullable=False),
+    sa.Column("next_at", sa.Double, nullable=False),
+    sa.Column("last_at", sa.Double),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    # What the first request was answered with: receipts as JSON.
+    sa.Column("receipts", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+sa.Index("idempotency_keys_expires_at", idempotency_keys.c.expires_at)
 
 
 def in_state(status: Status) -> sa.ColumnElement[bool]:
@@ -51,22 +137,53 @@ def in_state(status: Status) -> sa.ColumnElement[bool]:
 is_suspect = tasks.c.losses > sa.literal_column("0")
 """The condition that a former attempt was lost: see `ClaimedTask.is_suspect`."""
 
+is_final = tasks.c.processed_at.is_not(None)
+"""The condition that a task is in a final state. Not by a list of states: for one of more than two
+SQLite builds a table at every row it looks at."""
+
 
 def _partial(
-    name: str, column: sa.Column[Any], status: Status, *further: sa.ColumnElement[bool]
+    name: str, condition: sa.ColumnElement[bool], *columns: sa.Column[Any], unique: bool = False
 ) -> sa.Index:
-    condition = sa.and_(in_state(status), *further)
-    return sa.Index(name, column, sqlite_where=condition, postgresql_where=condition)
+    return sa.Index(
+        name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition
+    )
 
 
-# One small index per state instead of one large one over all: a row is in exactly one of them, so
-# finished tasks, however many, cost the hot states nothing. All by `seq`, the order of claims and
-# pages; not by `leased_until`, since few tasks run at a time and renewing should touch no index.
-_partial("tasks_queued", tasks.c.seq, Status.QUEUED)
-_partial("tasks_suspects", tasks.c.seq, Status.QUEUED, is_suspect)
-_partial("tasks_scheduled", tasks.c.seq, Status.SCHEDULED)
-_partial("tasks_due", tasks.c.run_at, Status.SCHEDULED)
-_partial("tasks_running", tasks.c.seq, Status.RUNNING)
-_partial("tasks_completed", tasks.c.seq, Status.COMPLETED)
-_partial("tasks_dead", tasks.c.seq, Status.DEAD)
-_partial("tasks_cancelled", tasks.c.seq, Status.CANCELLED)
+t = tasks.c
+# Every change of state passes by each index whose columns or condition it touches, for 0.1 µs even
+# if nothing is to be done there. So there is one index over all states, in the order of pages, and
+# partial ones only for what must be found among very many.
+sa.Index("tasks_by_state", t.status, t.queue, t.created_at, t.seq)
+# The order of claims.
+_partial("tasks_ready", in_state(Status.QUEUED), t.queue, t.rank, t.seq)
+_partial("tasks_suspects", sa.and_(in_state(Status.QUEUED), is_suspect), t.queue, t.rank, t.seq)
+_partial("tasks_due", in_state(Status.SCHEDULED), t.queue, t.run_at)
+_partial(
+    "tasks_keys",
+    sa.and_(t.key.is_not(None), sa.not_(is_final)),
+    t.queue,
+    t.status,
+    t.key,
+    t.rank,
+)
+_partial(
+    "tasks_unique",
+    sa.and_(t.unique_key.is_not(None), sa.not_(is_final)),
+    t.queue,
+    t.unique_key,
+    unique=True,
+)
+_partial("tasks_unique_key", t.unique_key.is_not(None), t.unique_key, t.created_at, t.seq)
+_partial("tasks_occurrence", t.occurrence.is_not(None), t.occurrence, unique=True)
+_partial("tasks_expiring", sa.and_(t.expires_at.is_not(None), sa.not_(is_final)), t.expires_at)
+_partial(
+    "tasks_kept",
+    sa.and_(t.keep_result_seconds.is_not(None), is_final),
+    t.keep_result_seconds,
+    t.processed_at,
+)
+# Pages of all states.
+sa.Index("tasks_created", t.created_at, t.seq)
+sa.Index("tasks_action", t.action, t.created_at, t.seq)
+del t

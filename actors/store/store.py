@@ -3,28 +3,42 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from operator import attrgetter
+from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 
 from actors.errors import BadRowError, QueryFailedError, StoreUnavailableError
-from actors.store import statements
+from actors.store import rate, statements
 from actors.store.connect import Database
 from actors.store.prepared import Prepared, PreparedRows
 from actors.store.schema import tasks
-from actors.task import ClaimedTask, Lease, Settlement, Status, Task
-
-MAX_PAGE_BYTES = 8_388_608
-"""A page ends early when its data and results are longer than this: with rows of a megabyte, a
-page of a thousand would not fit into memory."""
-ROWS_AT_ONCE = 20
-"""How many rows of a page are fetched together, and so may lie beyond its end."""
-
-_NAMES = [column.name for column in statements.COLUMNS]
+from actors.task import EXPIRED, ORDINARY, ClaimedTask, Lease, Settlement, Status, Task, Terms
 
 _RETRYABLE_SQLSTATE_CLASS = "40"
 """PostgreSQL rolled the transaction back because of a neighbour: a deadlock, a serialization."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimant:
+    """Who claims, and on what terms.
+
+    Attributes:
+        queue: Whose tasks.
+        lease_id: What is written into the rows.
+        worker: Which process claims.
+        now: When, Unix seconds.
+        leased_until: When the leases lapse unless renewed, Unix seconds.
+        rate_limit: How many starts per second the queue allows; 0: any number.
+    """
+
+    queue: str
+    lease_id: int
+    worker: str
+    now: float
+    leased_until: float
+    rate_limit: float = 0.0
 
 
 class Store:
@@ -43,10 +57,14 @@ class Store:
         """
         self._engine = database.engine(read_only=read_only)
         dialect = self._engine.dialect
+        self._driver_error: type[Exception] = dialect.loaded_dbapi.Error
+        self._insert_plain = PreparedRows(
+            statements.INSERT_PLAIN, dialect, statements.PLAIN_ATTRIBUTES
+        )
         self._insert = PreparedRows(statements.INSERT, dialect, statements.INSERT_ATTRIBUTES)
+        self._complete = PreparedRows(statements.COMPLETE, dialect, statements.COMPLETE_ATTRIBUTES)
         self._settle = PreparedRows(statements.SETTLE, dialect, statements.SETTLE_ATTRIBUTES)
         self._claim = Prepared(statements.CLAIM, dialect)
-        self._get = Prepared(statements.GET, dialect)
         self._open: sa.Connection | None = None
 
     @contextmanager
@@ -85,7 +103,7 @@ class Store:
             BadRowError: The database refuses this part; the transaction goes on without it.
         """
         try:
-            with self._connection.begin_nested():
+            with self.connection.begin_nested():
                 yield
         except (sa.exc.IntegrityError, sa.exc.DataError) as error:
             raise BadRowError(_reason(error)) from error
@@ -101,67 +119,51 @@ class Store:
 
     def insert(self, rows: Sequence[Task]) -> None:
         """Add the tasks, in this order."""
-        self._connection.exec_driver_sql(self._insert.text, self._insert.parameters(rows))
+        plain = all(row.is_new_and_plain for row in rows)
+        insert = self._insert_plain if plain else self._insert
+        self._say(insert.text, insert.parameters(rows), many=True)
 
-    def claim(  # noqa: PLR0913 - a claim's terms, all of them
-        self, *, queue: str, limit: int, free: int, lease_id: int, now: float, leased_until: float
-    ) -> tuple[list[ClaimedTask], bool]:
-        """Lease the next ready tasks of the queue, oldest first, and count an attempt for each.
+    def claim(self, claimant: Claimant, *, limit: int, free: int) -> tuple[list[ClaimedTask], bool]:
+        """Lease the next ready tasks of the queue, by rank, and count an attempt for each.
 
-        Suspects are left to `claim_suspect`.
+        Suspects are left to `claim_suspect`; a paused queue has no ready tasks. What has expired
+        becomes `dead` instead.
 
         Args:
-            queue: Whose tasks.
+            claimant: Who claims.
             limit: At most so many.
             free: How many consumers are free: a task that must not wait is taken only among the
                 first so many, and nothing behind one that cannot be taken.
-            lease_id: What is written into the rows.
-            now: Unix seconds.
-            leased_until: Unix seconds.
 
         Returns:
             The tasks in the order in which they are to run, and whether there may be more.
         """
-        parameters = self._claim.parameters(
-            queue_name=queue,
-            at_most=limit,
-            new_lease_id=lease_id,
-            new_leased_until=leased_until,
-            now=int(now),
-        )
-        rows = self._connection.exec_driver_sql(self._claim.text, parameters).all()
-        claimed = [_claimed(row) for row in sorted(rows)]  # by row number, which comes first
+        if claimant.rate_limit:
+            limit = min(limit, self._allowed(claimant))
+            if limit == 0:
+                return [], False  # at the next tick
+        rows = self._leased(claimant, limit)
+        claimed = self._startable(rows, claimant.now)
         taken = next(
             (i for i, task in enumerate(claimed) if i >= free and task.must_not_wait), len(claimed)
         )
         if given_back := claimed[taken:]:
-            self._connection.execute(
-                sa.update(tasks)
-                .where(tasks.c.id.in_([task.lease.task_id for task in given_back]))
-                .values(
-                    status=Status.QUEUED.value,
-                    attempt=tasks.c.attempt - 1,
-                    lease_id=None,
-                    leased_until=None,
-                )
-            )
-        return claimed[:taken], len(claimed) == limit or bool(given_back)
+            self._put(given_back, Status.QUEUED)
+        if claimant.rate_limit:
+            rate.take(self.connection, claimant.queue, taken)
+        return claimed[:taken], len(rows) == limit or bool(given_back)
 
-    def claim_suspect(
-        self, *, queue: str, lease_id: int, now: float, leased_until: float
-    ) -> ClaimedTask | None:
-        """Lease the oldest ready suspect of the queue, as `claim` does; None if there is none."""
-        row = self._connection.execute(
-            statements.CLAIM_SUSPECT,
-            {
-                "queue_name": queue,
-                "at_most": 1,
-                "new_lease_id": lease_id,
-                "new_leased_until": leased_until,
-                "now": int(now),
-            },
-        ).one_or_none()
-        return None if row is None else _claimed(row)
+    def claim_suspect(self, claimant: Claimant) -> ClaimedTask | None:
+        """Lease the first ready suspect of the queue, as `claim` does; None if there is none."""
+        if claimant.rate_limit and not self._allowed(claimant):
+            return None
+        rows = self.connection.execute(
+            statements.CLAIM_SUSPECT, _claim_parameters(claimant, at_most=1)
+        ).all()
+        claimed = self._startable(rows, claimant.now)
+        if claimant.rate_limit:
+            rate.take(self.connection, claimant.queue, len(claimed))
+        return claimed[0] if claimed else None
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Lease]:
         """Write what became of claimed tasks, each only if its lease is still held.
@@ -176,9 +178,13 @@ class Store:
         """
         # One order on every node, so that two of them never wait for each other.
         in_order = sorted(settlements, key=attrgetter("lease.task_id"))
-        written = self._connection.exec_driver_sql(
-            self._settle.text, self._settle.parameters(in_order)
-        ).rowcount
+        completed = [each for each in in_order if each.status is Status.COMPLETED]
+        written = self._say_for(self._complete, completed) if completed else 0
+        if len(completed) < len(in_order):
+            others = [each for each in in_order if each.status is not Status.COMPLETED]
+            if failed := [each for each in others if each.failure is not None]:
+                self._record(failed)
+            written += self._say_for(self._settle, others)
         if written == len(settlements):
             return []
         if len(settlements) > 1:
@@ -195,7 +201,7 @@ class Store:
         return [
             lease
             for lease in sorted(leases, key=lambda lease: lease.task_id)
-            if self._connection.execute(
+            if self.connection.execute(
                 statements.RENEW,
                 {
                     "held_id": lease.task_id,
@@ -206,87 +212,61 @@ class Store:
             == 0
         ]
 
-    def promote(self, *, queue: str, now: float) -> int:
-        """Make scheduled tasks whose time has come ready, at most `statements.PROMOTE_LIMIT`.
-
-        Returns:
-            How many.
-        """
-        return len(
-            self._connection.execute(statements.PROMOTE, {"queue_name": queue, "now": now}).all()
+    def report(self, lease: Lease, fraction: float, message: str | None) -> None:
+        """Keep how far a task is, if the lease is still held."""
+        self.connection.execute(
+            statements.REPORT,
+            {
+                "held_id": lease.task_id,
+                "held_lease_id": lease.lease_id,
+                "fraction": fraction,
+                "message": message,
+            },
         )
 
-    def lapsed(self, *, queue: str, now: float) -> list[ClaimedTask]:
-        """The running tasks whose lease ended before the given moment, oldest first.
+    def promote(self, *, queue: str, now: float, keys_are_limited: bool) -> list[str | None]:
+        """Make scheduled tasks whose time has come ready, at most `statements.PROMOTE_LIMIT`.
 
-        As many as their workers had claimed, which `prefetch` bounds.
-        """
-        rows = self._connection.execute(statements.LAPSED, {"queue_name": queue, "now": now}).all()
-        return [_claimed(row) for row in rows]
-
-    def list_tasks(
-        self, *, limit: int, status: Status | None = None, before: int | None = None
-    ) -> tuple[list[Task], int | None]:
-        """A page of tasks, newest first.
-
-        Args:
-            limit: How many it holds at most.
-            status: Only those in this state.
-            before: Only those older than this row number.
+        Those with a key, where keys are limited, become blocked: see `actors.store.keys`.
 
         Returns:
-            The tasks, and the row number of the last one if there are older ones; fewer than
-            asked for when they are long (`MAX_PAGE_BYTES`).
+            The key of each, or None.
         """
-        query = statements.page(limit=limit + 1, status=status, before=before)
-        tasks_of_page: list[Task] = []
-        length, last = 0, None
-        options = {"yield_per": ROWS_AT_ONCE}
-        with (
-            self._asking(),
-            self._connection.execute(query, execution_options=options) as rows,
-        ):
-            for seq, *columns in rows:
-                if len(tasks_of_page) == limit or length > MAX_PAGE_BYTES:
-                    return tasks_of_page, last
-                task = _task(columns)
-                tasks_of_page.append(task)
-                length, last = length + len(task.data) + len(task.result or ""), seq
-        return tasks_of_page, None
+        parameters = {"queue_name": queue, "now": now, "keys_are_limited": keys_are_limited}
+        return list(self.connection.scalars(statements.PROMOTE, parameters))
 
-    def get(self, task_id: str) -> Task | None:
-        """The task with this id, if there is one."""
-        with self._asking():
-            row = self._connection.exec_driver_sql(
-                self._get.text, self._get.parameters(task_id=task_id)
-            ).first()
-        return None if row is None else _task(tuple(row))
+    def lapsed(self, *, queue: str, now: float) -> tuple[list[ClaimedTask], list[Lease]]:
+        """The running tasks whose lease ended before the given moment, oldest first.
 
-    def oldest_ready(self, queue: str) -> float | None:
-        """Since when the next task of the queue could run, Unix seconds; None if none is ready."""
-        with self._asking():
-            row = self._connection.execute(statements.OLDEST_READY, {"queue_name": queue}).first()
-        return None if row is None else float(row[0])
+        And the leases of those that somebody asked to cancel. As many as their workers had
+        claimed, which `prefetch` bounds.
+        """
+        rows = self.connection.execute(statements.LAPSED, {"queue_name": queue, "now": now}).all()
+        lapsed = [_claimed(row[:-2]) for row in rows if row.leased_until <= now]
+        cancelling = [Lease(row.id, row.lease_id) for row in rows if row.cancel_requested_at]
+        return lapsed, cancelling
 
-    def counts(self) -> dict[Status, int]:
-        """How many tasks there are in each state; reads every row's state."""
-        with self._asking():
-            rows = self._connection.execute(statements.COUNT).all()
-        counted = {Status(row[0]): row[1] for row in rows}
-        return {status: counted.get(status, 0) for status in Status}
+    def is_paused(self, queue: str) -> bool:
+        """Whether the queue is paused."""
+        return bool(self.connection.scalar(statements.PAUSED, {"queue_name": queue}))
 
     @property
-    def _connection(self) -> sa.Connection:
+    def connection(self) -> sa.Connection:
+        """The connection, inside a transaction."""
         if self._open is None:
             message = "statements belong inside a transaction"
             raise RuntimeError(message)
         return self._open
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Tells a query that fails from a database that is not there."""
+    def asking(self) -> Iterator[sa.Connection]:
+        """The connection for a query; tells one that fails from a database that is not there.
+
+        Raises:
+            QueryFailedError: The database is there but could not answer.
+        """
         try:
-            yield
+            yield self.connection
         except (sa.exc.ProgrammingError, sa.exc.OperationalError) as error:
             # SQLite says "no such table" with the error class of "disk full"; its code differs.
             code = getattr(error.orig, "sqlite_errorcode", None)
@@ -294,16 +274,106 @@ class Store:
                 raise
             raise QueryFailedError(_reason(error)) from error
 
+    def _allowed(self, claimant: Claimant) -> int:
+        return rate.allowed(self.connection, claimant.queue, claimant.rate_limit, claimant.now)
+
+    def _leased(self, claimant: Claimant, limit: int) -> Sequence[Sequence[Any]]:
+        parameters = self._claim.parameters(**_claim_parameters(claimant, at_most=limit))
+        return self._say(self._claim.text, parameters)[0]
+
+    def _startable(self, rows: Sequence[Sequence[Any]], now: float) -> list[ClaimedTask]:
+        """The claimed tasks in order, without those that it is too late to start."""
+        in_order = sorted(rows, key=itemgetter(0, 1))  # by rank and row number
+        claimed = [_claimed(row) for row in in_order]
+        if all(task.terms is ORDINARY for task in claimed):
+            return claimed
+        if expired := [task for task in claimed if task.has_expired(now)]:
+            self._put(expired, Status.DEAD, error=EXPIRED, processed_at=int(now))
+        return [task for task in claimed if task not in expired]
+
+    def _put(self, claimed: Sequence[ClaimedTask], status: Status, **columns: object) -> None:
+        """Undo the claim and put the tasks into this state."""
+        self.connection.execute(
+            sa.update(tasks)
+            .where(tasks.c.id.in_([task.lease.task_id for task in claimed]))
+            .values(
+                status=status.value,
+                attempt=tasks.c.attempt - 1,
+                lease_id=None,
+                leased_until=None,
+                started_at=None,
+                worker=None,
+                **columns,
+            )
+        )
+
+    def _say_for(self, prepared: PreparedRows, rows: Sequence[object]) -> int:
+        """Say the statement for each of the rows; how many it found."""
+        return self._say(prepared.text, prepared.parameters(rows), many=True)[1]
+
+    def _say(
+        self,
+        text: str,
+        parameters: Any,  # noqa: ANN401 - one row's, or those of many
+        *,
+        many: bool = False,
+    ) -> tuple[Sequence[Sequence[Any]], int]:
+        """Say a prepared statement straight to the driver: the rows it returns, and their count.
+
+        Past SQLAlchemy's own execution, which takes 10 µs a statement, as much as SQLite needs for
+        a few rows; its errors are SQLAlchemy's all the same.
+        """
+        cursor = self.connection.connection.cursor()
+        try:
+            if many:
+                cursor.executemany(text, parameters)
+            else:
+                cursor.execute(text, parameters)
+            return cursor.fetchall() if cursor.description else (), cursor.rowcount
+        except self._driver_error as error:
+            raise sa.exc.DBAPIError.instance(
+                text, None, error, self._driver_error, dialect=self._engine.dialect
+            ) from error
+        finally:
+            cursor.close()  # or a connection that is thrown away would keep its locks
+
+    def _record(self, failed: Sequence[Settlement]) -> None:
+        rows = [
+            {
+                "held_id": each.lease.task_id,
+                "held_lease_id": each.lease.lease_id,
+                "started": each.started_at,
+                "ended": each.ended_at,
+                "outcome_name": each.failure.outcome.value,
+                "why": each.failure.error,
+                "where": each.failure.traceback,
+            }
+            for each in failed
+            if each.failure is not None
+        ]
+        self.connection.execute(statements.RECORD, rows)
+
+
+def _claim_parameters(claimant: Claimant, *, at_most: int) -> dict[str, object]:
+    return {
+        "queue_name": claimant.queue,
+        "at_most": at_most,
+        "new_lease_id": claimant.lease_id,
+        "new_leased_until": claimant.leased_until,
+        "new_worker": claimant.worker,
+        "now": claimant.now,
+    }
+
 
 def _claimed(row: Sequence[Any]) -> ClaimedTask:
-    _, task_id, lease_id, action, data, attempt, max_attempts, losses = row
-    return ClaimedTask(Lease(task_id, lease_id), action, data, attempt, max_attempts, losses)
+    _, _, task_id, lease_id, action, data, attempt, max_attempts, losses, *rest = row
+    terms = ORDINARY
+    if rest != _ORDINARY:
+        terms = Terms(*rest)
+    return ClaimedTask(Lease(task_id, lease_id), action, data, attempt, max_attempts, losses, terms)
 
 
-def _task(columns: Sequence[Any]) -> Task:
-    values = dict(zip(_NAMES, columns, strict=True))
-    values["status"] = Status(values["status"])
-    return Task(**values)
+_ORDINARY = [None, None, None, 0]
 
 
 def _reason(error: sa.exc.SQLAlchemyError) -> str:

@@ -19,3 +19,9 @@ def test_the_jitter_is_full() -> None:
 @given(st.integers(1, 10**9), st.floats(0, 1, exclude_max=True))
 def test_no_number_of_failures_exceeds_the_cap(failures: int, random: float) -> None:
     assert 0 <= BACKOFF.delay_seconds(failures, lambda: random) <= BACKOFF.cap_seconds
+
+
+@given(st.floats(0.001, 1e6), st.floats(1, 100), st.floats(0.001, 1e6))
+def test_a_policy_survives_as_text(base: float, factor: float, cap: float) -> None:
+    backoff = Backoff(base, factor, cap)
+    assert Backoff.parse(backoff.text) == backoff

@@ -1,28 +1,47 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from actors.consumer import ConsumerActor
-from actors.errors import PermanentError
+from actors.actions.registry import Registry
+from actors.consumer import MAX_FRAMES, Actions, ConsumerActor
+from actors.errors import Cancelled, Reject, RetryLater
 from actors.messages import Ack, Deliver, Nack, Ready
-from actors.task import ClaimedTask, Lease
-from tests.fakes import Inbox, life, running
+from actors.task import MAX_ERROR_CHARS, ClaimedTask, Failure, Lease, Outcome
+from actors.wire import Wire
+from tests.fakes import NOW, Inbox, ManualClock, life, running
 
 TASK = ClaimedTask(Lease("task", 1), "sum", '{"numbers":[1]}', 2, 5)
+DEPTH = 3 * MAX_FRAMES
 
 
 class OneAction:
-    def __init__(self, action: Callable[[], str]) -> None:
-        self.action = action
+    """Stands in for the registry, and has as many frames as it."""
 
-    def run(self, action: str, data: str) -> str:
-        assert (action, data) == ("sum", TASK.data)
+    def __init__(self, action: Callable[[], str], *, stop: bool = False) -> None:
+        self.action = action
+        self.stop = stop
+        self.wire: Wire | None = None
+
+    def run(self, claimed: ClaimedTask, wire: Wire) -> str:
+        assert claimed is TASK
+        self.wire = wire
+        if self.stop:  # somebody asks for it meanwhile
+            wire.stop = claimed.lease
         return self.action()
 
 
 class Unspeakable(Exception):  # noqa: N818
     def __str__(self) -> str:
         raise ValueError
+
+
+class BadNote(Exception):  # noqa: N818
+    """An error that no traceback can be made of: its notes are no texts."""
+
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override] # foreign code does as it likes
+        raise ZeroDivisionError
 
 
 def raises(error: BaseException) -> Callable[[], str]:
@@ -32,10 +51,10 @@ def raises(error: BaseException) -> Callable[[], str]:
     return action
 
 
-def outcome(action: Callable[[], str]) -> Ack | Nack:
+def outcome(actions: Actions) -> Ack | Nack:
     queue = Inbox()
     consumer = ConsumerActor(
-        life("one"), queue=queue, actions=OneAction(action), monotonic=lambda: 0.0
+        life("one"), queue=queue, actions=actions, now=lambda: NOW, monotonic=lambda: 0.0
     )
     consumer.receive(Deliver(TASK))
     (message,) = queue.messages
@@ -44,29 +63,132 @@ def outcome(action: Callable[[], str]) -> Ack | Nack:
     return message
 
 
-def test_what_the_action_returns_is_acked() -> None:
-    assert outcome(lambda: '{"output":1}') == Ack("one", TASK, '{"output":1}')
+def failure(action: Callable[[], str], *, stop: bool = False) -> Failure:
+    message = outcome(OneAction(action, stop=stop))
+    assert isinstance(message, Nack)
+    assert message.failure.started_at == NOW
+    return message.failure
 
 
-def test_what_the_action_raises_is_nacked_with_its_kind_and_text() -> None:
-    assert outcome(raises(ValueError("no"))) == Nack("one", TASK, "ValueError: no", permanent=False)
+def test_what_the_action_returns_is_acked_with_the_moment_it_began() -> None:
+    assert outcome(OneAction(lambda: "1")) == Ack("one", TASK, "1", NOW)
 
 
-def test_a_permanent_error_says_that_trying_again_is_no_use() -> None:
-    assert outcome(raises(PermanentError("never"))) == Nack("one", TASK, "never", permanent=True)
+def test_what_the_action_raises_is_nacked_with_its_kind_text_and_place() -> None:
+    seen = failure(raises(ValueError("no")))
+    assert (seen.error, seen.outcome, seen.permanent) == ("ValueError: no", Outcome.FAILED, False)
+    assert seen.retry_after is None
+    assert seen.traceback is not None
+    assert seen.traceback.splitlines()[-1] == "ValueError: no"
+
+
+def test_a_rejected_task_is_told_that_trying_again_is_no_use() -> None:
+    seen = failure(raises(Reject("never")))
+    assert (seen.error, seen.permanent, seen.outcome) == ("never", True, Outcome.FAILED)
+    assert seen.traceback is not None
+
+
+@pytest.mark.parametrize("seconds", [0, 12.5])
+def test_a_task_for_later_is_told_with_its_seconds_and_needs_no_traceback(seconds: float) -> None:
+    seen = failure(raises(RetryLater(seconds, "busy")))
+    assert seen == Failure("busy", retry_after=seconds, started_at=NOW)
+    assert failure(raises(RetryLater(1.5))).error == "to be run again in 1.5 s"
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), "soon", None])
+def test_later_by_seconds_that_are_none_is_a_failure_like_any_other(seconds: Any) -> None:  # noqa: ANN401 - what an action may pass
+    error = RetryLater(1.0, "busy")
+    error.seconds = seconds
+    seen = failure(raises(error))
+    assert (seen.error, seen.retry_after) == ("RetryLater: busy", None)
+
+
+def test_an_action_that_was_asked_to_stop_and_does_is_cancelled() -> None:
+    seen = failure(raises(Cancelled("bye")), stop=True)
+    assert seen == Failure("bye", Outcome.CANCELLED, started_at=NOW)
+    assert failure(raises(Cancelled()), stop=True).error == "cancelled"
+
+
+def test_an_action_that_stops_though_nobody_asked_it_has_failed() -> None:
+    seen = failure(raises(Cancelled("bye")))
+    assert (seen.error, seen.outcome) == ("Cancelled: bye", Outcome.FAILED)
+
+
+def test_an_action_that_was_asked_to_stop_and_goes_on_is_done() -> None:
+    assert isinstance(outcome(OneAction(lambda: "1", stop=True)), Ack)
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
 def test_what_is_no_exception_is_the_tasks_failure_and_nobody_elses(error: BaseException) -> None:
-    message = outcome(raises(error))
-    assert isinstance(message, Nack)
-    assert message.error.startswith(f"{type(error).__name__}: ")
+    assert failure(raises(error)).error.startswith(f"{type(error).__name__}: ")
 
 
 def test_an_error_that_cannot_say_its_text_is_a_failure_like_any_other() -> None:
-    message = outcome(raises(Unspeakable()))
+    assert (
+        failure(raises(Unspeakable())).error == "Unspeakable: an error whose text cannot be shown"
+    )
+
+
+def test_an_error_that_cannot_be_traced_is_a_failure_without_a_traceback() -> None:
+    seen = failure(raises(BadNote("no")))
+    assert (seen.error, seen.traceback) == ("BadNote: no", None)
+
+
+# --- tracebacks -----------------------------------------------------------------------------
+
+
+def dig(depth: int) -> str:
+    if depth:
+        return dig(depth - 1)
+    text = "no gold"
+    raise ValueError(text)
+
+
+def test_a_traceback_begins_with_the_action_without_frames_of_ours() -> None:
+    def action(_data: object) -> None:
+        dig(0)
+
+    message = outcome(Registry({"sum": action}, None))
     assert isinstance(message, Nack)
-    assert message.error == "Unspeakable: an error whose text cannot be shown"
+    assert message.failure.traceback is not None
+    frames = [line for line in message.failure.traceback.splitlines() if "  File" in line]
+    assert [line.rpartition(" ")[2] for line in frames] == ["action", "dig"]
+    assert all(__file__ in line for line in frames)
+
+
+def test_a_traceback_keeps_the_innermost_frames_and_the_last_characters() -> None:
+    deep = failure(lambda: dig(DEPTH)).traceback
+    assert deep is not None
+    assert "raise ValueError(text)" in deep
+    assert "lambda" not in deep  # the outermost frame
+    long = failure(raises(ValueError("x" * 2 * MAX_ERROR_CHARS))).traceback
+    assert long == "x" * (MAX_ERROR_CHARS - 1) + "\n"
+
+
+def test_an_error_of_ours_before_the_action_began_has_a_traceback_all_the_same() -> None:
+    """There the frames of ours are all there are."""
+    message = outcome(Registry({}, None))
+    assert isinstance(message, Nack)
+    assert message.failure.permanent
+    assert message.failure.traceback is not None
+    assert message.failure.traceback.splitlines()[-1].startswith("actors.errors.Reject: unknown")
+
+
+# --- live -----------------------------------------------------------------------------------
+
+
+def test_an_attempt_begins_when_its_action_does_not_when_it_was_claimed() -> None:
+    queue, clock = Inbox(), ManualClock()
+
+    def action() -> str:
+        clock.advance(5)
+        return "1"
+
+    consumer = ConsumerActor(
+        life("one"), queue=queue, actions=OneAction(action), now=clock, monotonic=lambda: 0.0
+    )
+    consumer.receive(Deliver(TASK))
+    assert queue.wait_for(Ack, 0).started_at == NOW
 
 
 def test_it_asks_for_its_first_task_when_it_starts_and_runs_the_next_after_a_failure() -> None:
@@ -77,10 +199,18 @@ def test_it_asks_for_its_first_task_when_it_starts_and_runs_the_next_after_a_fai
         return outcomes.pop(0)()
 
     actions = OneAction(next_outcome)
-    ref = ConsumerActor.start(life("one"), queue=queue, actions=actions, monotonic=lambda: 0.0)
+    ref = ConsumerActor.start(
+        life("one"),
+        queue=queue,
+        actions=actions,
+        now=lambda: NOW,
+        monotonic=lambda: 0.0,
+    )
     with running(ref) as consumer:
-        assert queue.wait_for(Ready).consumer == "one"
+        ready = queue.wait_for(Ready)
+        assert ready.consumer == "one"
         consumer.tell(Deliver(TASK))
         consumer.tell(Deliver(TASK))
         queue.wait_for(Nack)
         queue.wait_for(Ack)
+    assert ready.wire is actions.wire  # by which the queue reaches what runs

@@ -1,13 +1,19 @@
-"""The queue alone: messages in, calls of its driver and deliveries out. Nothing runs."""
+"""The queue: messages in, calls of its driver and deliveries out; and with all that is below it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 
+from actors.actor import Actor, Life
+from actors.address import Address
 from actors.backoff import Backoff
+from actors.drivers.database import DatabaseDriver
+from actors.drivers.memory import MemoryDriver
 from actors.errors import AnswerTimeoutError, StoreUnavailableError, UnavailableError
+from actors.limits import NO_LIMITS
 from actors.messages import (
     Ack,
     Claim,
@@ -18,20 +24,41 @@ from actors.messages import (
     GetQueueState,
     Message,
     Nack,
+    Pause,
+    PauseKept,
     Publish,
     QueueState,
     Ready,
     Renewed,
+    SetPaused,
     Settled,
     Stored,
     SuspectClaimed,
     Tended,
     Tick,
+    Unblocked,
     WriteFailed,
 )
-from actors.queue import LOST, QueueActor
-from actors.task import ClaimedTask, Lease, Settlement, Status
-from tests.fakes import NOW, Inbox, ManualClock, a_task, life
+from actors.queue import CRASHED, LOST, QueueActor
+from actors.reply import Reply
+from actors.store.connect import Database
+from actors.store.store import Store
+from actors.task import (
+    EXPIRED,
+    ClaimedTask,
+    Failure,
+    Lease,
+    Outcome,
+    Settlement,
+    Status,
+    Terms,
+)
+from actors.wire import Progress, Wire
+from actors.writer import DatabaseWriter
+from tests.fakes import NOW, Inbox, ManualClock, a_task, life, work
+
+NO = Failure("no")
+NEVER = Failure("never", permanent=True)
 
 _numbers = count(1)
 
@@ -46,13 +73,16 @@ class BookkeepingDriver:
         self.published: list[str] = []
         self.held: list[Lease] = []
         self.failures: list[WriteFailed] = []
+        self.reports: list[Progress] = []
+        self.pauses: list[bool] = []
+        self.tendings: list[Tended] = []
         self.recovered = False
 
     def recover(self) -> None:
         self.recovered = True
 
     def publish(self, publish: Publish) -> None:
-        self.published.append(publish.task.id)
+        self.published += [task.id for task in publish.tasks]
 
     def claim(self, limit: int, free: int) -> None:
         self.claims.append((limit, free))
@@ -66,6 +96,16 @@ class BookkeepingDriver:
     def tick(self, now: float, held: Iterable[Lease]) -> None:
         assert now
         self.held = list(held)
+
+    def tended(self, tended: Tended) -> None:
+        self.tendings.append(tended)
+
+    def report(self, progress: Progress) -> None:
+        self.reports.append(progress)
+
+    def pause(self, waiter: Reply[None], *, paused: bool) -> None:
+        assert not waiter.is_done
+        self.pauses.append(paused)
 
     def stored(self, task_ids: Iterable[str]) -> None:
         pass
@@ -88,7 +128,7 @@ class BookkeepingDriver:
 class Queue:
     """A queue that was never started, with two consumers and a window of four."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefetch: int = 4) -> None:
         self.driver = BookkeepingDriver()
         self.consumers = {"one": Inbox(), "two": Inbox()}
         self.clock = ManualClock()
@@ -96,7 +136,7 @@ class Queue:
             life("queue"),
             driver=self.driver,
             consumers=self.consumers,
-            prefetch=4,
+            prefetch=prefetch,
             backoff=Backoff(base_seconds=10.0, factor=2.0, cap_seconds=100.0),
             now=self.clock,
             random=lambda: 0.5,
@@ -110,15 +150,41 @@ class Queue:
     def delivered(self, consumer: str) -> list[ClaimedTask]:
         return [message.claimed for message in self.consumers[consumer].all_of(Deliver)]
 
+    def pause(self, *, paused: bool = True) -> Reply[None]:
+        """Ask for it; nothing is on disk until the test says so."""
+        request = Pause(paused=paused)
+        self.gets(request)
+        return request.reply_to
+
+    def settled(self) -> list[tuple[Lease, Status, int]]:
+        """What became of which task, with how many attempts."""
+        return [(each.lease, each.status, each.attempt) for each in self.driver.settlements]
+
+    def outcomes(self) -> list[Outcome | None]:
+        """What is recorded of each settled attempt."""
+        failures = [each.failure for each in self.driver.settlements]
+        return [None if failure is None else failure.outcome for failure in failures]
+
+    def busy(self) -> tuple[int, int, int]:
+        """How many consumers wait and run, and how many tasks wait for one."""
+        state = self.state()
+        return state.idle, state.running, state.prefetched
+
     def state(self) -> QueueState:
         request = GetQueueState()
         self.gets(request)
         return request.reply_to.wait(0)
 
 
-def some(number: int, attempt: int = 1) -> tuple[ClaimedTask, ...]:
+def ready(consumer: str, wire: Wire | None = None) -> Ready:
+    return Ready(consumer, wire or Wire())
+
+
+def some(number: int, attempt: int = 1, **terms: Any) -> tuple[ClaimedTask, ...]:  # noqa: ANN401 - any term
     return tuple(
-        ClaimedTask(Lease(f"task-{next(_numbers)}", 1), "sum", "{}", attempt, 5)
+        ClaimedTask(
+            Lease(f"task-{next(_numbers)}", 1), "sum", "{}", attempt, 5, terms=Terms(**terms)
+        )
         for _ in range(number)
     )
 
@@ -134,50 +200,50 @@ def test_it_takes_back_the_work_of_former_lives_before_it_claims(queue: Queue) -
 
 
 def test_it_claims_for_free_consumers_and_the_window_one_claim_at_a_time(queue: Queue) -> None:
-    queue.gets(Ready("one"), Ready("two"))
+    queue.gets(ready("one"), ready("two"))
     assert queue.driver.claims == [(5, 1)]
     queue.gets(Claimed(some(5), more=True))
-    assert queue.state() == QueueState(idle=0, running=2, prefetched=3)
+    assert queue.busy() == (0, 2, 3)
 
 
 def test_it_delivers_in_order_to_whoever_is_free(queue: Queue) -> None:
     first, second, third = tasks = some(3)
-    queue.gets(Ready("one"), Ready("two"), Claimed(tasks, more=False))
+    queue.gets(ready("one"), ready("two"), Claimed(tasks, more=False))
     assert (queue.delivered("one"), queue.delivered("two")) == ([first], [second])
-    queue.gets(Ack("two", second, "{}"))
+    queue.gets(Ack("two", second, "{}", NOW))
     assert queue.delivered("two") == [second, third]
 
 
 def test_a_long_task_does_not_hold_the_window_behind_it(queue: Queue) -> None:
     long, *rest = tasks = some(4)
-    queue.gets(Ready("one"), Ready("two"), Claimed(tasks, more=False))
+    queue.gets(ready("one"), ready("two"), Claimed(tasks, more=False))
     for task in rest:
-        queue.gets(Ack("two", task, "{}"))
+        queue.gets(Ack("two", task, "{}", NOW))
     assert queue.delivered("one") == [long]
     assert queue.delivered("two") == rest
 
 
 def test_it_claims_again_when_half_the_window_is_empty(queue: Queue) -> None:
-    queue.gets(Ready("one"), Claimed(some(5), more=True))
+    queue.gets(ready("one"), Claimed(some(5), more=True))
     queue.driver.claims.clear()
-    queue.gets(Ack("one", queue.delivered("one")[0], "{}"))
+    queue.gets(Ack("one", queue.delivered("one")[0], "{}", NOW))
     assert queue.driver.claims == []
-    queue.gets(Ack("one", queue.delivered("one")[1], "{}"))
+    queue.gets(Ack("one", queue.delivered("one")[1], "{}", NOW))
     assert queue.driver.claims == [(2, 0)]
 
 
 def test_an_empty_queue_is_claimed_again_only_after_news(queue: Queue) -> None:
-    queue.gets(Ready("one"), Claimed((), more=False))
+    queue.gets(ready("one"), Claimed((), more=False))
     queue.driver.claims.clear()
-    queue.gets(Ready("two"))
+    queue.gets(ready("two"))
     assert queue.driver.claims == []
     queue.gets(Stored(("task",)))
     assert queue.driver.claims == [(6, 2)]
 
 
-@pytest.mark.parametrize("news", [Tick(NOW), Tended(promoted=1, lapsed=())])
-def test_due_tasks_and_time_are_news(queue: Queue, news: Message) -> None:
-    queue.gets(Ready("one"), Claimed((), more=False))
+@pytest.mark.parametrize("news", [Tick(NOW), Tended(promoted=1, lapsed=()), Unblocked()])
+def test_due_tasks_free_places_and_time_are_news(queue: Queue, news: Message) -> None:
+    queue.gets(ready("one"), Claimed((), more=False))
     queue.driver.claims.clear()
     queue.gets(news)
     assert len(queue.driver.claims) == 1
@@ -185,17 +251,17 @@ def test_due_tasks_and_time_are_news(queue: Queue, news: Message) -> None:
 
 def test_work_that_must_not_wait_is_not_asked_for_in_vain(queue: Queue) -> None:
     # More is ready, but the claim stopped short: its head is only for a free consumer.
-    queue.gets(Ready("one"), Claimed(some(1, attempt=2), more=True))
+    queue.gets(ready("one"), Claimed(some(1, attempt=2), more=True))
     queue.driver.claims.clear()
     queue.gets(Stored(("task",)))
     assert queue.driver.claims == []
-    queue.gets(Ack("one", queue.delivered("one")[0], "{}"))
+    queue.gets(Ack("one", queue.delivered("one")[0], "{}", NOW))
     assert queue.driver.claims == [(5, 1)]
 
 
 def test_a_claim_that_failed_is_repeated_at_the_next_tick_not_at_once(queue: Queue) -> None:
-    queue.gets(Ready("one"))
-    claim = Claim(Inbox(), "tasks", 5, 1, lease_id=1, now=NOW, leased_until=NOW)
+    queue.gets(ready("one"))
+    claim = Claim(Inbox(), "tasks", 5, 1, 1, "worker", NOW, NOW)
     queue.gets(WriteFailed(claim, StoreUnavailableError()))
     assert queue.driver.claims == [(5, 1)]
     queue.gets(Tick(NOW))
@@ -204,11 +270,11 @@ def test_a_claim_that_failed_is_repeated_at_the_next_tick_not_at_once(queue: Que
 
 def test_an_ack_settles_and_a_nack_is_scheduled_with_backoff(queue: Queue) -> None:
     good, bad, hopeless = tasks = some(3)
-    queue.gets(Ready("one"), Ready("two"), Claimed(tasks, more=False))
+    queue.gets(ready("one"), ready("two"), Claimed(tasks, more=False))
     queue.gets(
-        Ack("one", good, '{"output":1}'),
-        Nack("two", bad, "no", permanent=False),
-        Nack("one", hopeless, "never", permanent=True),
+        Ack("one", good, '{"output":1}', NOW),
+        Nack("two", bad, NO),
+        Nack("one", hopeless, NEVER),
     )
     outcomes = [(each.status, each.result, each.error) for each in queue.driver.settlements]
     assert outcomes == [
@@ -219,49 +285,68 @@ def test_an_ack_settles_and_a_nack_is_scheduled_with_backoff(queue: Queue) -> No
     assert queue.driver.settlements[1].run_at == NOW + 5.0
 
 
-def test_what_a_consumer_ran_when_it_died_is_lost_and_counts(queue: Queue) -> None:
-    task = some(1)[0]
-    queue.gets(Ready("one"), Claimed((task,), more=False), Ready("one"))
-    (settlement,) = queue.driver.settlements
-    assert (settlement.status, settlement.attempt, settlement.error) == (
-        Status.SCHEDULED,
-        1,
-        LOST,
+def test_a_failed_task_with_a_backoff_of_its_own_waits_by_that(queue: Queue) -> None:
+    (task,) = some(1, backoff=Backoff(60.0, 2.0, 600.0).text)
+    queue.gets(ready("one"), Claimed((task,), more=False), Nack("one", task, NO))
+    assert queue.driver.settlements[0].run_at == NOW + 30.0
+
+
+def test_a_task_that_asks_for_later_and_one_that_stopped_are_settled_as_such(queue: Queue) -> None:
+    later, stopped = tasks = some(2)
+    queue.gets(ready("one"), ready("two"), Claimed(tasks, more=False))
+    queue.gets(
+        Nack("one", later, Failure("busy", retry_after=7.0)),
+        Nack("two", stopped, Failure("bye", Outcome.CANCELLED)),
     )
-    assert queue.state() == QueueState(idle=1, running=0, prefetched=0)
+    assert queue.settled() == [
+        (later.lease, Status.SCHEDULED, 0),
+        (stopped.lease, Status.CANCELLED, 1),
+    ]
+    assert queue.driver.settlements[0].run_at == NOW + 7.0
+
+
+def test_what_a_consumer_ran_when_it_died_is_crashed_and_counts(queue: Queue) -> None:
+    task = some(1)[0]
+    queue.gets(ready("one"), Claimed((task,), more=False), ready("one"))
+    assert queue.settled() == [(task.lease, Status.SCHEDULED, 1)]
+    assert queue.outcomes() == [Outcome.CRASHED]
+    assert queue.driver.settlements[0].error == CRASHED
+    assert queue.busy() == (1, 0, 0)
 
 
 def test_a_consumer_left_behind_does_not_free_its_successor(queue: Queue) -> None:
     old, new = some(1)[0], some(1)[0]
-    queue.gets(Ready("one"), Claimed((old,), more=False), Ready("one"))
-    queue.gets(Claimed((new,), more=False), Ack("one", old, "{}"))
-    assert queue.state() == QueueState(idle=0, running=1, prefetched=0)
+    queue.gets(ready("one"), Claimed((old,), more=False), ready("one"))
+    queue.gets(Claimed((new,), more=False), Ack("one", old, "{}", NOW))
+    assert queue.busy() == (0, 1, 0)
 
 
 def test_lapsed_leases_are_lost_unless_they_are_in_our_hands(queue: Queue) -> None:
     held, lapsed = some(1)[0], some(1)[0]
-    queue.gets(Ready("one"), Claimed((held,), more=False))
+    queue.gets(ready("one"), Claimed((held,), more=False))
     queue.gets(Tended(promoted=0, lapsed=(held, lapsed)))
-    assert [each.lease for each in queue.driver.settlements] == [lapsed.lease]
+    assert queue.settled() == [(lapsed.lease, Status.SCHEDULED, 1)]
+    assert queue.outcomes() == [Outcome.LOST]
+    assert queue.driver.settlements[0].error == LOST
 
 
 def test_a_lease_that_is_being_settled_is_not_lost(queue: Queue) -> None:
     task = some(1)[0]
-    queue.gets(Ready("one"), Claimed((task,), more=False), Ack("one", task, "{}"))
+    queue.gets(ready("one"), Claimed((task,), more=False), Ack("one", task, "{}", NOW))
     queue.gets(Tended(promoted=0, lapsed=(task,)))
     assert [each.status for each in queue.driver.settlements] == [Status.COMPLETED]
 
 
 def test_leases_of_the_window_and_of_what_runs_are_kept_alive(queue: Queue) -> None:
     tasks = some(3)
-    queue.gets(Ready("one"), Claimed(tasks, more=False), Tick(NOW))
+    queue.gets(ready("one"), Claimed(tasks, more=False), Tick(NOW))
     assert set(queue.driver.held) == {task.lease for task in tasks}
 
 
 def test_a_task_whose_lease_is_lost_in_the_window_is_not_started(queue: Queue) -> None:
     running, lost, kept = tasks = some(3)
-    queue.gets(Ready("one"), Claimed(tasks, more=False), Renewed((lost.lease,)))
-    queue.gets(Ack("one", running, "{}"))
+    queue.gets(ready("one"), Claimed(tasks, more=False), Renewed((lost.lease,)))
+    queue.gets(Ack("one", running, "{}", NOW))
     assert queue.delivered("one") == [running, kept]
 
 
@@ -273,40 +358,40 @@ def test_a_suspect_is_claimed_for_a_free_consumer_only_and_goes_before_the_windo
     queue: Queue,
 ) -> None:
     running, waiting, last = tasks = some(3)
-    queue.gets(Ready("one"), Claimed(tasks, more=False), Tick(NOW))
+    queue.gets(ready("one"), Claimed(tasks, more=False), Tick(NOW))
     assert queue.driver.suspect_claims == 0
-    queue.gets(Ack("one", running, "{}"))
+    queue.gets(Ack("one", running, "{}", NOW))
     assert queue.driver.suspect_claims == 1
     assert queue.delivered("one") == [running]
     lost = suspect()
-    queue.gets(SuspectClaimed(lost), Ack("one", lost, "{}"), SuspectClaimed(None))
-    queue.gets(Ack("one", waiting, "{}"))
+    queue.gets(SuspectClaimed(lost), Ack("one", lost, "{}", NOW), SuspectClaimed(None))
+    queue.gets(Ack("one", waiting, "{}", NOW))
     assert queue.delivered("one") == [running, lost, waiting, last]
 
 
 def test_only_one_suspect_is_claimed_at_a_time(queue: Queue) -> None:
     lost = suspect()
-    queue.gets(Ready("one"), Ready("two"), Tick(NOW), Tick(NOW))
+    queue.gets(ready("one"), ready("two"), Tick(NOW), Tick(NOW))
     assert queue.driver.suspect_claims == 1
     queue.gets(SuspectClaimed(lost), Tick(NOW))
     assert queue.delivered("one") == [lost]
     assert queue.driver.suspect_claims == 1
-    queue.gets(Nack("one", lost, "no", permanent=False))
+    queue.gets(Nack("one", lost, NO))
     assert queue.driver.suspect_claims == 2
 
 
 def test_a_consumer_is_free_again_when_its_suspect_could_not_be_claimed(queue: Queue) -> None:
     task = some(1)[0]
-    queue.gets(Ready("one"), Claimed((), more=False), Tick(NOW))
-    claim = ClaimSuspect(Inbox(), "tasks", lease_id=1, now=NOW, leased_until=NOW)
+    queue.gets(ready("one"), Claimed((), more=False), Tick(NOW))
+    claim = ClaimSuspect(Inbox(), "tasks", 1, "worker", NOW, NOW)
     queue.gets(WriteFailed(claim, StoreUnavailableError()), Claimed((task,), more=False))
     assert queue.delivered("one") == [task]
 
 
 def test_what_is_lost_becomes_a_suspect_and_what_fails_does_not(queue: Queue) -> None:
     failing, lost = tasks = some(2)
-    queue.gets(Ready("one"), Ready("two"), Claimed(tasks, more=False))
-    queue.gets(Nack("one", failing, "no", permanent=False), Ready("two"))
+    queue.gets(ready("one"), ready("two"), Claimed(tasks, more=False))
+    queue.gets(Nack("one", failing, NO), ready("two"))
     assert [(each.lease, each.losses) for each in queue.driver.settlements] == [
         (failing.lease, 0),
         (lost.lease, 1),
@@ -314,7 +399,7 @@ def test_what_is_lost_becomes_a_suspect_and_what_fails_does_not(queue: Queue) ->
 
 
 def test_a_drain_waits_for_the_claim_of_a_suspect_and_gives_it_back(queue: Queue) -> None:
-    queue.gets(Ready("one"), Claimed((), more=False), Tick(NOW), Claimed((), more=False))
+    queue.gets(ready("one"), Claimed((), more=False), Tick(NOW), Claimed((), more=False))
     drain = Drain(NOW + 10)
     lost = suspect()
     queue.gets(drain)
@@ -332,21 +417,20 @@ def settled(queue: Queue) -> Settled:
 
 def test_a_drain_gives_back_the_window_and_waits_for_what_runs(queue: Queue) -> None:
     running, waiting = tasks = some(2)
-    queue.gets(Ready("one"), Claimed(tasks, more=True))
+    queue.gets(ready("one"), Claimed(tasks, more=True))
     drain = Drain(NOW + 10)
     queue.gets(drain)
-    (given_back,) = queue.driver.settlements
-    assert (given_back.lease, given_back.status) == (waiting.lease, Status.QUEUED)
-    assert given_back.attempt == 0
+    assert queue.settled() == [(waiting.lease, Status.QUEUED, 0)]
+    assert queue.outcomes() == [None]
     queue.gets(settled(queue))
-    queue.gets(Ack("one", running, "{}"))
+    queue.gets(Ack("one", running, "{}", NOW))
     queue.gets(settled(queue))
     assert drain.reply_to.wait(0) == ()
     assert queue.delivered("one") == [running]
 
 
 def test_a_claim_that_arrives_during_a_drain_is_given_back(queue: Queue) -> None:
-    queue.gets(Ready("one"))
+    queue.gets(ready("one"))
     drain = Drain(NOW + 10)
     queue.gets(drain, Claimed(some(2), more=True))
     assert [each.status for each in queue.driver.settlements] == [Status.QUEUED] * 2
@@ -357,17 +441,385 @@ def test_a_claim_that_arrives_during_a_drain_is_given_back(queue: Queue) -> None
 def test_a_drain_past_its_deadline_gives_back_what_still_runs(queue: Queue) -> None:
     task = some(1)[0]
     drain = Drain(NOW + 10)
-    queue.gets(Ready("one"), Claimed((task,), more=False), drain, Tick(NOW + 9))
+    queue.gets(ready("one"), Claimed((task,), more=False), drain, Tick(NOW + 9))
     assert queue.driver.settlements == []
     queue.gets(Tick(NOW + 10))
-    (given_back,) = queue.driver.settlements
-    assert (given_back.status, given_back.attempt) == (Status.QUEUED, 0)
+    assert queue.settled() == [(task.lease, Status.QUEUED, 0)]
+    assert queue.outcomes() == [Outcome.DRAINED]
     queue.gets(settled(queue))
     assert drain.reply_to.wait(0) == (task.lease.task_id,)
 
 
 def test_nothing_is_published_during_a_drain(queue: Queue) -> None:
-    queue.gets(Ready("one"), Drain(NOW + 10))
+    queue.gets(ready("one"), Drain(NOW + 10))
     with pytest.raises(UnavailableError, match="shutting down"):
-        queue.gets(Publish(a_task(), NOW))
+        queue.gets(Publish((a_task(),), NOW))
     assert queue.driver.published == []
+
+
+# --- pause ----------------------------------------------------------------------------------
+
+
+def test_a_pause_gives_back_the_window_and_lets_what_runs_finish(queue: Queue) -> None:
+    running, waiting = tasks = some(2)
+    queue.gets(ready("one"), Claimed(tasks, more=True))
+    queue.driver.claims.clear()
+    queue.pause()
+    assert queue.driver.pauses == [True]
+    assert queue.settled() == [(waiting.lease, Status.QUEUED, 0)]
+    assert queue.state().paused
+    queue.gets(Ack("one", running, "{}", NOW), Tick(NOW), Stored(("task",)))
+    assert queue.settled()[1:] == [(running.lease, Status.COMPLETED, 1)]
+    assert queue.delivered("one") == [running]
+    assert (queue.driver.claims, queue.driver.suspect_claims) == ([], 0)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_what_was_claimed_before_the_pause_is_given_back_not_started(
+    queue: Queue, *, on_disk: bool
+) -> None:
+    ordinary, lost = some(1)[0], suspect()
+    queue.gets(ready("one"), ready("two"), Tick(NOW))
+    paused = queue.pause()
+    if on_disk:
+        paused.answer(None)
+    queue.gets(Claimed((ordinary,), more=True), SuspectClaimed(lost))
+    assert queue.settled() == [(ordinary.lease, Status.QUEUED, 0), (lost.lease, Status.QUEUED, 1)]
+    assert queue.delivered("one") == queue.delivered("two") == []
+    assert queue.busy() == (2, 0, 0)
+
+
+def test_news_older_than_the_pause_does_not_end_it_and_later_news_does(queue: Queue) -> None:
+    queue.gets(ready("one"))
+    paused = queue.pause()
+    paused.answer(None)
+    queue.gets(Tended(promoted=1, lapsed=(), paused=False), Claimed(some(1), more=True))
+    assert queue.delivered("one") == []
+    assert queue.state().paused
+    queue.gets(PauseKept(paused=True), Tended(promoted=0, lapsed=(), paused=True))
+    assert queue.state().paused
+    queue.gets(Tended(promoted=0, lapsed=(), paused=False))  # another node ended it
+    assert not queue.state().paused
+
+
+def test_of_two_wishes_in_a_row_the_last_one_counts(queue: Queue) -> None:
+    queue.gets(ready("one"))
+    queue.pause()
+    queue.pause(paused=False)
+    queue.gets(PauseKept(paused=True))
+    assert not queue.state().paused
+    queue.gets(PauseKept(paused=False), Tended(promoted=0, lapsed=(), paused=True))
+    assert queue.state().paused
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_came_of_a_wish_of_a_former_life_confuses_nobody(queue: Queue, *, kept: bool) -> None:
+    write = SetPaused(Inbox(), "tasks", paused=True, waiter=Reply())
+    failed = WriteFailed(write, StoreUnavailableError("away"))
+    queue.gets(ready("one"), PauseKept(paused=True) if kept else failed)
+    queue.gets(Tended(promoted=0, lapsed=(), paused=False))
+    assert not queue.state().paused
+    queue.pause()
+    queue.gets(Tended(promoted=0, lapsed=(), paused=False))
+    assert queue.state().paused
+
+
+def test_news_older_than_the_end_of_a_pause_does_not_begin_it_anew(queue: Queue) -> None:
+    queue.gets(ready("one"))
+    queue.pause().answer(None)
+    queue.driver.claims.clear()
+    queue.pause(paused=False)
+    assert queue.driver.pauses == [True, False]
+    queue.gets(Claimed((), more=False), Tended(promoted=0, lapsed=(), paused=True))
+    assert not queue.state().paused
+
+
+def test_a_queue_that_goes_on_claims_at_once(queue: Queue) -> None:
+    task = some(1)[0]
+    queue.gets(ready("one"), Claimed((), more=False))
+    queue.pause().answer(None)
+    queue.driver.claims.clear()
+    queue.pause(paused=False)
+    assert queue.driver.claims == [(5, 1)]
+    queue.gets(Claimed((task,), more=False))
+    assert queue.delivered("one") == [task]
+
+
+def test_a_pause_by_another_node_or_in_a_former_life_is_found_at_a_tick(queue: Queue) -> None:
+    running, waiting = tasks = some(2)
+    queue.gets(ready("one"), Claimed(tasks, more=True))
+    queue.gets(Tended(promoted=0, lapsed=(), paused=True))
+    assert queue.settled() == [(waiting.lease, Status.QUEUED, 0)]
+    queue.gets(Ack("one", running, "{}", NOW))
+    queue.driver.claims.clear()
+    queue.gets(Tended(promoted=0, lapsed=(), paused=False))
+    assert queue.driver.claims == [(5, 1)]
+
+
+def test_a_pause_that_could_not_be_kept_ends_with_the_next_look(queue: Queue) -> None:
+    queue.gets(ready("one"))
+    write = SetPaused(Inbox(), "tasks", paused=True, waiter=queue.pause())
+    queue.gets(WriteFailed(write, StoreUnavailableError("away")))
+    assert queue.state().paused
+    queue.gets(Tended(promoted=0, lapsed=(), paused=False))
+    assert not queue.state().paused
+
+
+def test_publishing_goes_on_while_a_queue_is_paused(queue: Queue) -> None:
+    queue.pause()
+    publish = Publish((a_task(), a_task()), NOW)
+    queue.gets(publish)
+    assert queue.driver.published == [task.id for task in publish.tasks]
+
+
+def test_a_paused_queue_drains_like_any_other(queue: Queue) -> None:
+    running = some(1)[0]
+    queue.gets(ready("one"), Claimed((running,), more=False))
+    queue.pause()
+    drain = Drain(NOW + 10)
+    queue.gets(drain, Ack("one", running, "{}", NOW))
+    queue.gets(settled(queue))
+    assert drain.reply_to.wait(0) == ()
+
+
+# --- cancel, expiry, progress ---------------------------------------------------------------
+
+
+def test_what_runs_is_asked_to_stop_and_its_neighbour_is_not(queue: Queue) -> None:
+    one, two = tasks = some(2)
+    wires = {"one": Wire(), "two": Wire()}
+    queue.gets(*(ready(name, wire) for name, wire in wires.items()), Claimed(tasks, more=False))
+    queue.gets(Tended(promoted=0, lapsed=(), cancelling=(one.lease,)))
+    assert (wires["one"].stop, wires["two"].stop) == (one.lease, None)
+    assert queue.settled() == []
+    queue.gets(Ack("two", two, "{}", NOW))
+    assert queue.settled() == [(two.lease, Status.COMPLETED, 1)]
+
+
+def test_what_waits_in_the_window_goes_back_to_be_cancelled(queue: Queue) -> None:
+    running, cancelled, kept = tasks = some(3)
+    queue.gets(ready("one"), Claimed(tasks, more=False))
+    queue.gets(Tended(promoted=0, lapsed=(), cancelling=(cancelled.lease,)))
+    assert queue.settled() == [(cancelled.lease, Status.QUEUED, 0)]
+    queue.gets(Ack("one", running, "{}", NOW))
+    assert queue.delivered("one") == [running, kept]
+
+
+def test_a_consumer_that_took_the_place_of_a_dead_one_is_reached_by_its_own_wire(
+    queue: Queue,
+) -> None:
+    old, new = some(1)[0], some(1)[0]
+    wires = [Wire(), Wire()]
+    queue.gets(ready("one", wires[0]), Claimed((old,), more=False))
+    queue.gets(ready("one", wires[1]), Claimed((new,), more=False))
+    queue.gets(Tended(promoted=0, lapsed=(), cancelling=(new.lease,)))
+    assert [wire.stop for wire in wires] == [None, new.lease]
+
+
+def test_a_task_that_expired_in_the_window_is_dead_and_the_next_is_started(queue: Queue) -> None:
+    running = some(1)[0]
+    late, in_time = some(2, expires_at=NOW + 5)
+    endless = some(1)[0]
+    queue.gets(ready("one"), Claimed((running, late, in_time, endless), more=False))
+    queue.clock.advance(4.9)
+    queue.gets(Ack("one", running, "{}", NOW))
+    queue.clock.advance(0.1)
+    queue.gets(Ack("one", late, "{}", NOW))
+    assert queue.delivered("one") == [running, late, endless]
+    assert queue.settled()[2:] == [(in_time.lease, Status.DEAD, 0)]
+    assert (queue.driver.settlements[2].error, queue.outcomes()[2]) == (EXPIRED, None)
+    queue.gets(ready("two"))
+    assert queue.busy() == (1, 1, 0)
+
+
+def test_progress_is_written_at_a_tick_once_per_report(queue: Queue) -> None:
+    task = some(1)[0]
+    wire = Wire()
+    queue.gets(ready("one", wire), ready("two"), Claimed((task,), more=False), Tick(NOW))
+    assert queue.driver.reports == []
+    half = wire.progress = Progress(task.lease, 0.5, None)
+    wire.progress = most = Progress(task.lease, 0.9, "nearly")
+    queue.gets(Stored(("task",)))
+    assert queue.driver.reports == []
+    queue.gets(Tick(NOW), Tick(NOW))
+    assert queue.driver.reports == [most]
+    wire.progress = half
+    queue.gets(Tick(NOW))
+    assert queue.driver.reports == [most, half]
+
+
+def test_progress_of_a_task_that_is_settled_is_not_written(queue: Queue) -> None:
+    old, new = some(2)
+    wire = Wire()
+    queue.gets(ready("one", wire), Claimed((old, new), more=False))
+    wire.progress = Progress(old.lease, 1.0, None)
+    queue.gets(Ack("one", old, "{}", NOW), Tick(NOW))
+    queue.gets(Ack("one", new, "{}", NOW), Tick(NOW))
+    assert queue.driver.reports == []
+
+
+# --- a rate limit, rates --------------------------------------------------------------------
+
+
+def test_without_a_window_it_claims_for_free_consumers_only() -> None:
+    queue = Queue(prefetch=0)
+    queue.gets(ready("one"), ready("two"))
+    assert queue.driver.claims == [(1, 1)]
+    first, second = some(2)
+    queue.gets(Claimed((first,), more=True))
+    assert queue.driver.claims == [(1, 1), (1, 1)]
+    queue.gets(Claimed((second,), more=True))
+    assert queue.busy() == (0, 2, 0)
+    assert len(queue.driver.claims) == 2
+    queue.gets(Ack("two", second, "{}", NOW))
+    assert queue.driver.claims[2:] == [(1, 1)]
+
+
+def test_the_state_shows_how_many_a_second_are_published_completed_and_failed(
+    queue: Queue,
+) -> None:
+    good, bad, died = some(3)
+    queue.gets(Tick(NOW), ready("one"), SuspectClaimed(None))
+    queue.gets(Claimed((good, bad, died), more=False))
+    queue.gets(Publish(tuple(a_task() for _ in range(4)), NOW + 60))
+    queue.gets(Ack("one", good, "{}", NOW), Nack("one", bad, NO))
+    queue.gets(ready("one"), Tick(NOW + 10))
+    assert queue.state().rates == {"published": 0.4, "completed": 0.1, "failed": 0.2}
+
+
+# --- with a real writer, and all in one thread ----------------------------------------------
+
+
+class Office:
+    """A queue, its driver and the writer, none of which has a thread; one consumer who waits."""
+
+    def __init__(self, database: Database, *, in_memory: bool = False) -> None:
+        self.clock = ManualClock()
+        self.consumer = Inbox()
+        address, writer_address = Address("queue"), Address("writer")
+        self.store = Store(database)
+        self.writer = DatabaseWriter(
+            Life(writer_address, Inbox()), store=self.store, max_batch=100, now=self.clock
+        )
+        driver: DatabaseDriver | MemoryDriver = DatabaseDriver(
+            queue="tasks",
+            queue_address=address,
+            writer=writer_address,
+            lease_seconds=60.0,
+            sole_owner=True,
+            worker="worker",
+            limits=NO_LIMITS,
+            now=self.clock,
+            random=lambda: 0.5,
+            random_bits=lambda _: next(_numbers),
+        )
+        if in_memory:
+            driver = MemoryDriver(queue_address=address, writer=writer_address, now=self.clock)
+        self.queue = QueueActor(
+            Life(address, Inbox()),
+            driver=driver,
+            consumers={"one": self.consumer},
+            prefetch=4,
+            backoff=Backoff(base_seconds=10.0, factor=2.0, cap_seconds=100.0),
+            now=self.clock,
+            random=lambda: 0.5,
+        )
+        address.bind(self.queue.actor_ref)
+        writer_address.bind(self.writer.actor_ref)
+        self.address = address
+        self.queue.setup()
+        work(self.queue, self.writer)
+
+    def tell(self, *messages: Message) -> None:
+        """Put messages in the queue's inbox; nobody works yet."""
+        for message in messages:
+            self.address.tell(message)  # type: ignore[arg-type] # nobody waits for the answer
+
+    def told(self, *messages: Message) -> None:
+        """Tell them, and let everybody work until nobody has anything to do."""
+        self.tell(*messages)
+        work(self.queue, self.writer)
+
+    def state(self) -> QueueState:
+        request = GetQueueState()
+        self.told(request)
+        return request.reply_to.wait(0)
+
+
+def inbox_of(actor: Actor) -> list[Message]:
+    """What it was told and has not read; it never will."""
+    messages: list[Message] = []
+    while not actor.actor_inbox.empty():
+        messages.append(actor.actor_inbox.get().message)
+    return messages
+
+
+@pytest.fixture
+def office(database: Database) -> Iterator[Office]:
+    office = Office(database)
+    yield office
+    office.store.close()
+
+
+def test_a_pause_that_was_answered_is_not_undone_by_older_news_that_comes_late(
+    office: Office,
+) -> None:
+    pause = Pause(paused=True)
+    office.tell(Tick(NOW), pause)  # both are part of one commit, the look before the pause
+    work(office.queue, office.writer)
+    assert pause.reply_to.is_done
+    assert office.state().paused
+
+
+def test_nothing_that_was_claimed_before_an_answered_pause_is_started_after_it(
+    office: Office,
+) -> None:
+    office.told(ready("one"))
+    office.tell(Tick(NOW), Publish((a_task(),), NOW + 60))
+    work(office.queue)
+    pause = Pause(paused=True)
+    office.queue.receive(pause)
+    insert, *others, pausing = inbox_of(office.writer)
+    for write in (insert, *others):
+        office.writer.receive(write)
+    work(office.writer)  # claimed, and looked whether it is paused: told, and not read yet
+    office.writer.receive(pausing)
+    work(office.writer)
+    assert pause.reply_to.is_done
+    late = inbox_of(office.queue)
+    assert [len(each.tasks) for each in late if isinstance(each, Claimed)] == [1]
+    office.told(*late)
+    assert office.consumer.all_of(Deliver) == []
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_task_counts_once_as_published_and_once_as_completed(
+    database: Database, *, in_memory: bool
+) -> None:
+    office = Office(database, in_memory=in_memory)
+    office.told(Tick(NOW), ready("one"), Publish((a_task(),), NOW + 60))
+    (delivery,) = office.consumer.all_of(Deliver)
+    office.told(Ack("one", delivery.claimed, "1", NOW))
+    office.told(Tick(NOW + 10))
+    assert office.state().rates == {"published": 0.1, "completed": 0.1, "failed": 0.0}
+    office.store.close()
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_after_a_pause_tasks_are_started_in_their_order(
+    database: Database, *, in_memory: bool
+) -> None:
+    office = Office(database, in_memory=in_memory)
+    tasks = tuple(a_task() for _ in range(4))
+    office.told(ready("one"), Publish(tasks, NOW + 60))
+    office.told(Pause(paused=True))
+    office.told(Pause(paused=False))
+    started: list[str] = []
+    for _ in tasks:
+        claimed = office.consumer.all_of(Deliver)[-1].claimed
+        started.append(claimed.lease.task_id)
+        office.told(Ack("one", claimed, "1", NOW))
+    assert started == [task.id for task in tasks]
+    office.store.close()

@@ -10,14 +10,29 @@ import pytest
 from actors.actor import UnexpectedMessageError
 from actors.address import Address
 from actors.errors import QueryFailedError, StoreUnavailableError
-from actors.messages import Command, CountTasks, GetTask, Insert, ListTasks, OldestReady
+from actors.filters import Filters
+from actors.messages import (
+    Command,
+    CountTasks,
+    FindDead,
+    GetTask,
+    Insert,
+    ListPaused,
+    ListSchedules,
+    ListTasks,
+    OldestReady,
+)
 from actors.reader import DatabaseReader
+from actors.recurrence import Missed, Recurrence
 from actors.reply import Reply
+from actors.schedule import Schedule
+from actors.store import listing, queues, schedules
 from actors.store.connect import Database
 from actors.store.migrate import migrate
 from actors.store.store import Store
-from actors.task import Status
+from actors.task import Attempt, Failure, Outcome, Settlement, Status, ack
 from actors.writer import DatabaseWriter
+from tests.actors.store.calls import call, claim, find, put, settle
 from tests.databases import fill
 from tests.fakes import DEADLINE_SECONDS, NOW, Inbox, ManualClock, a_task, life, running
 
@@ -44,31 +59,110 @@ def live_writer(database: Database) -> Iterator[Address]:
 
 def write(writer: Address) -> str:
     """The id of a task that is committed."""
-    insert = Insert(Inbox(), a_task(), waiter=Reply())
+    insert = Insert(Inbox(), (a_task(),), waiter=Reply())
     writer.tell(insert)
     assert insert.waiter is not None
     insert.waiter.wait(DEADLINE_SECONDS)
-    return insert.task.id
+    return insert.tasks[0].id
+
+
+NIGHTLY = Schedule(
+    name="nightly",
+    recurrence=Recurrence("0 3 * * *", "Europe/Berlin"),
+    missed=Missed.ONCE,
+    task='{"action":"sum"}',
+    next_at=NOW + 60,
+    created_at=int(NOW),
+    last_at=NOW,
+)
 
 
 def test_each_question_gets_its_answer(store: Store, database: Database) -> None:
-    waiting, dead = a_task(run_at=NOW - 1), a_task(status=Status.DEAD)
-    with store.transaction():
-        store.insert([waiting, dead, a_task()])
+    waiting, dead = a_task(run_at=NOW - 1), a_task(status=Status.DEAD, error="no such host")
+    put(store, waiting, dead, a_task(queue="other"))
+    call(store, lambda connection: queues.set_paused(connection, "mail", paused=True))
+    call(store, lambda connection: schedules.put(connection, NIGHTLY))
     reader = DatabaseReader(life("reader"), store=Store(database, read_only=True))
-    list_dead, get = ListTasks(limit=5, status=Status.DEAD), GetTask(waiting.id)
-    page, none, counts = ListTasks(limit=2), GetTask("nobody"), CountTasks()
-    oldest, no_oldest = OldestReady("tasks"), OldestReady("other")
-    for question in (list_dead, get, page, none, counts, oldest, no_oldest):
+    filters = Filters(statuses=(Status.DEAD,))
+    list_dead, page = ListTasks(limit=5, filters=filters), ListTasks(limit=2)
+    get, none, counts = GetTask(waiting.id), GetTask("nobody"), CountTasks()
+    oldest, no_oldest = OldestReady("tasks"), OldestReady("mail")
+    found = FindDead(Filters(error_contains="such"), limit=5)
+    not_found = FindDead(Filters(error_contains="host "), limit=5)
+    paused, scheduled = ListPaused(), ListSchedules()
+    for question in (
+        *(list_dead, page, get, none, counts, oldest, no_oldest),
+        *(found, not_found, paused, scheduled),
+    ):
         reader.receive(question)
     assert list_dead.reply_to.wait(0) == ([dead], None)
-    assert get.reply_to.wait(0) == waiting
+    assert get.reply_to.wait(0) == (waiting, [])
     assert page.reply_to.wait(0)[1] is not None
     assert none.reply_to.wait(0) is None
-    assert counts.reply_to.wait(0)[Status.QUEUED] == 2
+    counted = counts.reply_to.wait(0)
+    assert counted["tasks"] == dict.fromkeys(Status, 0) | {Status.QUEUED: 1, Status.DEAD: 1}
+    assert counted["other"][Status.QUEUED] == 1
     assert oldest.reply_to.wait(0) == NOW - 1
     assert no_oldest.reply_to.wait(0) is None
+    assert found.reply_to.wait(0) == [dead.id]
+    assert not_found.reply_to.wait(0) == []
+    assert paused.reply_to.wait(0) == {"mail"}
+    assert scheduled.reply_to.wait(0) == [NIGHTLY]
     reader.on_stop()
+
+
+def test_a_task_is_shown_with_its_attempts_the_last_of_which_may_still_run(
+    store: Store, database: Database
+) -> None:
+    def attempts() -> list[Attempt]:
+        with live(database) as reader:
+            answer = reader.ask(GetTask(task_id), DEADLINE_SECONDS)
+        assert answer is not None
+        return answer[1]
+
+    (task_id,) = put(store, a_task())
+    (claimed,), _ = claim(store)
+    running = Attempt(number=1, started_at=NOW, ended_at=None, worker="worker", outcome=None)
+    assert attempts() == [running]
+    failure = Failure("no", traceback="line")
+    settle(store, Settlement(claimed.lease, Status.QUEUED, 1, ended_at=NOW + 1, failure=failure))
+    failed = Attempt(
+        number=1,
+        started_at=NOW,
+        ended_at=NOW + 1,
+        worker="worker",
+        outcome=Outcome.FAILED,
+        error="no",
+        traceback="line",
+    )
+    assert attempts() == [failed]
+    (claimed,), _ = claim(store)
+    settle(store, ack(claimed, "1", NOW + 2, NOW + 3))
+    completed = Attempt(
+        number=2,
+        started_at=NOW + 2,
+        ended_at=NOW + 3,
+        worker="worker",
+        outcome=Outcome.COMPLETED,
+    )
+    assert attempts() == [failed, completed]
+
+
+@pytest.mark.parametrize("later", [0.0, -3_600.0])
+def test_an_attempt_is_shown_though_it_began_before_the_one_before_it_ended(
+    store: Store, database: Database, later: float
+) -> None:
+    """As it seems where a clock was set back, or that of another node is."""
+    (task_id,) = put(store, a_task())
+    (claimed,), _ = claim(store)
+    failure = Failure("no")
+    settle(store, Settlement(claimed.lease, Status.QUEUED, 1, ended_at=NOW, failure=failure))
+    (claimed,), _ = claim(store, now=NOW + later)
+    settle(store, ack(claimed, "1", NOW + later, NOW + later + 1))
+    with live(database) as reader:
+        answer = reader.ask(GetTask(task_id), DEADLINE_SECONDS)
+    assert answer is not None
+    assert [attempt.outcome for attempt in answer[1]] == [Outcome.FAILED, Outcome.COMPLETED]
 
 
 def test_what_is_no_question_is_a_defect(database: Database) -> None:
@@ -100,12 +194,11 @@ def test_a_listing_under_way_delays_no_commit(database: Database, store: Store) 
     fill(database, Status.COMPLETED, 10)
     reading = Store(database, read_only=True)
     with live_writer(database) as writer, reading.transaction():
-        assert len(reading.list_tasks(limit=5)[0]) == 5
+        assert len(listing.page(reading.connection, Filters(), limit=5)[0]) == 5
         task_id = write(writer)
-        assert reading.list_tasks(limit=5)
+        assert listing.page(reading.connection, Filters(), limit=5)
     reading.close()
-    with store.transaction():
-        assert store.get(task_id) is not None
+    assert find(store, task_id) is not None
 
 
 def test_listings_over_a_million_rows_delay_no_commit(database: Database) -> None:
@@ -119,10 +212,9 @@ def test_listings_over_a_million_rows_delay_no_commit(database: Database) -> Non
             while not done.is_set():
                 before = len(written)
                 counts = reader.ask(CountTasks(), DEADLINE_SECONDS)
-                assert counts[Status.COMPLETED] == MILLION
-                page, _ = reader.ask(
-                    ListTasks(limit=1_000, status=Status.COMPLETED), DEADLINE_SECONDS
-                )
+                assert counts["tasks"][Status.COMPLETED] == MILLION
+                filters = Filters(statuses=(Status.COMPLETED,))
+                page, _ = reader.ask(ListTasks(limit=1_000, filters=filters), DEADLINE_SECONDS)
                 assert len(page) == 1_000
                 meanwhile.append(len(written) - before)
                 if max(meanwhile) >= PROOF:

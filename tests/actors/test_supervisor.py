@@ -98,9 +98,13 @@ def spec(
     events: list[str],
     strategy: Strategy = Strategy.ONE_FOR_ONE,
     error: TaskQueueError | None = None,
+    group: str | None = None,
 ) -> ChildSpec:
     return ChildSpec(
-        Address(name), lambda life: Child.start(life, events, error), strategy=strategy
+        Address(name),
+        lambda life: Child.start(life, events, error),
+        strategy=strategy,
+        group=group,
     )
 
 
@@ -180,6 +184,43 @@ def test_rest_for_one_restarts_what_was_started_later_too() -> None:
         supervisor.ask(Stop(), TIMEOUT)
 
 
+def two_queues(events: list[str]) -> list[ChildSpec]:
+    """A writer that all depend on, and two queues, each with a consumer that depends on it."""
+    return [
+        spec("writer", events, Strategy.REST_FOR_ONE),
+        spec("mail", events, Strategy.REST_FOR_ONE, group="mail"),
+        spec("mail-1", events, group="mail"),
+        spec("tasks", events, Strategy.REST_FOR_ONE, group="tasks"),
+        spec("tasks-1", events, group="tasks"),
+        spec("clock", events),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dead", "left", "started"),
+    [
+        ("mail", ["writer", "tasks", "tasks-1", "clock"], ["mail", "mail-1"]),
+        ("tasks", ["writer", "mail", "mail-1", "clock"], ["tasks", "tasks-1"]),
+        ("mail-1", ["writer", "mail", "tasks", "tasks-1", "clock"], ["mail-1"]),
+        ("writer", [], ["writer", "mail", "mail-1", "tasks", "tasks-1", "clock"]),
+    ],
+)
+def test_the_death_of_a_queue_restarts_its_own_consumers_and_nobody_elses(
+    dead: str, left: list[str], started: list[str]
+) -> None:
+    events: list[str] = []
+    family = Family(two_queues(events))
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        family.crash(dead)
+        assert family.up() == left
+        family.pass_time()
+        assert len(family.up()) == 6
+        again = [event.removeprefix("start ") for event in events[6:] if "start" in event]
+        assert again == started
+        supervisor.ask(Stop(), TIMEOUT)
+
+
 def test_restarts_wait_longer_with_each_death_up_to_the_cap() -> None:
     family = Family([spec("a", [])])
     with running(family.start()) as supervisor:
@@ -202,6 +243,12 @@ def test_deaths_long_ago_do_not_count() -> None:
         assert family.delays == [1.0] * 5
         assert not family.hopeless
         supervisor.ask(Stop(), TIMEOUT)
+
+
+def test_deaths_before_the_clock_was_set_back_do_not_count() -> None:
+    intensity = Intensity(max_restarts=5, period_seconds=30.0)
+    assert [intensity.count(now) for now in (3_600.0, 3_601.0)] == [1, 2]
+    assert [intensity.count(now) for now in (0.0, 1.0, 30.0)] == [1, 2, 2]
 
 
 def test_too_many_deaths_are_hopeless_once() -> None:

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from tests.api.answers import complaints, connection, problem, reset
+from tests.api.wrong_members import WRONG_MEMBERS
 from tests.harness import ServerProcess
 
 pytestmark = pytest.mark.system
 
 MIB = 1_048_576
-STATES = "'scheduled', 'queued', 'running', 'completed', 'dead' or 'cancelled'"
+A_TASK = {"action": "x"}
 NUL = "a string holds the NUL character (\\u0000), which databases cannot store"
-FORGED = "cursor is not one that this service gave; use a next_cursor, or leave it out"
+PUBLISHES = ("/tasks", "/tasks/batch")
 
 
 @pytest.fixture(autouse=True)
@@ -101,8 +102,9 @@ def nested(levels: int) -> bytes:
 def test_a_body_that_is_no_json_object_is_invalid_json(
     either_server: ServerProcess, content: bytes, detail: str
 ) -> None:
-    answer = either_server.client.post("/tasks", content=content)
-    assert problem(answer, 400, "invalid JSON").startswith(detail)
+    for path in PUBLISHES:
+        answer = either_server.client.post(path, content=content)
+        assert problem(answer, 400, "invalid JSON").startswith(detail)
 
 
 @pytest.mark.parametrize("members", [{}, {"data": {}}, {"action": None}, {"action": ""}])
@@ -112,31 +114,52 @@ def test_an_action_is_required(either_server: ServerProcess, members: dict[str, 
     assert detail == "action is missing or empty; it names what to do"
 
 
+@pytest.mark.parametrize(("wrong", "error"), WRONG_MEMBERS)
+def test_a_wrong_member_is_named_with_its_value_and_what_is_allowed(
+    either_server: ServerProcess, wrong: dict[str, Any], error: str
+) -> None:
+    task = {"action": "x", **wrong}
+    assert problem(either_server.client.post("/tasks", json=task), 400, error) == error
+    batch = {"tasks": [{"action": "x"}, task]}
+    error = f"tasks[1].{error}"
+    assert problem(either_server.client.post("/tasks/batch", json=batch), 400, error) == error
+
+
 @pytest.mark.parametrize(
-    ("members", "error"),
+    ("batch", "error"),
     [
-        ({"action": 5}, "action must be a string, not 5"),
-        ({"action": True}, "action must be a string, not true"),
-        ({"action": ["x"]}, 'action must be a string, not ["x"]'),
-        ({"action": {"a": 1}}, 'action must be a string, not {"a":1}'),
-        ({"action": "x" * 300}, "action must have at most 200 characters, not 300"),
-        ({"action": "😀" * 201}, "action must have at most 200 characters, not 201"),
-        ({"action": "x", "data": []}, "data must be a JSON object, not []"),
-        ({"action": "x", "data": "{}"}, 'data must be a JSON object, not "{}"'),
-        ({"action": "x", "data": 0}, "data must be a JSON object, not 0"),
-        ({"action": "x", "data": False}, "data must be a JSON object, not false"),
-        (
-            {"action": "x", "data": "y" * 90},
-            f'data must be a JSON object, not "{"y" * 59}…',
-        ),
-        ({"action": "x", "prio": 1}, "prio is not known; known: action, data"),
-        ({"action": "x", "id": "1"}, "id is not known; known: action, data"),
+        ({}, "tasks is missing"),
+        ({"tasks": []}, "tasks must have 1 to 1000 entries, not 0"),
+        ({"tasks": [{"action": "x"}] * 1_001}, "tasks must have 1 to 1000 entries, not 1001"),
+        ({"tasks": [{"action": "x"}] * 999 + [{}]}, "tasks[999].action is missing"),
+        ({"tasks": "all"}, 'tasks must be a list, not "all"'),
+        ({"tasks": [[]]}, "tasks[0] must be a JSON object, not []"),
+        ({"tasks": [{"action": "x"}], "queue": "x"}, "queue is not known; known: tasks"),
+        ({"action": "x"}, "tasks is missing"),
     ],
 )
-def test_a_wrong_member_is_named_with_its_value_and_what_is_allowed(
-    either_server: ServerProcess, members: dict[str, Any], error: str
+def test_a_wrong_batch_is_refused_as_a_whole(
+    either_server: ServerProcess, batch: dict[str, Any], error: str
 ) -> None:
-    assert problem(either_server.client.post("/tasks", json=members), 400, error) == error
+    assert problem(either_server.client.post("/tasks/batch", json=batch), 400, error) == error
+
+
+def test_an_unknown_queue_is_refused_with_those_there_are(either_server: ServerProcess) -> None:
+    answer = either_server.client.post("/tasks", json={"action": "x", "queue": "nope"})
+    detail = problem(answer, 400, "unknown queue")
+    assert detail == "queue 'nope' is not known; known: tasks"
+
+
+@pytest.mark.parametrize("key", ["", '"', '"open', "two words", "k" * 256, "k\xff"])
+def test_an_idempotency_key_that_is_none_is_refused(either_server: ServerProcess, key: str) -> None:
+    error = (
+        "Idempotency-Key must have 1 to 255 visible ASCII characters,"
+        " as they are or as a string in double quotes"
+    )
+    for path, content in zip(PUBLISHES, (body(action="x"), body(tasks=[A_TASK])), strict=True):
+        headers = [(b"Idempotency-Key", key.encode("latin-1"))]
+        answer = either_server.client.post(path, content=content, headers=headers)
+        problem(answer, 400, error)
 
 
 @pytest.mark.parametrize(
@@ -145,56 +168,19 @@ def test_a_wrong_member_is_named_with_its_value_and_what_is_allowed(
 def test_a_content_type_other_than_json_is_refused_with_the_way_out(
     either_server: ServerProcess, content_type: str
 ) -> None:
-    answer = either_server.client.post(
-        "/tasks", content=body(action="x"), headers={"Content-Type": content_type}
-    )
-    error = f"Content-Type must be application/json, not {content_type}"
-    detail = problem(answer, 415, error)
-    assert detail == f"{error}; with curl: -H 'Content-Type: application/json'"
+    for path in PUBLISHES:
+        answer = either_server.client.post(
+            path, content=body(action="x"), headers={"Content-Type": content_type}
+        )
+        error = f"Content-Type must be application/json, not {content_type}"
+        detail = problem(answer, 415, error)
+        assert detail == f"{error}; with curl: -H 'Content-Type: application/json'"
 
 
 def test_a_body_over_the_limit_is_refused(either_server: ServerProcess) -> None:
-    answer = either_server.client.post("/tasks", content=b"x" * (MIB + 1))
-    problem(answer, 413, f"the body must have at most {MIB} bytes")
-
-
-@pytest.mark.parametrize(
-    ("query", "error"),
-    [
-        ("status=bogus", f'status must be one of {STATES}, not "bogus"'),
-        ("status=", f'status must be one of {STATES}, not ""'),
-        ("status=Completed", f'status must be one of {STATES}, not "Completed"'),
-        ("status=dead&status=queued", "status is given 2 times; once is allowed"),
-        ("limit=0", 'limit must be from 1 to 1000, not "0"'),
-        ("limit=-1", 'limit must be from 1 to 1000, not "-1"'),
-        ("limit=1001", 'limit must be from 1 to 1000, not "1001"'),
-        ("limit=1000000000", 'limit must be from 1 to 1000, not "1000000000"'),
-        (f"limit={10**30}", f'limit must be from 1 to 1000, not "{10**30}"'),
-        ("limit=x", 'limit must be a whole number from 1 to 1000, not "x"'),
-        ("limit=", 'limit must be a whole number from 1 to 1000, not ""'),
-        ("limit=1e9", 'limit must be a whole number from 1 to 1000, not "1e9"'),
-        ("limit=1.5", 'limit must be a whole number from 1 to 1000, not "1.5"'),
-        ("limit=%00", 'limit must be a whole number from 1 to 1000, not "\\u0000"'),
-        ("limit=1&limit=2&limit=3", "limit is given 3 times; once is allowed"),
-        ("cursor=", FORGED),
-        ("cursor=abc", FORGED),
-        ("cursor=MQ==", FORGED),  # "1", but padded
-        ("cursor=MDE", FORGED),  # "01"
-        ("cursor=MA", FORGED),  # "0"
-        ("cursor=LTE", FORGED),  # "-1"
-        ("cursor=OTIyMzM3MjAzNjg1NDc3NTgwOA", FORGED),  # 2 ** 63
-        ("cursor=2aE", FORGED),  # a digit, but not of ours
-        ("cursor=%00", FORGED),
-        ("cursor=%F0%9F%98%80", FORGED),
-        ("cursor=1'%20OR%201=1", FORGED),
-        ("page=2", "page is not known; known: status, limit, cursor"),
-        ("%7Bvalue%7D=2", "{value} is not known; known: status, limit, cursor"),
-    ],
-)
-def test_a_wrong_query_is_named_with_its_value_and_what_is_allowed(
-    either_server: ServerProcess, query: str, error: str
-) -> None:
-    assert problem(either_server.client.get(f"/tasks?{query}"), 400, error) == error
+    for path in PUBLISHES:
+        answer = either_server.client.post(path, content=b"x" * (MIB + 1))
+        problem(answer, 413, f"the body must have at most {MIB} bytes")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +211,8 @@ def test_an_unknown_path_is_not_found(either_server: ServerProcess, path: str) -
     [
         ("PUT", "/tasks", "GET, HEAD, POST, OPTIONS"),
         ("DELETE", "/tasks", "GET, HEAD, POST, OPTIONS"),
-        ("POST", "/tasks/00000000-0000-0000-0000-000000000000", "GET, HEAD, OPTIONS"),
+        ("POST", "/tasks/00000000-0000-0000-0000-000000000000", "DELETE, GET, HEAD, OPTIONS"),
+        ("PUT", "/tasks/batch", "POST, OPTIONS"),
         ("POST", "/healthz", "GET, HEAD, OPTIONS"),
         ("TRACE", "/readyz", "GET, HEAD, OPTIONS"),
     ],

@@ -14,11 +14,16 @@ import psycopg
 import pytest
 
 from actors.store.migrate import ADVISORY_LOCK
+from api.cli import CAPABILITIES, EXAMPLES
 from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
 
 pytestmark = pytest.mark.system
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+PUBLISHING = (
+    *("publish", "batch", "queue", "priority", "delay", "time", "deadline"),
+    *("retries", "unique", "tenant", "repeat", "retention"),
+)
 
 
 @pytest.fixture
@@ -71,6 +76,59 @@ def test_help_is_there_for_every_command(run: Run, command: list[str]) -> None:
     assert [word for word in expected if word not in result.stdout] == []
 
 
+@pytest.mark.parametrize("command", [[], ["serve"], ["migrate"], ["config"], ["version"]])
+def test_help_fits_a_screen_of_80_columns(run: Run, command: list[str]) -> None:
+    lines = run(*command, "--help", COLUMNS="80").stdout.splitlines()
+    assert max(len(line) for line in lines) <= 80
+    epilog = {"": CAPABILITIES, "serve": EXAMPLES}.get("".join(command), "")
+    expected = [f" {line}" for line in epilog.strip().splitlines() if line]
+    assert [line for line in expected if line.rstrip() not in map(str.rstrip, lines)] == []
+
+
+def test_help_names_every_capability(run: Run) -> None:
+    text = " ".join(run("--help").stdout.lower().split())
+    words = (
+        "queues, priorities, delays, schedules, retries, backoff, dead letters, cancelling,"
+        " pausing, limits, unique keys, batches, retention, task-queue serve --help"
+    )
+    assert [word for word in words.split(", ") if word not in text] == []
+
+
+def test_every_example_of_the_help_works(run: Run, serve: Callable[..., ServerProcess]) -> None:
+    shown = run("serve", "--help", COLUMNS="80").stdout.replace("\\", " ")
+    lines = [
+        line.strip() for line in shown.partition("publish ")[2].partition("Queues, ")[0].split("\n")
+    ]
+    text = "publish " + "\n".join(lines).replace("\n--json", " --json")
+    examples = dict(re.findall(r"^(\w+) +(curl .*)$", text, re.MULTILINE))
+    assert len(examples) == EXAMPLES.count("curl ") - 1  # one tells of curl's version
+    server = serve("actions.sum=tests.actions:reject").start()
+    task_id = server.publish("sum")
+    server.wait_for_status(task_id, "dead")
+
+    def status(name: str) -> int:
+        command = examples[name].replace("/ID", f"/{task_id}")
+        result = subprocess.run(
+            ["sh", "-c", f"{command} -s -w '\n%{{http_code}}'"],
+            env={**os.environ, "Q": str(server.client.base_url).rstrip("/")},
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=True,
+        )
+        return int(result.stdout.splitlines()[-1])
+
+    # Of one task that died: it cannot be cancelled, but retried, and when it is dead again deleted.
+    expected = dict.fromkeys(examples, 200) | dict.fromkeys(PUBLISHING, 202)
+    expected |= {"schedule": 201, "cancel": 409, "retry": 202, "redrive": 200}
+    del expected["delete"]
+    for name, code in expected.items():
+        server.wait_for_status(task_id, "dead")
+        assert (name, status(name)) == (name, code)
+    server.wait_for_status(task_id, "dead")
+    assert status("delete") == 204
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -94,6 +152,20 @@ def test_a_wrong_setting_is_named_with_what_is_allowed_and_exits_with_2(run: Run
     assert line.startswith("http.prot (from environment TASK_QUEUE_HTTP__PROT): unknown key; ")
     line = complaint(run("config", "--config", "none.toml"), 2)
     assert line == "config file none.toml: No such file or directory"
+
+
+def test_wrong_schedules_have_a_line_each_and_exit_with_2(run: Run, tmp_path: Path) -> None:
+    result = run(
+        "serve",
+        *("--set", "schedules.a={cron='x', task={action='x'}}"),
+        *("--set", "schedules.b={cron='* * * * *', task={action='x', priority=101}}"),
+        *("--set", "schedules.c={cron='* * * * *', task={action='x'}}"),
+    )
+    first, second = result.stderr.splitlines()
+    assert first.startswith("task-queue: schedules.a.cron must have 5 fields")
+    assert second == ("schedules.b.task.priority must be a whole number from -100 to 100, not 101")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert not (tmp_path / "data").exists()
 
 
 def test_config_shows_each_setting_with_its_origin(run: Run, tmp_path: Path) -> None:
@@ -135,6 +207,18 @@ def test_the_banner_says_in_five_lines_what_runs_and_how_to_try_it(
     assert f"curl -X POST {url}/tasks" in example
     assert "Ctrl-C" in stop
     assert (tmp_path / "data" / "tasks.db").exists()
+
+
+def test_the_banner_has_a_line_for_each_queue(serve: Callable[..., ServerProcess]) -> None:
+    server = serve(
+        "queues.mail.concurrency=4", "queues.quick={driver='memory', prefetch=9}"
+    ).start()
+    assert server.terminate() == 0
+    assert [line.split("queue     ")[-1] for line in server.output[2:5]] == [
+        "tasks: driver database (every 202 is on disk), 2 consumers, prefetch 5\n",
+        "mail: driver database (every 202 is on disk), 4 consumers, prefetch 5\n",
+        "quick: driver memory (kept in memory), 2 consumers, prefetch 9\n",
+    ]
 
 
 def test_the_banners_example_works_as_it_stands(

@@ -1,6 +1,6 @@
 """Alive is not ready: `/healthz` asks the process, `/readyz` whether work gets done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +10,8 @@ import falcon.testing
 import pytest
 
 from actors.errors import AnswerTimeoutError
-from actors.messages import QueueState
+from actors.limits import QueueLimits
+from actors.messages import OldestReady, QueueState
 from api.health import STALLED_SECONDS, ReadinessResource
 from tests.harness import Gate, ServerProcess, eventually
 
@@ -18,29 +19,40 @@ if TYPE_CHECKING:
     from actors.system import ActorSystem
 
 NOW = 1_000.0
-UP = {"writer": True, "reader": True, "queue": True}
+UP = {"writer": True, "reader": True, "queue-tasks": True}
 READY = {"status": "ready", "problems": []}
 
 
 class Answers:
-    """An address whose actor gives this answer to everything."""
+    """An address whose actor gives this answer to everything, or what a function says."""
 
     def __init__(self, answer: object) -> None:
         self._answer = answer
 
-    def ask(self, _request: object, timeout: float) -> object:
+    def ask(self, request: object, timeout: float) -> object:
         assert timeout == 1.0
-        if isinstance(self._answer, Exception):
-            raise self._answer
-        return self._answer
+        answer = self._answer(request) if callable(self._answer) else self._answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def state(idle: int = 1, *, paused: bool = False) -> QueueState:
+    return QueueState(idle=idle, running=0, prefetched=0, paused=paused)
 
 
 def readiness(
-    children: object = UP, *, idle: int = 1, oldest: object = None
+    children: object = UP,
+    *,
+    oldest: object = None,
+    limits: QueueLimits | None = None,
+    states: Mapping[str, QueueState] | None = None,
 ) -> tuple[int, dict[str, Any]]:
+    states = states or {"tasks": state()}
     system = SimpleNamespace(
         supervisor=Answers(children),
-        queue=Answers(QueueState(idle=idle, running=0, prefetched=0)),
+        queues={name: Answers(each) for name, each in states.items()},
+        traits={name: SimpleNamespace(limits=limits or QueueLimits()) for name in states},
         reader=Answers(oldest),
     )
     app = falcon.App()
@@ -87,9 +99,9 @@ def test_all_is_well() -> None:
 
 
 def test_a_dead_actor_is_named() -> None:
-    status, document = readiness({**UP, "queue": False})
+    status, document = readiness({**UP, "queue-tasks": False})
     assert (status, document["status"]) == (503, "not ready")
-    assert document["problems"] == ["the queue is down"]
+    assert document["problems"] == ["the queue-tasks is down"]
 
 
 def test_an_actor_that_does_not_answer_is_a_problem() -> None:
@@ -100,9 +112,44 @@ def test_an_actor_that_does_not_answer_is_a_problem() -> None:
 def test_work_that_lies_beside_an_idle_consumer_is_a_problem() -> None:
     status, document = readiness(oldest=NOW - STALLED_SECONDS - 5)
     assert status == 503
-    assert document["problems"] == ["ready work has been waiting for 15 s beside idle consumers"]
+    assert document["problems"] == [
+        "ready work of the queue tasks has been waiting for 15 s beside idle consumers"
+    ]
 
 
 @pytest.mark.parametrize(("idle", "age"), [(0, 3_600.0), (1, STALLED_SECONDS)])
 def test_work_that_waits_for_busy_consumers_or_not_long_is_none(idle: int, age: float) -> None:
-    assert readiness(idle=idle, oldest=NOW - age) == (200, READY)
+    assert readiness(oldest=NOW - age, states={"tasks": state(idle)}) == (200, READY)
+
+
+def test_every_queue_is_looked_at() -> None:
+    def oldest(request: object) -> float | None:
+        assert isinstance(request, OldestReady)
+        return {"tasks": None, "mail": NOW - 60, "busy": NOW - 70, "late": NOW - 80}[request.queue]
+
+    states = {"tasks": state(), "mail": state(), "busy": state(0), "late": state(2)}
+    status, document = readiness(oldest=oldest, states=states)
+    assert status == 503
+    assert [problem.split()[5] for problem in document["problems"]] == ["mail", "late"]
+
+
+def test_work_that_waits_for_the_end_of_a_pause_is_no_problem() -> None:
+    assert readiness(oldest=NOW - 3_600, states={"tasks": state(paused=True)}) == (200, READY)
+
+
+def test_work_that_waits_for_its_turn_under_a_rate_limit_is_no_problem() -> None:
+    limits = QueueLimits(rate_limit=0.001)
+    assert readiness(oldest=NOW - 3_600, limits=limits) == (200, READY)
+    other = QueueLimits(concurrency_per_key=1)
+    assert readiness(oldest=NOW - 3_600, limits=other)[0] == 503
+
+
+@pytest.mark.system
+def test_a_server_with_a_paused_and_a_rate_limited_queue_is_ready(
+    serve: Callable[..., ServerProcess],
+) -> None:
+    server = serve("queues.slow.rate_limit=0.001").start()
+    server.client.post("/queues/tasks/pause")
+    tasks = [{"action": "x", "queue": name} for name in ("tasks", "slow", "slow", "slow")]
+    assert server.client.post("/tasks/batch", json={"tasks": tasks}).status_code == 202
+    assert server.client.get("/readyz").json() == READY

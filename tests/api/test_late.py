@@ -1,7 +1,9 @@
 """Publishes wait for their commit without a thread; the answers are the same as with one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
 
 import falcon
 import httpx
@@ -11,21 +13,30 @@ from falcon.testing import create_environ
 from actors.errors import QueueFullError
 from actors.reply import Reply
 from actors.store.connect import Database
-from api.late import ENVIRON_KEY, Late, leave_after
+from actors.system import ActorSystem
+from api.app import create_app
+from api.late import ENVIRON_KEY, Answer, Late, leave_after
+from api.validation import Limits
+from config.settings import load
 from tests.api.answers import complaints, connection, problem, read_answer
 from tests.databases import held
 from tests.harness import DEADLINE_SECONDS, ServerProcess
 
 TASK = b'{"action": "sum", "data": {"numbers": [1, 2]}}'
 MORE_THAN_THREADS = 20
+SETTINGS = ("queues.short.max_length=1",)
 
 
 class Noted:
-    def __init__(self) -> None:
-        self.times = 0
+    """What is to be done with a reply: it keeps them, and answers as it was told."""
 
-    def __call__(self) -> None:
-        self.times += 1
+    def __init__(self, answer: Answer | None = None) -> None:
+        self.answer = answer
+        self.replies: list[object] = []
+
+    def __call__(self, reply: object) -> Answer | None:
+        self.replies.append(reply)
+        return self.answer
 
 
 @pytest.fixture
@@ -49,16 +60,20 @@ def publish(server: ServerProcess) -> httpx.Response:
 
 def test_our_server_is_told_what_to_wait_for() -> None:
     req = falcon.Request(create_environ() | {ENVIRON_KEY: []})
-    late = Late(Reply(), Noted())
-    leave_after(req, late, timeout=0)
+    late = Late(Reply[None](), Noted())
+    assert leave_after(req, late, timeout=0) is None
     assert req.env[ENVIRON_KEY] == [late]
 
 
-def test_on_another_server_the_request_waits_itself() -> None:
-    reply, done = Reply[None](), Noted()
-    reply.answer(None)
-    leave_after(falcon.Request(create_environ()), Late(reply, done), timeout=0)
-    assert done.times == 1
+@pytest.mark.parametrize("answer", [None, Answer(HTTPStatus.OK, [], b"{}")])
+def test_on_another_server_the_request_waits_itself_and_knows_what_to_answer(
+    answer: Answer | None,
+) -> None:
+    reply, done = Reply[str](), Noted(answer)
+    reply.answer("stored")
+    asked = falcon.Request(create_environ())
+    assert leave_after(asked, Late(reply, done), timeout=0) is answer
+    assert done.replies == ["stored"]
 
 
 def test_on_another_server_an_error_is_raised() -> None:
@@ -66,7 +81,69 @@ def test_on_another_server_an_error_is_raised() -> None:
     reply.fail(QueueFullError())
     with pytest.raises(QueueFullError):
         leave_after(falcon.Request(create_environ()), Late(reply, done), timeout=0)
-    assert done.times == 0
+    assert done.replies == []
+
+
+@pytest.fixture
+def wsgi(tmp_path: Path) -> Iterator[httpx.Client]:
+    """A client of the application on a server that knows nothing of late answers."""
+    settings = load(
+        overrides=[f"database.url=sqlite:///{tmp_path}/tasks.db", *SETTINGS], environ={}
+    )
+    system = ActorSystem(settings.settings, on_hopeless=lambda: None)
+    system.start()
+    transport = httpx.WSGITransport(create_app(system, Limits(DEADLINE_SECONDS), {}))
+    with httpx.Client(transport=transport, base_url="http://testserver") as client:
+        yield client
+    system.stop(drain_seconds=0)
+
+
+@pytest.fixture
+def ours(serve: Callable[..., ServerProcess]) -> httpx.Client:
+    """A client of the application on our server, which sends answers late."""
+    return serve(*SETTINGS).start().client
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("server", ["ours", "wsgi"])
+def test_what_the_reply_says_is_answered_on_every_server(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    client: httpx.Client = request.getfixturevalue(server)
+    own = {"X-Request-ID": "own-1"}
+
+    def post(headers: dict[str, str] = own, path: str = "/tasks", **body: object) -> httpx.Response:
+        answer = client.post(path, json=body, headers={**own, **headers})
+        assert answer.headers["X-Request-ID"] == "own-1"
+        return answer
+
+    first = post(action="x", delay_seconds=60, unique_key="u")
+    assert (first.status_code, list(first.json())) == (202, ["id", "status"])
+    location = f"/tasks/{first.json()['id']}"
+    assert first.headers["Location"] == location
+
+    duplicate = post(action="x", delay_seconds=60, unique_key="u")
+    assert (duplicate.status_code, duplicate.json()["duplicate"]) == (200, True)
+    assert duplicate.headers["Location"] == location
+    batch = post(path="/tasks/batch", tasks=[{"action": "x", "unique_key": "u"}])
+    assert (batch.status_code, batch.json()["duplicates"]) == (202, 1)
+
+    filling = post(action="x", delay_seconds=60, queue="short")
+    assert (filling.status_code, filling.headers["RateLimit"]) == (202, '"length";r=0')
+    full = post(action="x", delay_seconds=60, queue="short")
+    assert full.headers["RateLimit"] == '"length";r=0;t=1'
+    assert full.headers["RateLimit-Policy"] == '"length";q=1'
+    assert full.headers["Retry-After"] == "1"
+    assert "Location" not in full.headers
+    problem(full, 429, full.json()["error"])
+
+    key = {"Idempotency-Key": "k"}
+    kept = post(key, action="x")
+    again = post(key, action="x")
+    assert (again.status_code, again.json()) == (202, kept.json())
+    assert again.headers["Idempotency-Replayed"] == "true"
+    reused = post(key, action="y")
+    problem(reused, 422, "this Idempotency-Key was sent before with another request")
 
 
 @pytest.mark.system

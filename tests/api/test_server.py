@@ -182,6 +182,16 @@ def test_requests_that_are_sent_ahead_are_answered_in_order(small: ServerProcess
         assert read_answer(client).status_code == 404
 
 
+def test_an_answer_without_a_body_says_that_the_connection_closes(small: ServerProcess) -> None:
+    # A client that did not know would send its next request into the void.
+    for number in range(20):
+        task_id = small.publish("sum", numbers=[number])
+        small.wait_for_status(task_id, "completed")
+        answer = small.client.delete(f"/tasks/{task_id}")
+        assert (answer.status_code, answer.headers["Connection"]) == (204, "close")
+        assert "Content-Length" not in answer.headers
+
+
 def test_more_requests_than_threads_are_all_answered_and_the_log_stays_quiet(
     small: ServerProcess,
 ) -> None:

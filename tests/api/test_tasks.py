@@ -14,6 +14,26 @@ from tests.harness import ROOT, Gate, ServerProcess, eventually
 pytestmark = pytest.mark.system
 
 THE_SIX = ["id", "payload", "status", "result", "created_at", "processed_at"]
+THE_OTHERS = [
+    "queue",
+    "priority",
+    "error",
+    "attempt",
+    "max_attempts",
+    "run_at",
+    "started_at",
+    "ended_at",
+    "expires_at",
+    "unique_key",
+    "key",
+    "keep_result_seconds",
+    "backoff",
+    "schedule",
+    "worker",
+    "postponed",
+    "cancel_requested",
+    "progress",
+]
 HELLO = {"action": "uppercase", "data": {"text": "hello world"}}
 
 
@@ -35,6 +55,11 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerPro
     eventually(lambda: all(task["processed_at"] for task in server.all_tasks()), "all are done")
     yield server, ids[::-1]
     server.close()
+
+
+def without_attempts(task: dict[str, Any]) -> dict[str, Any]:
+    """The task as a listing shows it."""
+    return {name: value for name, value in task.items() if name != "attempts"}
 
 
 def pages(server: ServerProcess, **query: str) -> Iterator[list[str]]:
@@ -68,7 +93,7 @@ def the_tutorials_three_calls(server: ServerProcess) -> None:
     assert listing["count"] == 1
     assert listing["next_cursor"] is None
     (task,) = listing["tasks"]
-    assert list(task)[:6] == THE_SIX
+    assert list(task) == THE_SIX + THE_OTHERS
     assert task["id"] == task_id
     created_at, processed_at = task["created_at"], task["processed_at"]
     assert task["payload"] == {"id": task_id, **HELLO, "created_at": created_at}
@@ -131,7 +156,7 @@ def test_wrong_data_makes_a_task_dead_at_once_with_an_error_that_names_the_field
     assert dead["attempt"] == 1
     assert dead["result"] is None
     assert dead["processed_at"] is not None
-    assert dead in either_server.client.get("/tasks").json()["tasks"]
+    assert without_attempts(dead) in either_server.client.get("/tasks").json()["tasks"]
 
 
 @pytest.mark.parametrize(
@@ -242,8 +267,104 @@ def test_the_filter_tells_running_from_queued(
 def test_one_task_is_shown_as_in_the_listing(server: ServerProcess) -> None:
     task_id = server.publish("x")
     task = server.wait_for_status(task_id, "completed")
-    assert task in server.client.get("/tasks").json()["tasks"]
-    assert list(task)[:6] == THE_SIX
+    assert without_attempts(task) in server.client.get("/tasks").json()["tasks"]
+    assert list(task) == [*THE_SIX, *THE_OTHERS, "attempts"]
+
+
+def test_what_nobody_asked_for_is_null(server: ServerProcess) -> None:
+    task = server.wait_for_status(server.publish("x"), "completed")
+    asked_for = ["expires_at", "unique_key", "key", "keep_result_seconds", "backoff", "schedule"]
+    assert {task[name] for name in [*asked_for, "error", "progress"]} == {None}
+    assert (task["priority"], task["postponed"], task["cancel_requested"]) == (0, 0, False)
+
+
+def test_what_was_asked_for_is_shown(either_server: ServerProcess) -> None:
+    members = {
+        "priority": -7,
+        "run_at": "2099-01-01T00:00:00.5+01:00",
+        "expires_at": 4_102_444_800,
+        "max_attempts": 9,
+        "backoff": {"base": 2, "factor": 3.5},
+        "unique_key": "mine 🎉",
+        "key": "tenant",
+        "keep_result_seconds": 60,
+    }
+    answer = either_server.client.post("/tasks", json={"action": "x", **members})
+    assert (answer.status_code, answer.json()["status"]) == (202, "scheduled")
+    task = either_server.task(answer.json()["id"])
+    assert task["status"] == "scheduled"
+    assert {name: task[name] for name in members} == {
+        **members,
+        "run_at": 4_070_905_200.5,
+        "backoff": {"base": 2.0, "factor": 3.5, "cap": 3600.0},
+    }
+    assert task["attempts"] == []
+
+
+def test_a_completed_task_shows_its_attempt(either_server: ServerProcess) -> None:
+    task = either_server.wait_for_status(either_server.publish("x"), "completed")
+    (attempt,) = task["attempts"]
+    assert list(attempt) == [
+        "number",
+        "started",
+        "ended",
+        "worker",
+        "outcome",
+        "error",
+        "traceback",
+    ]
+    assert (attempt["number"], attempt["outcome"]) == (1, "completed")
+    assert (attempt["error"], attempt["traceback"]) == (None, None)
+    assert attempt["worker"] == task["worker"] is not None
+    assert (attempt["started"], attempt["ended"]) == (task["started_at"], task["ended_at"])
+    assert task["created_at"] <= attempt["started"] <= attempt["ended"] < task["created_at"] + 60
+
+
+def test_each_failed_attempt_shows_why_and_where(
+    serve: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = serve(
+        "actions.retry=tests.actions:fail_until", "queues.tasks.backoff_cap_seconds=1"
+    ).start()
+    task_id = server.publish("retry", file=str(tmp_path / "runs"), times=3)
+    attempts = server.wait_for_status(task_id, "completed")["attempts"]
+    assert [(each["number"], each["outcome"], each["error"]) for each in attempts] == [
+        (1, "failed", "ValueError: run 1"),
+        (2, "failed", "ValueError: run 2"),
+        (3, "completed", None),
+    ]
+    assert "in fail_until" in attempts[0]["traceback"]
+    assert attempts[0]["traceback"].endswith("ValueError: run 1\n")
+    moments = [moment for each in attempts for moment in (each["started"], each["ended"])]
+    assert moments == sorted(moments)
+
+
+def test_a_running_task_shows_its_progress(
+    serve: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = serve("actions.work=tests.actions:report_and_wait").start()
+    gate = Gate(tmp_path)
+    task_id = server.publish("work", fifo=str(gate.path), fraction=0.25, message="a quarter")
+    eventually(lambda: server.task(task_id)["progress"], "there is progress")
+    task = server.task(task_id)
+    assert task["progress"] == {"fraction": 0.25, "message": "a quarter"}
+    (attempt,) = task["attempts"]
+    assert (attempt["number"], attempt["outcome"], attempt["ended"]) == (1, None, None)
+    gate.open()
+    server.wait_for_status(task_id, "completed")
+
+
+def test_an_action_that_asks_for_later_loses_no_attempt(
+    serve: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = serve("actions.later=tests.actions:retry_later", "queues.tasks.max_attempts=1").start()
+    file = tmp_path / "now"
+    task_id = server.publish("later", file=str(file))
+    eventually(lambda: server.task(task_id)["postponed"] > 1, "it asked twice")
+    file.touch()
+    task = server.wait_for_status(task_id, "completed")
+    assert (task["attempt"], task["result"]) == (1, {"output": "at last"})
+    assert [attempt["outcome"] for attempt in task["attempts"]] == ["completed"]
 
 
 @pytest.mark.parametrize("form", [str.upper, "{{{}}}".format, "urn:uuid:{}".format])
@@ -255,7 +376,8 @@ def test_an_id_is_found_in_every_form_of_a_uuid(
 
 
 def test_head_is_get_without_a_body(server: ServerProcess) -> None:
-    for path in ("/tasks", f"/tasks/{server.publish('x')}", "/healthz", "/readyz"):
+    listings = ("/tasks", "/dead-letters", "/queues", "/queues/tasks", "/schedules")
+    for path in (*listings, f"/tasks/{server.publish('x')}", "/healthz", "/readyz"):
         answer = server.client.head(path)
         assert (answer.status_code, answer.content) == (200, b"")
 

@@ -8,9 +8,25 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from config.settings import Loaded, Settings, SettingsError, effective, load, redacted
+from config.settings import (
+    Loaded,
+    QueueSettings,
+    ScheduleSettings,
+    Settings,
+    SettingsError,
+    effective,
+    load,
+    redacted,
+)
 
 CONFIG = Path(__file__).parents[2] / "config"
+
+SCHEDULE = 'schedules.s={cron = "* * * * *", task = {action = "sum"}}'
+NAME_RULE = "characters of a-z 0-9 _ -, beginning with a letter or digit"
+QUEUE_KEYS = (
+    "driver, concurrency, prefetch, max_attempts, lease_seconds, backoff_base_seconds,"
+    " backoff_factor, backoff_cap_seconds, max_length, max_bytes, rate_limit, concurrency_per_key"
+)
 
 
 def loaded(*overrides: str, file: Path | None = None, **environ: str) -> Loaded:
@@ -25,7 +41,9 @@ def refusal(*overrides: str, file: Path | None = None, **environ: str) -> str:
 
 def model_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str | None]]:
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if name == "queues":
+            yield from model_keys(QueueSettings, "queues.tasks.")
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from model_keys(field.annotation, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", field.description
@@ -42,8 +60,17 @@ def test_the_defaults_are_valid() -> None:
     settings = loaded().settings
     assert (settings.http.host, settings.http.port) == ("127.0.0.1", 8080)
     assert settings.database.url == "sqlite:///data/tasks.db"
-    assert settings.queues.tasks.driver == "database"
+    assert settings.database.min_free_bytes == 67_108_864
+    assert set(settings.queues) == {"tasks"}
+    tasks = settings.queues["tasks"]
+    assert tasks.driver == "database"
+    assert (tasks.max_length, tasks.max_bytes) == (0, 0)
+    assert (tasks.rate_limit, tasks.concurrency_per_key) == (0, 0)
+    assert settings.retention.completed_seconds == 604_800
+    assert settings.retention.dead_seconds == 2_592_000
+    assert settings.retention.cancelled_seconds == 604_800
     assert settings.actions == {}
+    assert settings.schedules == {}
 
 
 def test_every_key_is_described_and_has_a_commented_default() -> None:
@@ -59,11 +86,21 @@ def test_every_key_is_described_and_has_a_commented_default() -> None:
     assert set(keys) <= commented
     assert set(keys) == set(loaded().origins)
     assert [key for key, description in keys.items() if not description] == []
+    assert all(field.description for field in ScheduleSettings.model_fields.values())
 
 
-def test_no_model_has_a_default_of_its_own() -> None:
-    with pytest.raises(ValidationError):
-        Settings.model_validate({})
+def test_no_model_has_a_default_of_its_own_but_that_of_schedules() -> None:
+    annotations = [field.annotation for field in Settings.model_fields.values()]
+    sections = [a for a in annotations if isinstance(a, type) and issubclass(a, BaseModel)]
+    models: list[type[BaseModel]] = [Settings, QueueSettings, *sections]
+    optional = [
+        f"{model.__name__}.{name}"
+        for model in models
+        for name, field in model.model_fields.items()
+        if not field.is_required()
+    ]
+    assert len(models) == 10
+    assert optional == []
 
 
 def test_later_layers_win_key_by_key(file: Path) -> None:
@@ -84,8 +121,8 @@ def test_the_last_override_of_a_key_wins() -> None:
 
 def test_the_environment_reaches_a_nested_key() -> None:
     settings = loaded(TASK_QUEUE_QUEUES__TASKS__CONCURRENCY="4").settings
-    assert settings.queues.tasks.concurrency == 4
-    assert settings.queues.tasks.prefetch == 5
+    assert settings.queues["tasks"].concurrency == 4
+    assert settings.queues["tasks"].prefetch == 5
 
 
 def test_the_process_environment_is_read_when_none_is_given(
@@ -132,6 +169,224 @@ def test_actions_come_from_every_layer(tmp_path: Path) -> None:
     assert found.origins["actions.mail.send"] == f"file {path}"
 
 
+def test_a_queue_comes_from_any_layer(file: Path) -> None:
+    file.write_text("[queues.mail]\nprefetch = 50\nconcurrency = 2\n[queues.thumbs]\n")
+    found = loaded(
+        "queues.video-2.max_attempts=9",
+        file=file,
+        TASK_QUEUE_QUEUES__MAIL__CONCURRENCY="4",
+        TASK_QUEUE_QUEUES__DRIVER__PREFETCH="7",  # a name that is a key's as well
+    )
+    queues = found.settings.queues
+    assert list(queues) == ["tasks", "mail", "thumbs", "driver", "video-2"]
+    assert (queues["mail"].prefetch, queues["mail"].concurrency) == (50, 4)
+    assert queues["thumbs"] == queues["tasks"]
+    assert queues["driver"].prefetch == 7
+    assert queues["video-2"].max_attempts == 9
+    assert found.origins["queues.mail.prefetch"] == f"file {file}"
+    assert found.origins["queues.mail.concurrency"] == (
+        "environment TASK_QUEUE_QUEUES__MAIL__CONCURRENCY"
+    )
+    assert found.origins["queues.video-2.max_attempts"] == "--set"
+
+
+def test_a_queue_falls_back_to_the_defaults_and_not_to_what_is_set_for_tasks() -> None:
+    found = loaded("queues.tasks.prefetch=50", "queues.mail.concurrency=4")
+    queues = found.settings.queues
+    assert queues["tasks"].prefetch == 50
+    assert queues["mail"] == loaded().settings.queues["tasks"].model_copy(update={"concurrency": 4})
+    rows = effective(found)
+    assert ("queues.mail.concurrency", "4", "--set") in rows
+    assert ("queues.mail.prefetch", "5", "default") in rows
+    assert ("queues.mail.driver", "database", "default") in rows
+    assert ("queues.tasks.prefetch", "50", "--set") in rows
+
+
+def test_the_queue_tasks_is_there_whatever_else_is(file: Path) -> None:
+    file.write_text("queues = { mail = { prefetch = 1 } }")
+    assert set(loaded(file=file).settings.queues) == {"tasks", "mail"}
+    assert set(loaded("queues={}").settings.queues) == {"tasks"}
+
+
+@pytest.mark.parametrize("name", ["a", "7", "mail", "e-mail_2", "q" * 63])
+def test_a_queue_may_be_called(name: str) -> None:
+    assert name in loaded(f"queues.{name}.prefetch=1").settings.queues
+
+
+@pytest.mark.parametrize(
+    "name", ["Mail", "-mail", "_mail", "m\u00e4il", "mail 2", "mail.2", "mail\\n", "", "q" * 64]
+)
+def test_a_queue_may_not_be_called(name: str) -> None:
+    problem = refusal(f'queues."{name}".prefetch=1')
+    assert problem.startswith("queues.")
+    assert problem.endswith(f" (from --set): the name must have 1 to 63 {NAME_RULE}")
+
+
+def test_a_typo_in_any_queue_is_told_with_the_known_keys(file: Path) -> None:
+    known = f"unknown key; known are {QUEUE_KEYS}"
+    assert refusal("queues.tasks.prefetsch=1") == f"queues.tasks.prefetsch (from --set): {known}"
+    assert refusal("queues.mail.prefetsch=1") == f"queues.mail.prefetsch (from --set): {known}"
+    assert refusal(TASK_QUEUE_QUEUES__MAIL__PREFETSCH="1") == (
+        f"queues.mail.prefetsch (from environment TASK_QUEUE_QUEUES__MAIL__PREFETSCH): {known}"
+    )
+    file.write_text("[queues.mail]\nprefetsch = 1\n")
+    assert refusal(file=file) == f"queues.mail.prefetsch (from file {file}): {known}"
+
+
+@pytest.mark.parametrize(
+    ("key", "least", "most"),
+    [
+        ("queues.mail.max_attempts", 1, 1000),
+        ("queues.mail.max_length", 0, 1_000_000_000),
+        ("queues.mail.max_bytes", 0, 2**50),
+        ("queues.mail.rate_limit", 0, 100_000),
+        ("queues.mail.concurrency_per_key", 0, 10_000),
+        ("retention.completed_seconds", 1, 3_155_760_000),
+        ("retention.dead_seconds", 1, 3_155_760_000),
+        ("retention.cancelled_seconds", 1, 3_155_760_000),
+        ("database.min_free_bytes", 0, 2**50),
+    ],
+)
+def test_a_limit_takes_its_least_and_its_most_and_nothing_beyond(
+    key: str, least: int, most: int
+) -> None:
+    for value in (least, most):
+        values = {name: shown for name, shown, _ in effective(loaded(f"{key}={value}"))}
+        assert float(values[key]) == value
+    for value, allowed in ((least - 1, f"at least {least}"), (most + 1, f"at most {most}")):
+        problem = f"{key} = {value} (from --set): must be {allowed}"
+        assert refusal(f"{key}={value}").removesuffix(".0") == problem
+
+
+def test_a_schedule_comes_from_any_layer(file: Path) -> None:
+    file.write_text(
+        """
+        [schedules.nightly]
+        cron = "30 2 * * *"
+        timezone = "Europe/Berlin"
+        missed = "once"
+        task = { action = "sum", priority = 5, data = { numbers = [1, 2] } }
+        """
+    )
+    found = loaded(
+        "schedules.nightly.task.priority=7",
+        'schedules.hourly={cron = "0 * * * *", task = {action = "uppercase"}}',
+        file=file,
+        TASK_QUEUE_SCHEDULES__TASK__CRON="1 * * * *",  # a name that is a key's as well
+        TASK_QUEUE_SCHEDULES__TASK__TASK__ACTION="uppercase",
+    )
+    schedules = found.settings.schedules
+    assert set(schedules) == {"nightly", "hourly", "task"}
+    nightly = schedules["nightly"]
+    assert (nightly.cron, nightly.timezone, nightly.missed) == (
+        "30 2 * * *",
+        "Europe/Berlin",
+        "once",
+    )
+    assert nightly.task == {"action": "sum", "priority": 7, "data": {"numbers": [1, 2]}}
+    assert schedules["task"].task == {"action": "uppercase"}
+    assert found.origins["schedules.nightly.cron"] == f"file {file}"
+    assert found.origins["schedules.nightly.task.priority"] == "--set"
+    assert found.origins["schedules.task.task.action"] == (
+        "environment TASK_QUEUE_SCHEDULES__TASK__TASK__ACTION"
+    )
+
+
+def test_what_a_schedule_does_not_say_is_utc_and_skip_and_shown_as_default() -> None:
+    found = loaded("schedules.s.cron=0 * * * *", "schedules.s.task.action=sum")
+    schedule = found.settings.schedules["s"]
+    assert (schedule.timezone, schedule.missed) == ("UTC", "skip")
+    assert [row for row in effective(found) if row[0].startswith("schedules.")] == [
+        ("schedules.s.cron", "0 * * * *", "--set"),
+        ("schedules.s.timezone", "UTC", "default"),
+        ("schedules.s.task.action", "sum", "--set"),
+        ("schedules.s.missed", "skip", "default"),
+    ]
+
+
+def test_the_schedule_in_the_comments_of_the_defaults_is_one(tmp_path: Path) -> None:
+    text = (CONFIG / "default.toml").read_text()
+    path = tmp_path / "mine.toml"
+    path.write_text("\n".join(line[6:] for line in text.splitlines() if line.startswith("#     ")))
+    schedules = loaded(file=path).settings.schedules
+    assert schedules["nightly-report"].task["action"] == "uppercase"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["schedules.s.task.action=sum"], "schedules.s.cron (from --set): must be set"),
+        (["schedules.s.cron=* * * * *"], "schedules.s.task (from --set): must be set"),
+        (
+            [SCHEDULE, "schedules.s.cron="],
+            'schedules.s.cron = "" (from --set): must not be empty',
+        ),
+        ([SCHEDULE, f"schedules.s.cron={'*' * 201}"], "must have at most 200 characters"),
+        (
+            [SCHEDULE, "schedules.s.timezone="],
+            'schedules.s.timezone = "" (from --set): must not be empty',
+        ),
+        ([SCHEDULE, f"schedules.s.timezone={'z' * 101}"], "must have at most 100 characters"),
+        (
+            ["schedules.s.cron=* * * * *", "schedules.s.task=sum"],
+            "schedules.s.task = sum (from --set): must be a table of keys",
+        ),
+        (
+            [SCHEDULE, "schedules.s.missed=twice"],
+            "schedules.s.missed = twice (from --set): must be 'skip' or 'once'",
+        ),
+        (
+            [SCHEDULE, "schedules.s.enabled=true"],
+            "schedules.s.enabled (from --set): unknown key; known are cron, timezone, task, missed",
+        ),
+        (["schedules.s=5"], "schedules.s = 5 (from --set): must be a table of keys"),
+        (["schedules=5"], "schedules = 5 (from --set): must be a table of keys"),
+        (
+            ['schedules.S={cron = "* * * * *", task = {}}'],
+            f"schedules.S (from --set): the name must have 1 to 100 {NAME_RULE}",
+        ),
+        (
+            [f'schedules.{"s" * 101}={{cron = "* * * * *", task = {{}}}}'],
+            f"the name must have 1 to 100 {NAME_RULE}",
+        ),
+    ],
+)
+def test_a_wrong_schedule_is_refused_in_one_line(overrides: list[str], sentence: str) -> None:
+    problem = refusal(*overrides)
+    assert problem.endswith(sentence)
+    assert "\n" not in problem
+
+
+def test_a_schedule_may_have_a_name_of_100_characters() -> None:
+    name = "s" * 100
+    found = loaded(f'schedules.{name}={{cron = "* * * * *", task = {{}}}}')
+    assert list(found.settings.schedules) == [name]
+
+
+def test_a_schedule_for_a_queue_that_is_not_there_is_refused_with_those_that_are(
+    file: Path,
+) -> None:
+    file.write_text(
+        """
+        [queues.mail]
+        [schedules.good]
+        cron = "* * * * *"
+        task = { action = "sum", queue = "mail" }
+        [schedules.typo]
+        cron = "* * * * *"
+        task = { action = "sum", queue = "mial" }
+        [schedules.number]
+        cron = "* * * * *"
+        task = { action = "sum", queue = [5] }
+        """
+    )
+    rule = f"(from file {file}): must be a queue; known are tasks, mail"
+    assert refusal(file=file).splitlines() == [
+        f"schedules.typo.task.queue = mial {rule}",
+        f"schedules.number.task.queue = [5] {rule}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
@@ -147,7 +402,19 @@ def test_actions_come_from_every_layer(tmp_path: Path) -> None:
         ("http.host=", 'http.host = "" (from --set): must not be empty'),
         ("http.host=5", "http.host = 5 (from --set): must be a text"),
         ("http=5", "http = 5 (from --set): must be a table of keys"),
+        ("queues=5", "queues = 5 (from --set): must be a table of keys"),
+        ("queues.mail=5", "queues.mail = 5 (from --set): must be a table of keys"),
         ("actions=5", "actions = 5 (from --set): must be a table of keys"),
+        ("queues.mail.prefetch=0", "queues.mail.prefetch = 0 (from --set): must be at least 1"),
+        (
+            "queues.mail.max_length=0.5",
+            "queues.mail.max_length = 0.5 (from --set): must be a whole number",
+        ),
+        (
+            "queues.mail.max_bytes=true",
+            "queues.mail.max_bytes = true (from --set): must be a number",
+        ),
+        ("queues.mail.rate_limit=inf", "must be a number"),
         (
             "http.answer_timeout_seconds=0",
             "http.answer_timeout_seconds = 0 (from --set): must be more than 0.0",
@@ -167,7 +434,7 @@ def test_actions_come_from_every_layer(tmp_path: Path) -> None:
             "queues.tasks.driver = redis (from --set): must be 'database' or 'memory'",
         ),
         ("actions.mail=send", "actions.mail = send (from --set): must look like module:function"),
-        (f"actions.{'a' * 201}=m:f", "must have at most 200 characters"),
+        (f"actions.{'a' * 201}=m:f", "the name must have at most 200 characters"),
         ("http.port", "--set http.port: must be section.key=value"),
         ("=1", "--set =1: must be section.key=value"),
         ("http..port=1", "--set http..port=1: must be section.key=value"),
@@ -208,7 +475,7 @@ def test_a_typo_is_refused_in_every_layer(file: Path) -> None:
     assert refusal(file=file) == f"supervisor.restarts (from file {file}): {known}"
 
 
-def test_an_unknown_section_or_queue_is_refused_in_every_layer(file: Path) -> None:
+def test_an_unknown_section_is_refused_in_every_layer(file: Path) -> None:
     assert refusal(TASK_QUEUE_HTPP__PORT="1").startswith(
         "htpp.port (from environment TASK_QUEUE_HTPP__PORT): unknown key; known are http, database,"
     )
@@ -217,9 +484,6 @@ def test_an_unknown_section_or_queue_is_refused_in_every_layer(file: Path) -> No
     )
     assert refusal("htpp.port=1").startswith("htpp (from --set): unknown key")
     assert refusal("HTTP.port=1").startswith("HTTP (from --set): unknown key")
-    assert refusal("queues.other.prefetch=1") == (
-        "queues.other (from --set): unknown key; known are tasks"
-    )
     file.write_text("[_env_file]\nport = 1\n")
     assert refusal(file=file).startswith(f"_env_file (from file {file}): unknown key")
 
@@ -239,12 +503,27 @@ def test_a_file_that_is_missing_broken_or_not_text_is_named(tmp_path: Path) -> N
     assert refusal(file=broken).startswith(f"config file {broken}: is not valid TOML: ")
 
 
-def test_a_backoff_cap_below_the_base_names_both_keys() -> None:
-    problem = refusal("queues.tasks.backoff_base_seconds=10", "queues.tasks.backoff_cap_seconds=5")
-    assert problem == (
-        "queues.tasks.backoff_cap_seconds = 5 (from --set): "
-        "must be at least backoff_base_seconds, which is 10.0"
+def test_a_backoff_cap_below_the_base_is_refused_with_both_keys_named(file: Path) -> None:
+    file.write_text("[queues.mail]\nbackoff_base_seconds = 10.0\n")
+    assert refusal("queues.mail.backoff_cap_seconds=5", file=file) == (
+        "queues.mail.backoff_cap_seconds = 5 (from --set): must be at least"
+        f" queues.mail.backoff_base_seconds = 10.0 (from file {file})"
     )
+    assert refusal("queues.tasks.backoff_base_seconds=7200") == (
+        "queues.tasks.backoff_cap_seconds = 3600.0 (from default): must be at least"
+        " queues.tasks.backoff_base_seconds = 7200.0 (from --set)"
+    )
+
+
+@pytest.mark.parametrize("limit", ["max_length", "max_bytes", "rate_limit", "concurrency_per_key"])
+def test_a_limit_on_a_queue_in_memory_is_refused_with_both_keys_named(limit: str) -> None:
+    assert refusal(f"queues.mail.{limit}=1", TASK_QUEUE_QUEUES__MAIL__DRIVER="memory") == (
+        f'queues.mail.{limit} = 1 (from --set): needs driver = "database", but'
+        " queues.mail.driver = memory (from environment TASK_QUEUE_QUEUES__MAIL__DRIVER)"
+    )
+    for harmless in (f"queues.mail.{limit}=0", f"queues.tasks.{limit}=1"):
+        found = loaded(harmless, TASK_QUEUE_QUEUES__MAIL__DRIVER="memory")
+        assert found.settings.queues["mail"].driver == "memory"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -308,8 +587,9 @@ def test_the_settings_in_force_are_listed_with_origins_and_without_passwords() -
 
 def test_the_tutorials_settings_are_the_tutorials() -> None:
     settings = loaded(file=CONFIG / "tutorial.toml").settings
-    assert settings.queues.tasks.driver == "memory"
-    assert (settings.queues.tasks.concurrency, settings.queues.tasks.prefetch) == (2, 5)
+    assert set(settings.queues) == {"tasks"}
+    tasks = settings.queues["tasks"]
+    assert (tasks.driver, tasks.concurrency, tasks.prefetch) == ("memory", 2, 5)
     assert settings.database.url == "sqlite:///data/tasks.db"
     assert (settings.http.host, settings.http.port) == ("127.0.0.1", 8080)
     assert settings.builtin.fallback
@@ -325,3 +605,11 @@ def test_settings_are_frozen() -> None:
     settings = loaded().settings
     with pytest.raises(ValidationError):
         settings.http.port = 1  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        settings.queues["mail"] = settings.queues["tasks"]  # type: ignore[index]
+    with pytest.raises(TypeError):
+        del settings.queues["tasks"]  # type: ignore[attr-defined]
+    with pytest.raises(TypeError):
+        settings.actions["mail"] = "post:send"  # type: ignore[index]
+    with pytest.raises(TypeError):
+        settings.schedules["s"] = ScheduleSettings(cron="* * * * *", task={})  # type: ignore[index]

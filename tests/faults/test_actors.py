@@ -52,7 +52,7 @@ def test_actors_killed_from_inside_under_load_lose_and_repeat_nothing(
     assert server.terminate() == 0
     crashed = [line["actor"] for line in server.log if line["event"] == "actor crashed"]
     assert len(crashed) == KILLS
-    assert {"writer", "queue", "reader"} < set(crashed)
+    assert {"writer", "queue-tasks", "reader"} < set(crashed)
 
 
 def test_too_many_deaths_end_the_process_with_code_1(serve: Serve) -> None:

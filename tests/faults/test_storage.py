@@ -98,8 +98,8 @@ def test_a_queue_that_dies_while_the_database_is_locked_has_its_tasks_back_at_on
     with closing(sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         gate.open()
-        server.wait_for_log("actor crashed", actor="queue")
-        server.wait_for_log("actor restarted", child="clock")
+        server.wait_for_log("actor crashed", actor="queue-tasks")
+        server.wait_for_log("actor restarted", child="consumer-tasks-2")
         assert server.post("sum").status_code == 503
     assert server.wait_for_status(task, "completed")["attempt"] == 2
 
@@ -120,7 +120,7 @@ def test_a_file_system_that_runs_full_is_survived_and_recovered_from(
     serve: Serve, small_disk: Path, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{small_disk}/tasks.db"
-    server = serve(f"database.url={url}", WAIT).start()
+    server = serve(f"database.url={url}", "database.min_free_bytes=0", WAIT).start()
     gate = Gate(tmp_path)
     with nothing_is_lost(server, url, gate) as load:
         ballast = small_disk / "ballast"

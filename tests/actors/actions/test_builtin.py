@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from actors.actions.builtin import processed, slowed, total, uppercase
-from actors.errors import PermanentError
+from actors.errors import Reject
 
 
 @pytest.mark.parametrize(
@@ -26,26 +26,26 @@ def test_sum_adds_the_numbers_and_takes_none_for_no_numbers(
 
 
 @pytest.mark.parametrize("text", [5, True, [], {}])
-def test_a_text_that_is_no_string_is_a_permanent_error_that_names_the_field(text: object) -> None:
-    with pytest.raises(PermanentError, match=r"^data\.text must be a string, not "):
+def test_a_text_that_is_no_string_is_rejected_with_the_name_of_the_field(text: object) -> None:
+    with pytest.raises(Reject, match=r"^data\.text must be a string, not "):
         uppercase({"text": text})
 
 
 @pytest.mark.parametrize("number", ["1", None, True, [1], {}])
-def test_a_number_that_is_none_is_a_permanent_error_that_names_its_place(number: object) -> None:
-    with pytest.raises(PermanentError, match=r"^data\.numbers\[1\] must be a number, not "):
+def test_a_number_that_is_none_is_rejected_with_its_place(number: object) -> None:
+    with pytest.raises(Reject, match=r"^data\.numbers\[1\] must be a number, not "):
         total({"numbers": [1, number]})
 
 
 @pytest.mark.parametrize("numbers", [5, "123", {"a": 1}, False])
-def test_numbers_that_are_no_list_are_a_permanent_error(numbers: object) -> None:
-    with pytest.raises(PermanentError, match=r"^data\.numbers must be a list of numbers, not "):
+def test_numbers_that_are_no_list_are_rejected(numbers: object) -> None:
+    with pytest.raises(Reject, match=r"^data\.numbers must be a list of numbers, not "):
         total({"numbers": numbers})
 
 
 @pytest.mark.parametrize("numbers", [[2**63 - 1, 1], [-(2**63), -1], [1e308, 1e308]])
-def test_a_sum_beyond_64_bits_is_a_permanent_error(numbers: list[float]) -> None:
-    with pytest.raises(PermanentError, match="64-bit"):
+def test_a_sum_beyond_64_bits_is_rejected(numbers: list[float]) -> None:
+    with pytest.raises(Reject, match="64-bit"):
         total({"numbers": numbers})
 
 

@@ -6,8 +6,24 @@ import pytest
 
 from actors.drivers.database import RETRY, DatabaseDriver
 from actors.errors import AnswerTimeoutError, BadRowError, StoreUnavailableError
-from actors.messages import Claim, Insert, Publish, Renew, Settle, Tend, WriteFailed
+from actors.limits import NO_LIMITS, Conditions, QueueLimits
+from actors.messages import (
+    Claim,
+    ClaimSuspect,
+    Insert,
+    KeyPlace,
+    Publish,
+    Renew,
+    Report,
+    SetPaused,
+    Settle,
+    Tend,
+    Tended,
+    WriteFailed,
+)
+from actors.reply import Reply
 from actors.task import Lease, Settlement, Status
+from actors.wire import Progress
 from tests.fakes import NOW, Inbox, ManualClock, a_task
 
 UNAVAILABLE = StoreUnavailableError("away")
@@ -18,7 +34,7 @@ HELD = Lease("held", 1)
 class Books:
     """A driver, its writer, and the time."""
 
-    def __init__(self, *, sole_owner: bool = True) -> None:
+    def __init__(self, *, sole_owner: bool = True, limits: QueueLimits = NO_LIMITS) -> None:
         self.queue, self.writer, self.clock = Inbox(), Inbox(), ManualClock()
         self.driver = DatabaseDriver(
             queue="tasks",
@@ -26,13 +42,17 @@ class Books:
             writer=self.writer,
             lease_seconds=LEASE_SECONDS,
             sole_owner=sole_owner,
+            worker="worker",
+            limits=limits,
             now=self.clock,
             random=lambda: 0.5,
             random_bits=lambda bits: bits,
         )
 
-    def settle(self, task_id: str, status: Status = Status.COMPLETED) -> Settle:
-        self.driver.settle(Settlement(Lease(task_id, 1), status, 1, NOW))
+    def settle(
+        self, task_id: str, status: Status = Status.COMPLETED, key: str | None = None
+    ) -> Settle:
+        self.driver.settle(Settlement(Lease(task_id, 1), status, 1, key=key))
         return self.writer.all_of(Settle)[-1]
 
     def tick(self, seconds: float = 0) -> None:
@@ -56,17 +76,23 @@ def test_what_is_taken_back_depends_on_who_else_may_hold_it(
 ) -> None:
     books = Books(sole_owner=sole_owner)
     books.driver.recover()
-    assert books.writer.messages == [Tend(books.queue, "tasks", NOW, lapsed)]
+    (tend,) = books.writer.all_of(Tend)
+    assert (tend.queue, tend.due, tend.lapsed) == ("tasks", NOW, lapsed)
 
 
-def test_a_publish_carries_its_answer_and_its_deadline_to_the_writer(books: Books) -> None:
-    publish = Publish(a_task(), NOW + 3)
+def test_a_publish_carries_its_answer_its_deadline_and_its_conditions_to_the_writer(
+    books: Books,
+) -> None:
+    conditions = Conditions(limits={"tasks": QueueLimits(max_length=1)})
+    publish = Publish((a_task(), a_task(queue="other")), NOW + 3, conditions)
     books.driver.publish(publish)
-    assert books.writer.messages == [Insert(books.queue, publish.task, NOW + 3, publish.reply_to)]
+    assert books.writer.messages == [
+        Insert(books.queue, publish.tasks, NOW + 3, publish.reply_to, conditions)
+    ]
 
 
 def test_publishes_past_their_deadline_are_answered_at_the_next_tick(books: Books) -> None:
-    first, later = Publish(a_task(), NOW), Publish(a_task(), NOW + 1)
+    first, later = Publish((a_task(),), NOW), Publish((a_task(),), NOW + 1)
     for publish in (first, later):
         books.driver.publish(publish)
     books.tick()
@@ -76,19 +102,21 @@ def test_publishes_past_their_deadline_are_answered_at_the_next_tick(books: Book
     later.reply_to.wait(0)
 
 
-def test_a_claim_carries_a_random_lease_that_lasts_its_time(books: Books) -> None:
+def test_a_claim_carries_a_random_lease_that_lasts_its_time() -> None:
+    books = Books(limits=QueueLimits(rate_limit=2.5))
     books.driver.claim(7, 2)
-    assert books.writer.messages == [
-        Claim(
-            books.queue,
-            "tasks",
-            limit=7,
-            free=2,
-            lease_id=63,
-            now=NOW,
-            leased_until=NOW + LEASE_SECONDS,
-        )
-    ]
+    books.driver.claim_suspect()
+    terms = {
+        "queue": "tasks",
+        "lease_id": 63,
+        "worker": "worker",
+        "now": NOW,
+        "leased_until": NOW + LEASE_SECONDS,
+        "rate_limit": 2.5,
+    }
+    claim, suspect = books.writer.messages
+    assert claim == Claim(books.queue, limit=7, free=2, **terms)  # type: ignore[arg-type]
+    assert suspect == ClaimSuspect(books.queue, **terms)  # type: ignore[arg-type]
 
 
 def test_leases_are_renewed_after_a_third_of_their_time(books: Books) -> None:
@@ -136,3 +164,77 @@ def test_a_refused_settlement_becomes_dead_and_a_refused_dead_one_is_dropped(
     assert books.driver.unsettled == 1
     books.driver.failed(WriteFailed(dead, refusal))
     assert books.driver.unsettled == 0
+
+
+def test_a_settlement_that_was_refused_as_bad_ends_when_it_was_refused_if_it_had_not_ended(
+    books: Books,
+) -> None:
+    """An attempt is recorded of it then, and those have an end."""
+    books.driver.failed(WriteFailed(books.settle("a", Status.QUEUED), BadRowError("no")))
+    dead = books.writer.all_of(Settle)[-1].settlement
+    assert (dead.status, dead.ended_at) == (Status.DEAD, NOW)
+
+
+def test_a_progress_and_a_pause_go_to_the_writer(books: Books) -> None:
+    waiter: Reply[None] = Reply()
+    progress = Progress(HELD, 0.5, "half")
+    books.driver.report(progress)
+    books.driver.pause(waiter, paused=True)
+    assert books.writer.messages == [
+        Report(books.queue, progress),
+        SetPaused(books.queue, "tasks", paused=True, waiter=waiter),
+    ]
+
+
+@pytest.mark.parametrize("write", [Report, SetPaused])
+def test_a_progress_or_a_pause_that_failed_is_not_repeated(
+    books: Books, write: type[Report | SetPaused]
+) -> None:
+    """The next report will do, and whoever asked for the pause was told."""
+    books.driver.report(Progress(HELD, 0.5, None))
+    books.driver.pause(Reply(), paused=True)
+    books.driver.failed(WriteFailed(books.writer.all_of(write)[0], UNAVAILABLE))
+    books.tick(3_600)
+    assert len(books.writer.all_of(write)) == 1
+
+
+def test_who_gives_up_a_place_says_so_only_where_places_are_limited() -> None:
+    limited, unlimited = Books(limits=QueueLimits(concurrency_per_key=3)), Books()
+    assert limited.settle("a", key="k").place == KeyPlace("tasks", "k", 3)
+    assert limited.settle("b").place is None
+    assert unlimited.settle("a", key="k").place is None
+
+
+def test_a_failed_settlement_that_is_repeated_gives_up_its_place_too() -> None:
+    books = Books(limits=QueueLimits(concurrency_per_key=3))
+    settle = books.settle("a", key="k")
+    books.driver.failed(WriteFailed(settle, BadRowError("no")))
+    assert books.writer.all_of(Settle)[-1].place == settle.place
+
+
+def swept(books: Books, *ends: str) -> list[str | None]:
+    """From where each sweep went on, if the ones before it ended there."""
+    for end in ends:
+        books.driver.tended(Tended(0, (), swept_to=end))
+        books.tick()
+    return [tend.sweep_after for tend in books.writer.all_of(Tend)]
+
+
+def test_sweeps_for_free_places_go_round_where_places_are_limited() -> None:
+    books = Books(limits=QueueLimits(concurrency_per_key=1))
+    books.driver.recover()
+    assert swept(books, "m", "x", "", "m") == ["", "m", "x", "", "m"]
+
+
+def test_where_no_places_are_limited_one_sweep_lets_go_of_what_a_former_limit_held(
+    books: Books,
+) -> None:
+    books.driver.recover()
+    assert swept(books, "m", "", "") == ["", "m", None, None]
+
+
+def test_where_more_is_due_than_one_step_takes_the_next_follows_at_once(books: Books) -> None:
+    books.driver.tended(Tended(promoted=1_000, lapsed=(), more=True))
+    assert len(books.writer.all_of(Tend)) == 1
+    books.driver.tended(Tended(promoted=7, lapsed=()))
+    assert len(books.writer.all_of(Tend)) == 1

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from actors.errors import StoreUnavailableError
 from actors.store.connect import Database
 from actors.store.store import Store
+from tests.actors.store.calls import find, put
 from tests.databases import held, impatient
 from tests.fakes import a_task
 
@@ -31,6 +32,7 @@ def test_sqlite_writes_ahead_and_is_on_disk_at_every_commit(
     assert pragma("busy_timeout") == 1250
     assert pragma("foreign_keys") == 1
     assert pragma("query_only") == int(read_only)
+    assert pragma("auto_vacuum") == 2  # incremental
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -42,10 +44,15 @@ def test_a_sqlite_transaction_takes_the_write_lock_before_its_first_statement(
         with pytest.raises(StoreUnavailableError, match="locked"), second.transaction():
             pytest.fail("two transactions began")
         reader = Store(impatient(database), read_only=True)
-        with reader.transaction():  # readers are not held up
-            assert reader.get("nobody") is None
+        assert find(reader, "nobody") is None  # readers are not held up
         reader.close()
     first.close()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_to_connect_writes_nothing_and_waits_for_nobody(database: Database) -> None:
+    with held(database), impatient(database).engine().connect() as connection:
+        assert not connection.closed
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -79,9 +86,8 @@ def test_a_lock_held_for_too_long_makes_the_database_unavailable_until_it_is_fre
     store, task = Store(impatient(database)), a_task()
     with held(database), pytest.raises(StoreUnavailableError), store.transaction():
         store.insert([task])
-    with store.transaction():
-        assert store.get(task.id) is None
-        store.insert([task])
+    assert find(store, task.id) is None
+    put(store, task)
     store.close()
 
 

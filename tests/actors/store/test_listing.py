@@ -1,52 +1,388 @@
-"""Pages of tasks, on both databases alike."""
+"""Pages of tasks by any filter, and a task with its attempts, on both databases alike."""
+
+import random
+from collections.abc import Sequence
+from typing import TypeVar
 
 import pytest
+import sqlalchemy as sa
 
-from actors.store.store import MAX_PAGE_BYTES, Store
-from actors.task import Status
-from tests.actors.store.calls import ids, put
-from tests.fakes import a_task
+from actors.filters import ALL, Cursor, Filters
+from actors.store import listing
+from actors.store.listing import MAX_PAGE_BYTES
+from actors.store.schema import tasks
+from actors.store.store import Store
+from actors.task import PLAIN, Attempt, Failure, Options, Outcome, Settlement, Status, Task
+from tests.actors.store.calls import attempts, call, claim, find, get, ids, put, settle
+from tests.fakes import NOW, a_task
+
+V = TypeVar("V")
+
+SOON = int(NOW)
+QUEUES = ("tasks", "mail", "reports")
+ACTIONS = ("uppercase", "send", "render")
+ERRORS = (None, "Timeout after 5 s", "timeout", "100 % wrong", "100 x wrong", "a_b", "it's")
+SAME_KEY = ("hourly", "daily")
 
 
-def test_a_listing_shows_the_newest_first_page_by_page(store: Store) -> None:
-    newest_first = put(store, *(a_task() for _ in range(5)))[::-1]
-    with store.transaction():
-        first, cursor = store.list_tasks(limit=2)
-        assert ids(first) == newest_first[:2]
-        # What is added meanwhile shifts no page.
-        store.insert([a_task(), a_task()])
-        second, cursor = store.list_tasks(limit=2, before=cursor)
-        assert ids(second) == newest_first[2:4]
-        third, cursor = store.list_tasks(limit=2, before=cursor)
-        assert (ids(third), cursor) == (newest_first[4:], None)
+def page(
+    store: Store, filters: Filters = ALL, limit: int = 100, after: Cursor | None = None
+) -> tuple[list[Task], Cursor | None]:
+    return call(store, lambda connection: listing.page(connection, filters, limit, after))
+
+
+def pages(store: Store, filters: Filters, limit: int) -> tuple[list[str], int]:
+    """All that a listing shows, page by page, and how many pages that took."""
+    shown: list[str] = []
+    number, after = 0, None
+    while True:
+        found, after = page(store, filters, limit, after)
+        assert len(found) <= limit
+        shown += ids(found)
+        number += 1
+        if after is None:
+            return shown, number
+
+
+def dead_ids(store: Store, filters: Filters, limit: int = 1_000) -> list[str]:
+    return call(store, lambda connection: listing.dead_ids(connection, filters, limit))
+
+
+def change(store: Store, task_id: str, **columns: object) -> None:
+    update = sa.update(tasks).where(tasks.c.id == task_id).values(**columns)
+    call(store, lambda connection: connection.execute(update))
+
+
+def some_tasks(chance: random.Random, count: int) -> list[Task]:
+    """Tasks of every kind, several in each second."""
+    return [
+        a_task(
+            queue=chance.choice(QUEUES),
+            action=chance.choice(ACTIONS),
+            status=status,
+            created_at=SOON + number // 8,
+            error=chance.choice(ERRORS),
+            # Of those with one key only one is not final.
+            unique_key=chance.choice(SAME_KEY) if status is Status.COMPLETED else f"key-{number}",
+        )
+        for number in range(count)
+        for status in [chance.choice(list(Status))]
+    ]
+
+
+def some_filters(chance: random.Random, count: int) -> Filters:
+    def maybe(*values: V) -> V | None:
+        return chance.choice([None, *values])
+
+    second = SOON + chance.randrange(count // 8)
+    return Filters(
+        statuses=tuple(chance.sample(list(Status), chance.choice([0, 0, 1, 1, 2, 3, len(Status)]))),
+        queue=maybe(*QUEUES, "unknown"),
+        action=maybe(*ACTIONS, "unknown"),
+        unique_key=chance.choice([None, None, None, *SAME_KEY, f"key-{chance.randrange(count)}"]),
+        created_after=maybe(second),
+        created_before=maybe(second + chance.randrange(10)),
+        error_contains=chance.choice([None, None, None, "time", "%", "_", "'", "", "nowhere"]),
+        oldest_first=chance.choice([True, False]),
+    )
+
+
+def passes(filters: Filters, task: Task) -> bool:
+    """Whether the task is asked for, as the filters' documentation has it."""
+    statuses = {status.shown for status in filters.statuses if status is not Status.BLOCKED}
+    return (
+        (
+            not filters.statuses
+            or task.status in filters.statuses
+            or (task.status is Status.BLOCKED and "queued" in statuses)
+        )
+        and filters.queue in {None, task.queue}
+        and filters.action in {None, task.action}
+        and filters.unique_key in {None, task.options.unique_key}
+        and (filters.created_after is None or task.created_at >= filters.created_after)
+        and (filters.created_before is None or task.created_at < filters.created_before)
+        and (
+            filters.error_contains is None
+            or (task.error is not None and filters.error_contains in task.error)
+        )
+    )
+
+
+def expected(filters: Filters, rows: Sequence[Task]) -> list[str]:
+    """The ids that a listing shows of these rows, which are in order of creation."""
+    shown = [row.id for row in rows if passes(filters, row)]
+    return shown if filters.oldest_first else shown[::-1]
+
+
+@pytest.mark.parametrize(("walk", "queues"), [(10_000, 14), (30, 14), (3, 1)])
+def test_every_filter_shows_what_it_says_in_pages_of_any_size(
+    store: Store, monkeypatch: pytest.MonkeyPatch, walk: int, queues: int
+) -> None:
+    monkeypatch.setattr(listing, "MAX_WALK", walk)
+    monkeypatch.setattr(listing, "QUEUES_AT_ONCE", queues)
+    chance = random.Random(walk)
+    rows = some_tasks(chance, 240)
+    put(store, *rows)
+    for _ in range(150):
+        filters = some_filters(chance, len(rows))
+        limit = chance.choice([1, 7, 20, 100])
+        shown, _ = pages(store, filters, limit)
+        assert shown == expected(filters, rows), (filters, limit)
+
+
+@pytest.mark.parametrize("name", ["queue", "action", "unique_key", "statuses", "error_contains"])
+def test_each_filter_alone_shows_some_and_hides_some(store: Store, name: str) -> None:
+    rows = some_tasks(random.Random(1), 100)
+    put(store, *rows)
+    values: dict[str, object] = {
+        "queue": "mail",
+        "action": "send",
+        "unique_key": "daily",
+        "statuses": (Status.DEAD,),
+        "error_contains": "time",
+    }
+    filters = Filters(**{name: values[name]})  # type: ignore[arg-type] # each its own
+    shown, _ = pages(store, filters, 7)
+    assert shown == expected(filters, rows)
+    assert 0 < len(shown) < len(rows)
+
+
+@pytest.mark.parametrize(
+    "filters", [ALL, Filters(queue="tasks"), Filters(action="uppercase"), Filters(queue="unknown")]
+)
+def test_what_is_added_meanwhile_shifts_no_page(store: Store, filters: Filters) -> None:
+    before = put(store, *(a_task(created_at=SOON + number // 2) for number in range(7)))
+    shown: list[str] = []
+    after = None
+    while True:
+        found, after = page(store, filters, 2, after)
+        shown += ids(found)
+        put(store, a_task(created_at=SOON + 10), a_task(queue="mail", created_at=SOON + 10))
+        if after is None:
+            break
+    assert shown == ([] if filters.queue == "unknown" else before[::-1])
+
+
+def test_the_oldest_first_shows_what_is_added_meanwhile_at_the_end(store: Store) -> None:
+    before = put(store, *(a_task() for _ in range(4)))
+    oldest_first = Filters(queue="tasks", oldest_first=True)
+    first, after = page(store, oldest_first, 3)
+    assert after is not None
+    later = put(store, a_task(), a_task(created_at=SOON + 1))
+    second, end = page(store, oldest_first, 3, after)
+    assert (ids(first + second), end) == ([*before, *later], None)
+
+
+def test_a_task_that_changes_its_state_between_pages_is_shown_once(store: Store) -> None:
+    rows = put(store, *(a_task() for _ in range(4)))
+    filters = Filters(statuses=(Status.QUEUED, Status.RUNNING))
+    first, after = page(store, filters, 2)
+    for task_id in rows:
+        change(store, task_id, status=Status.RUNNING.value)
+    second, _ = page(store, filters, 2, after)
+    assert ids(first + second) == rows[::-1]
+
+
+def test_a_task_that_changes_while_a_page_is_read_is_not_shown_in_a_state_not_asked_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = put(store, a_task(), a_task())
+    read = listing._shown
+
+    def change_and_read(
+        connection: sa.Connection, *rest: object
+    ) -> tuple[list[Task], Cursor | None]:
+        connection.execute(sa.update(tasks).where(tasks.c.id == first).values(status="running"))
+        return read(connection, *rest)  # type: ignore[arg-type] # as they came
+
+    monkeypatch.setattr(listing, "_shown", change_and_read)
+    assert ids(page(store, Filters(statuses=(Status.QUEUED,)))[0]) == [second]
+    assert ids(page(store)[0]) == [second, first]
 
 
 def test_a_page_that_holds_just_the_rest_has_no_next(store: Store) -> None:
-    put(store, a_task(), a_task())
-    with store.transaction():
-        page, cursor = store.list_tasks(limit=2)
-        assert (len(page), cursor) == (2, None)
-        assert store.list_tasks(limit=2, before=0) == ([], None)
+    rows = put(store, a_task(), a_task())
+    found, after = page(store, ALL, 2)
+    assert (ids(found), after) == (rows[::-1], None)
+    assert page(store, ALL, 2, (SOON, 0)) == ([], None)
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_listing_shows_only_the_state_asked_for(store: Store, status: Status) -> None:
+def test_a_listing_shows_only_the_state_asked_for_and_blocked_as_queued(
+    store: Store, status: Status
+) -> None:
     rows = [a_task(status=each) for each in Status for _ in range(3)]
     put(store, *rows)
-    expected = [row.id for row in reversed(rows) if row.status is status]
-    with store.transaction():
-        first, cursor = store.list_tasks(limit=2, status=status)
-        second, end = store.list_tasks(limit=2, status=status, before=cursor)
-    assert (ids(first + second), end) == (expected, None)
+    shown, number = pages(store, Filters(statuses=(status,)), 2)
+    wanted = {status, Status.BLOCKED} if status is Status.QUEUED else {status}
+    assert shown == [row.id for row in reversed(rows) if row.status in wanted]
+    assert number == (3 if status is Status.QUEUED else 2)
+
+
+def test_a_page_merges_any_number_of_queues(store: Store) -> None:
+    rows = [a_task(queue=f"queue-{n % 40}", status=Status.DEAD) for n in range(120)]
+    put(store, *rows)
+    for oldest_first in (True, False):
+        filters = Filters(statuses=(Status.DEAD, Status.QUEUED), oldest_first=oldest_first)
+        assert pages(store, filters, 50) == (expected(filters, rows), 3)
 
 
 def test_a_page_of_long_tasks_ends_early_and_the_next_goes_on_behind_it(store: Store) -> None:
     quarter = MAX_PAGE_BYTES // 4
-    rows = [a_task(data=f'"{"x" * quarter}"'), a_task(result=f'"{"y" * quarter}"')]
-    newest_first = put(store, *(a_task(data=f'"{"x" * quarter}"') for _ in range(4)), *rows)[::-1]
-    with store.transaction():
-        first, before = store.list_tasks(limit=100)
-        second, end = store.list_tasks(limit=100, before=before)
+    rows = [
+        a_task(data=f'"{"x" * quarter}"'),
+        a_task(status=Status.COMPLETED, result=f'"{"y" * quarter}"'),
+        *(a_task(data=f'"{"x" * quarter}"') for _ in range(4)),
+    ]
+    newest_first = put(store, *rows)[::-1]
+    first, after = page(store)
+    second, end = page(store, after=after)
     assert ids(first) == newest_first[:4]
     assert ids(second) == newest_first[4:]
     assert end is None
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(action="send", queue="tasks"),
+        Filters(action="send", statuses=(Status.QUEUED,)),
+        Filters(unique_key="daily", queue="mail"),
+        Filters(error_contains="timeout"),
+        Filters(error_contains="timeout", queue="tasks", statuses=(Status.QUEUED,)),
+    ],
+)
+def test_a_page_ends_early_rather_than_look_at_too_many_rows(
+    store: Store, monkeypatch: pytest.MonkeyPatch, filters: Filters
+) -> None:
+    monkeypatch.setattr(listing, "MAX_WALK", 10)
+    rare = a_task(action="send", error="timeout", attempt=1)
+    put(store, rare, *(a_task() for _ in range(40)))
+    put(store, *(a_task(action="send", queue="mail", status=Status.DEAD) for _ in range(40)))
+    for number in range(40):
+        put(store, a_task(status=Status.DEAD, unique_key="daily", created_at=SOON - number))
+    assert page(store, filters)[0] == []
+    shown, number = pages(store, filters, 100)
+    assert shown == ([rare.id] if filters.unique_key is None else [])
+    assert 4 <= number <= 30
+
+
+def test_a_rare_action_in_a_small_queue_is_found_on_the_first_page(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MAX_WALK", 10)
+    wanted = put(store, a_task(action="send", queue="mail"))
+    put(store, *(a_task(action="send") for _ in range(40)), *(a_task(queue="mail") for _ in "four"))
+    found, after = page(store, Filters(action="send", queue="mail"))
+    assert (ids(found), after) == (wanted, None)
+
+
+def test_a_task_is_read_as_it_was_written(store: Store) -> None:
+    options = Options(
+        unique_key="invoice-7",
+        key="tenant-1",
+        expires_at=NOW + 0.5,
+        keep_result_seconds=60,
+        backoff="1.0 2.0 60.0",
+        occurrence="nightly@1700000000",
+    )
+    row = a_task(priority=7, rank=NOW - 25_200.0, run_at=NOW + 0.25, options=options)
+    plain = a_task(status=Status.COMPLETED, result="[1]", started_at=NOW + 0.5)
+    put(store, row, plain)
+    assert get(store, row.id) == row
+    assert get(store, plain.id) == plain
+    assert get(store, plain.id).options is PLAIN
+    assert page(store)[0] == [plain, row]
+    assert find(store, "nobody") is None
+
+
+def test_a_task_tells_its_course(store: Store) -> None:
+    (task_id,) = put(store, a_task())
+    change(
+        store,
+        task_id,
+        worker="host:1",
+        ended_at=NOW + 0.5,
+        postponed=2,
+        cancel_requested_at=NOW,
+        progress=0.25,
+        progress_message="a quarter",
+    )
+    course = get(store, task_id).course
+    assert (course.worker, course.ended_at, course.postponed) == ("host:1", NOW + 0.5, 2)
+    assert (course.cancel_requested_at, course.progress) == (NOW, 0.25)
+    assert course.progress_message == "a quarter"
+
+
+def test_a_task_shows_every_attempt_and_the_last_one_by_its_own_row(store: Store) -> None:
+    (task_id,) = put(store, a_task())
+    assert attempts(store, task_id) == []
+
+    def run(status: Status, failure: Failure | None, attempt: int, started_at: float) -> None:
+        (claimed,), _ = claim(store, now=started_at)
+        running = Attempt(
+            number=attempt, started_at=started_at, ended_at=None, worker="worker", outcome=None
+        )
+        assert attempts(store, task_id)[-1] == running
+        settlement = Settlement(
+            claimed.lease,
+            status,
+            claimed.attempt,
+            processed_at=int(NOW) if status is Status.COMPLETED else None,
+            started_at=started_at + 0.25 if failure is None else failure.started_at,
+            ended_at=started_at + 0.5,
+            failure=failure,
+        )
+        settle(store, settlement)
+
+    run(Status.QUEUED, Failure("no answer", Outcome.TIMED_OUT), 1, NOW)
+    run(Status.QUEUED, Failure("broken", started_at=NOW + 10.25, traceback="line 7"), 2, NOW + 10)
+    run(Status.COMPLETED, None, 3, NOW + 20)
+    assert attempts(store, task_id) == [
+        Attempt(
+            number=1,
+            started_at=NOW,
+            ended_at=NOW + 0.5,
+            worker="worker",
+            outcome=Outcome.TIMED_OUT,
+            error="no answer",
+        ),
+        Attempt(
+            number=2,
+            started_at=NOW + 10.25,
+            ended_at=NOW + 10.5,
+            worker="worker",
+            outcome=Outcome.FAILED,
+            error="broken",
+            traceback="line 7",
+        ),
+        Attempt(
+            number=3,
+            started_at=NOW + 20.25,
+            ended_at=NOW + 20.5,
+            worker="worker",
+            outcome=Outcome.COMPLETED,
+        ),
+    ]
+
+
+def test_the_dead_are_found_by_queue_action_and_a_part_of_their_error_the_oldest_first(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MAX_WALK", 5)  # that is a bound on pages only
+    monkeypatch.setattr(listing, "IDS_AT_ONCE", 7)
+    chance = random.Random(2)
+    rows = some_tasks(chance, 240)
+    put(store, *rows)
+    dead = [row for row in rows if row.status is Status.DEAD]
+    assert dead_ids(store, ALL) == [row.id for row in dead]
+    assert dead_ids(store, ALL, 10) == [row.id for row in dead[:10]]
+    for filters in (
+        Filters(queue="mail"),
+        Filters(action="send"),
+        Filters(queue="mail", action="send"),
+        Filters(queue="unknown"),
+        *(Filters(error_contains=part) for part in ("time", "Time", "100 %", "_", "'", "", "no")),
+        Filters(queue="tasks", action="render", error_contains="wrong"),
+    ):
+        assert dead_ids(store, filters) == [row.id for row in dead if passes(filters, row)], filters

@@ -64,6 +64,7 @@ def _task() -> Task:
         max_attempts=_MAX_ATTEMPTS,
         run_at=now,
         created_at=int(now),
+        rank=now,
     )
 
 
@@ -89,6 +90,10 @@ class Seen:
     def newest(self) -> int:
         """The number of the newest row, which is how many there are."""
         return self._number("SELECT coalesce(max(seq), 0) FROM tasks")
+
+    def created_at(self, row: int) -> int:
+        """When the task of this row was published, whole Unix seconds."""
+        return self._number("SELECT created_at FROM tasks WHERE seq = ?", row)
 
     def completed(self, after: int = 0) -> int:
         """How many tasks behind this row are done."""

@@ -22,8 +22,9 @@ def pages(server: Server, size: Size) -> Iterator[tuple[Measure, float]]:
     }
     with Seen(server.directory) as seen:
         last_before = seen.newest() - (size.of(_DEEP_PAGE) - 1) * DEFAULT_LIMIT + 1
-    if last_before > DEFAULT_LIMIT:
-        paths[measures.DEEP_PAGE] = f"/tasks?cursor={cursor_of(last_before)}"
+        if last_before > DEFAULT_LIMIT:
+            place = (seen.created_at(last_before), last_before)
+            paths[measures.DEEP_PAGE] = f"/tasks?cursor={cursor_of(place)}"
     for measure, path in paths.items():
         load = answered(server, request("GET", path), 1, _SECONDS)
         yield measure, load.percentile(50)

@@ -1,0 +1,99 @@
+"""At most so many tasks with the same key at once: `concurrency_per_key`.
+
+A task with a key enters its queue as `blocked`. For every key there are so many places among the
+queued and the running; whatever may have made one free, or have put a task behind a free one, ends
+with `unblock`, in the same commit. So a claim never meets a task that may not run, and a key with a
+million tasks holds up nobody else's.
+"""
+
+import sqlalchemy as sa
+
+from actors.store import locks
+from actors.store.schema import in_state, is_final, tasks
+from actors.task import Status
+
+SWEEP_KEYS = 20
+"""How many keys one sweep looks at."""
+NO_LIMIT = 1_000
+"""How many tasks are let go at once where a limit was lifted."""
+
+_this_key = sa.and_(
+    tasks.c.queue == sa.bindparam("queue_name"),
+    tasks.c.key == sa.bindparam("key_name"),
+    sa.not_(is_final),  # said, so that databases see that the index of keys fits
+)
+
+
+def _count(status: Status) -> sa.ScalarSelect[int]:
+    return sa.select(sa.func.count()).where(in_state(status), _this_key).scalar_subquery()
+
+
+_TAKEN = sa.select(_count(Status.QUEUED) + _count(Status.RUNNING))
+_first = (
+    sa.select(tasks.c.seq)
+    .where(in_state(Status.BLOCKED), _this_key)
+    .order_by(tasks.c.rank, tasks.c.seq)
+    .limit(sa.bindparam("places", type_=sa.Integer))
+    .with_for_update(skip_locked=True)
+    .cte("first")
+)
+_UNBLOCK = (
+    sa.update(tasks)
+    .where(tasks.c.seq.in_(sa.select(_first.c.seq)))
+    .values(status=Status.QUEUED.value)
+    .returning(tasks.c.seq)
+)
+# One key at a time: a list of distinct ones would read every task of each.
+_NEXT_KEY = sa.select(sa.func.min(tasks.c.key)).where(
+    in_state(Status.BLOCKED),
+    tasks.c.queue == sa.bindparam("queue_name"),
+    tasks.c.key > sa.bindparam("after"),
+    sa.not_(is_final),
+)
+
+
+def unblock(connection: sa.Connection, queue: str, key: str, limit: int) -> int:
+    """Let as many blocked tasks with the key go as there are free places.
+
+    Args:
+        connection: Inside a transaction, after everything that it does to tasks with this key.
+        queue: Whose tasks.
+        key: Which key. Several in one transaction go in order, so that nodes do not deadlock.
+        limit: How many places there are; 0: any number.
+
+    Returns:
+        How many are ready now.
+    """
+    this = {"queue_name": queue, "key_name": key}
+    places = NO_LIMIT
+    if limit:
+        locks.take(connection, [f"key {queue}/{key}"])  # or two nodes count the same free place
+        places = limit - int(connection.execute(_TAKEN, this).scalar_one())
+    if places <= 0:
+        return 0
+    return len(connection.execute(_UNBLOCK, {**this, "places": places}).all())
+
+
+def sweep(connection: sa.Connection, queue: str, after: str, limit: int) -> tuple[int, str]:
+    """Unblock the next few keys that have blocked tasks, whoever missed them.
+
+    What frees places besides commits of the queue itself: a cancelled task, a higher limit, or
+    none any more.
+
+    Args:
+        connection: Inside a transaction.
+        queue: Whose tasks.
+        after: The key where the last sweep ended; empty: from the first.
+        limit: How many places each key has; 0: any number.
+
+    Returns:
+        How many tasks are ready now, and where the sweep ended; empty: at the last key.
+    """
+    ready = 0
+    for _ in range(SWEEP_KEYS):
+        key = connection.scalar(_NEXT_KEY, {"queue_name": queue, "after": after})
+        if key is None:
+            return ready, ""
+        ready += unblock(connection, queue, key, limit)
+        after = key
+    return ready, after

@@ -1,0 +1,346 @@
+"""Which tasks there are: pages of them by any filter, and one with its attempts.
+
+A page is read from indexes that hold its tasks in its order, from where the page before it ended:
+from one index, or from those of each queue and state asked for, merged. What these do not tell is
+looked up in the rows, and a page ends early rather than look at too many of them.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from actors.filters import Cursor, Filters
+from actors.store import census, statements
+from actors.store.schema import tasks
+from actors.task import PLAIN, Attempt, Course, Options, Outcome, Status, Task
+
+MAX_PAGE_BYTES = 8_388_608
+"""A page ends early when its data and results are longer than this: with rows of a megabyte, a
+page of a thousand would not fit into memory."""
+ROWS_AT_ONCE = 20
+"""How many rows of a page are fetched together, and so may lie beyond its end."""
+MAX_WALK = 10_000
+"""A page ends early, even empty, where so many rows had to be looked at for it."""
+QUEUES_AT_ONCE = 14
+"""How many queues one statement merges: 98 ranges of indexes at most; SQLite takes 500."""
+IDS_AT_ONCE = 500
+"""How many ids one statement fetches."""
+MAX_CREATED_AT = 2**63 - 1
+"""Later than anything."""
+
+_FIELDS, _OPTIONS, _COURSE = (
+    [column.name for column in columns]
+    for columns in (statements.COLUMNS, statements.OPTION_COLUMNS, statements.COURSE_COLUMNS)
+)
+_ROWS = sa.select(
+    tasks.c.seq, *statements.COLUMNS, *statements.OPTION_COLUMNS, *statements.COURSE_COLUMNS
+)
+_IDS = sa.select(tasks.c.seq, tasks.c.id)
+
+_Condition = sa.ColumnElement[bool]
+_Range = Mapping[sa.Column[str], str]
+"""Part of an index: its first columns, and their values; then come `created_at` and `seq`."""
+_Span = tuple[Cursor, Cursor]
+"""Between these two places, without them."""
+
+
+def page(
+    connection: sa.Connection, filters: Filters, limit: int, after: Cursor | None = None
+) -> tuple[list[Task], Cursor | None]:
+    """A page of tasks.
+
+    Args:
+        connection: Inside a transaction.
+        filters: Which tasks, and in which order.
+        limit: How many it holds at most.
+        after: Only those behind this place.
+
+    Returns:
+        The tasks, and where the page ends if there may be more behind it; fewer than asked for,
+        or none, where they are long (`MAX_PAGE_BYTES`) or far between (`MAX_WALK`).
+    """
+    walk = _walk(connection, filters)
+    if (rows := walk.rows(_span(filters, after))) is not None:
+        return _streamed(connection, rows, limit)
+    end = walk.end(connection, _span(filters, after))
+    places = walk.first(connection, _span(filters, after, end), limit + 1)
+    if len(places) > limit:
+        places, end = places[:limit], places[limit - 1]
+    return _shown(connection, filters, places, end)
+
+
+def history(connection: sa.Connection, task_id: str) -> tuple[Task, list[Attempt]] | None:
+    """The task with this id and its attempts, the first one first; None if there is no such task.
+
+    The last attempt may still run.
+    """
+    row = connection.execute(statements.GET, {"task_id": task_id}).mappings().first()
+    if row is None:
+        return None
+    task, attempts = _task(row), []
+    if (last := row["last_attempt"]) is not None:  # as of this look, not of a moment later
+        ended = {"task_id": task_id, "last_attempt": last}
+        rows = connection.execute(statements.ATTEMPTS, ended).mappings()
+        attempts = [Attempt(**{**each, "outcome": Outcome(each["outcome"])}) for each in rows]
+    if task.status in {Status.RUNNING, Status.COMPLETED}:
+        attempts.append(_own_attempt(task))
+    return task, attempts
+
+
+def _own_attempt(task: Task) -> Attempt:
+    """The attempt that the row of a running or completed task tells of."""
+    has_ended = task.status is Status.COMPLETED
+    return Attempt(
+        number=task.attempt,
+        started_at=task.started_at,
+        ended_at=task.course.ended_at if has_ended else None,
+        worker=task.course.worker,
+        outcome=Outcome.COMPLETED if has_ended else None,
+    )
+
+
+def dead_ids(connection: sa.Connection, filters: Filters, limit: int) -> list[str]:
+    """The ids of the first dead tasks that the filters let pass, the oldest first.
+
+    Looks at dead tasks until it has enough, at all of them if need be, but at no others.
+    """
+    dead = replace(filters, statuses=(Status.DEAD,), oldest_first=True)
+    walk = _walk_by_state(connection, dead, _numbers(connection, dead))
+    places = walk.first(connection, _span(dead), limit)
+    found: list[str] = []
+    for start in range(0, len(places), IDS_AT_ONCE):
+        seqs = [seq for _, seq in places[start : start + IDS_AT_ONCE]]
+        ids = {row.seq: row.id for row in connection.execute(_IDS.where(tasks.c.seq.in_(seqs)))}
+        found += [ids[seq] for seq in seqs if seq in ids]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A way along tasks in the order of a listing.
+
+    Attributes:
+        ranges: Of indexes; each holds its tasks in this order, and none of another's. In groups,
+            each of which one statement merges.
+        rest: What else is asked for, and has to be looked up.
+        oldest_first: See `Filters`.
+        length: How many tasks are on it, if that is known.
+    """
+
+    ranges: Sequence[Sequence[_Range]]
+    rest: Sequence[_Condition]
+    oldest_first: bool
+    length: int | None = None
+
+    def first(self, connection: sa.Connection, span: _Span, limit: int) -> list[Cursor]:
+        """The places of the first tasks in this span that are asked for."""
+        return self._merged(
+            connection, lambda each: self._part(each, span).where(*self.rest).limit(limit), limit
+        )
+
+    def rows(self, span: _Span) -> sa.Select[Any] | None:
+        """All rows in this span, where that is one range of one index; else None."""
+        if self.rest or len(self.ranges) != 1 or len(self.ranges[0]) != 1:
+            return None
+        return self._part(self.ranges[0][0], span).with_only_columns(*_ROWS.selected_columns)
+
+    def end(self, connection: sa.Connection, span: _Span) -> Cursor | None:
+        """A place up to which at most `MAX_WALK` rows have to be looked at; None: to the end."""
+        if not self.rest or (self.length is not None and self.length <= MAX_WALK):
+            return None
+        skip = MAX_WALK // sum(map(len, self.ranges))
+        ends = self._merged(
+            connection, lambda each: self._part(each, span).offset(skip).limit(1), 1
+        )
+        return ends[0] if ends else None
+
+    def _merged(
+        self,
+        connection: sa.Connection,
+        part: Callable[[_Range], sa.Select[tuple[int, int]]],
+        limit: int,
+    ) -> list[Cursor]:
+        """The first places of those that this part of each range has."""
+        places: list[Cursor] = []
+        for group in self.ranges:
+            parts = [part(each) for each in group]
+            said: sa.Executable = parts[0]
+            if len(parts) > 1:
+                merged = sa.union_all(*(sa.select(each.subquery()) for each in parts))
+                order = [self._ordered(sa.column(name)) for name in ("created_at", "seq")]
+                said = merged.order_by(*order).limit(limit)
+            places += [(created_at, seq) for created_at, seq in connection.execute(said)]
+        return sorted(places, reverse=not self.oldest_first)[:limit]
+
+    def _part(self, each: _Range, span: _Span) -> sa.Select[tuple[int, int]]:
+        """Places in the range and the span, in order.
+
+        Said such that only the index meant has both the range and the order. Told the same as one
+        equality for each column, PostgreSQL may take `tasks_created` instead, and read all tasks
+        until there are enough of those asked for.
+        """
+        columns = (*each, tasks.c.created_at, tasks.c.seq)
+        here = sa.tuple_(*columns)
+        low, high = (sa.tuple_(*each.values(), *place) for place in span)
+        return (
+            sa.select(tasks.c.created_at, tasks.c.seq)
+            .where(here > low, here < high)
+            # Which SQLite must be told before it takes a partial index.
+            .where(*(column.is_not(None) for column in each if column.nullable))
+            .order_by(*map(self._ordered, columns))
+        )
+
+    def _ordered(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return column.asc() if self.oldest_first else column.desc()
+
+
+def _walk(connection: sa.Connection, filters: Filters) -> _Walk:
+    """The way on which the fewest rows are looked at in vain."""
+    t = tasks.c
+    if filters.unique_key is not None:
+        return _one_range(connection, filters, {t.unique_key: filters.unique_key})
+    if filters.queue is not None or _states(filters):
+        numbers = _numbers(connection, filters)
+        if filters.action is None or sum(numbers.values()) <= MAX_WALK:
+            return _walk_by_state(connection, filters, numbers)
+    if filters.action is not None:
+        return _one_range(connection, filters, {t.action: filters.action})
+    return _one_range(connection, filters, {})
+
+
+def _one_range(connection: sa.Connection, filters: Filters, each: _Range) -> _Walk:
+    return _Walk([[each]], _conditions(connection, filters, but=each), filters.oldest_first)
+
+
+def _walk_by_state(
+    connection: sa.Connection, filters: Filters, numbers: Mapping[str, int]
+) -> _Walk:
+    """The way through each state asked for of the queues that have so many tasks in them.
+
+    All states of a queue in one statement, even those that had no task a moment ago: a task that
+    goes from one to another meanwhile is on the page once.
+    """
+    t = tasks.c
+    queues = list(numbers)
+    ranges: list[list[_Range]] = [
+        [
+            {t.status: status.value, t.queue: queue}
+            for queue in queues[start : start + QUEUES_AT_ONCE]
+            for status in _states(filters) or Status
+        ]
+        for start in range(0, len(queues), QUEUES_AT_ONCE)
+    ]
+    rest = _conditions(connection, filters, but={t.queue, t.status})
+    return _Walk(ranges, rest, filters.oldest_first, sum(numbers.values()))
+
+
+def _states(filters: Filters) -> list[Status]:
+    """The states asked for, blocked as the kind of queued that it is; none if it is all of them."""
+    asked = set(filters.statuses)
+    if Status.QUEUED in asked:
+        asked.add(Status.BLOCKED)
+    return [] if len(asked) == len(Status) else [each for each in Status if each in asked]
+
+
+def _numbers(connection: sa.Connection, filters: Filters) -> dict[str, int]:
+    """How many tasks are in the queues and states asked for, by queue; only queues with any."""
+    numbers = {
+        queue: sum(counted[status] for status in _states(filters) or Status)
+        for queue, counted in census.counts(connection).items()
+        if filters.queue in {None, queue}
+    }
+    return {queue: number for queue, number in numbers.items() if number}
+
+
+def _span(filters: Filters, after: Cursor | None = None, end: Cursor | None = None) -> _Span:
+    """Where tasks lie that were created when asked for, behind `after` and up to `end`.
+
+    One place at each side: of two, SQLite might look for the farther one, and read all between.
+    """
+    lows = [(filters.created_after or 0, 0)]
+    highs = [(MAX_CREATED_AT if filters.created_before is None else filters.created_before, 0)]
+    near, far = (lows, highs) if filters.oldest_first else (highs, lows)
+    if after is not None:
+        near.append(after)
+    if end is not None:
+        created_at, seq = end
+        far.append((created_at, seq + 1 if filters.oldest_first else seq - 1))
+    return max(lows), min(highs)
+
+
+def _conditions(
+    connection: sa.Connection, filters: Filters, but: Collection[sa.Column[str]] = ()
+) -> list[_Condition]:
+    """The other conditions, without those on these columns, as rows are looked up for them."""
+    t = tasks.c
+    wanted: dict[sa.Column[Any], list[str | None]] = {
+        t.queue: [filters.queue],
+        t.action: [filters.action],
+        t.unique_key: [filters.unique_key],
+        t.status: [*(status.value for status in _states(filters))] or [None],
+    }
+    conditions = [
+        sa.or_(*(_looked_up(column) == value for value in values))
+        for column, values in wanted.items()
+        if values != [None] and column not in but
+    ]
+    if filters.error_contains is not None:
+        # Unlike LIKE, these tell upper from lower case everywhere, and know no wildcards.
+        position = sa.func.instr if connection.dialect.name == "sqlite" else sa.func.strpos
+        conditions.append(position(t.error, filters.error_contains) > 0)
+    return conditions
+
+
+def _looked_up(column: sa.Column[str]) -> sa.ColumnElement[str]:
+    """The column, such that no database takes another index for its sake than the one meant."""
+    return column.concat(sa.literal_column("''"))
+
+
+def _shown(
+    connection: sa.Connection, filters: Filters, places: Sequence[Cursor], end: Cursor | None
+) -> tuple[list[Task], Cursor | None]:
+    """The tasks at these places that the filters still let pass, and where the page ends."""
+    conditions = _conditions(connection, filters)
+    shown: list[Task] = []
+    length = 0
+    for start in range(0, len(places), ROWS_AT_ONCE):
+        some = places[start : start + ROWS_AT_ONCE]
+        rows = _ROWS.where(tasks.c.seq.in_([seq for _, seq in some]), *conditions)
+        found = {row["seq"]: row for row in connection.execute(rows).mappings()}
+        for number, (_, seq) in enumerate(some, start):
+            if length > MAX_PAGE_BYTES:
+                return shown, places[number - 1]
+            if seq in found:
+                task = _task(found[seq])
+                shown.append(task)
+                length += len(task.data) + len(task.result or "")
+    return shown, end
+
+
+def _streamed(
+    connection: sa.Connection, rows: sa.Select[Any], limit: int
+) -> tuple[list[Task], Cursor | None]:
+    """A page of these rows, which are not read further than it goes."""
+    shown: list[Task] = []
+    length, end = 0, None
+    options = {"yield_per": ROWS_AT_ONCE}
+    with connection.execute(rows.limit(limit + 1), execution_options=options) as found:
+        for row in found.mappings():
+            if len(shown) == limit or length > MAX_PAGE_BYTES:
+                return shown, end
+            task = _task(row)
+            shown.append(task)
+            length += len(task.data) + len(task.result or "")
+            end = (task.created_at, row["seq"])
+    return shown, None
+
+
+def _task(row: sa.RowMapping) -> Task:
+    options = {name: row[name] for name in _OPTIONS if row[name] is not None}
+    return Task(
+        **{name: row[name] for name in _FIELDS} | {"status": Status(row["status"])},
+        options=Options(**options) if options else PLAIN,
+        course=Course(**{name: row[name] for name in _COURSE}),
+    )

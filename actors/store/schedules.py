@@ -1,0 +1,134 @@
+"""Schedules as rows: one occurrence is published once, whoever is there to do it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from actors.errors import NotFoundError
+from actors.recurrence import Missed, Recurrence
+from actors.schedule import Schedule
+from actors.store.dialect import insert_into
+from actors.store.guarded import insert_occurrence
+from actors.store.schema import schedules
+from actors.task import Task
+
+_ALL = sa.select(schedules).order_by(schedules.c.name)
+_ONE = sa.select(schedules).where(schedules.c.name == sa.bindparam("wanted")).with_for_update()
+_ADVANCE = (
+    sa.update(schedules)
+    .where(
+        schedules.c.name == sa.bindparam("wanted"), schedules.c.next_at == sa.bindparam("due_at")
+    )
+    .values(
+        next_at=sa.bindparam("new_next_at"),
+        last_at=sa.func.coalesce(sa.bindparam("fired_at", type_=sa.Double), schedules.c.last_at),
+    )
+)
+
+
+def every(connection: sa.Connection) -> list[Schedule]:
+    """All schedules, by name."""
+    return [_schedule(row) for row in connection.execute(_ALL)]
+
+
+def put(connection: sa.Connection, schedule: Schedule) -> Schedule:
+    """Keep the schedule; one that stays the same keeps its next occurrence, missed or not.
+
+    Returns:
+        What is kept.
+    """
+    new = insert_into(schedules, connection).on_conflict_do_nothing()
+    # A row says it, and not a count: of an insert PostgreSQL's driver tells none.
+    if connection.execute(new.returning(schedules.c.name), _columns(schedule)).first() is not None:
+        return schedule
+    present = _schedule(connection.execute(_ONE, {"wanted": schedule.name}).one())
+    columns = _columns(schedule) | {"last_at": present.last_at, "created_at": present.created_at}
+    if present.same_as(schedule):
+        columns["next_at"] = present.next_at
+    change = sa.update(schedules).where(schedules.c.name == schedule.name).values(**columns)
+    connection.execute(change)
+    return _schedule(connection.execute(_ONE, {"wanted": schedule.name}).one())
+
+
+def delete(connection: sa.Connection, name: str) -> None:
+    """Forget the schedule; what it published stays.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    gone = connection.execute(sa.delete(schedules).where(schedules.c.name == name)).rowcount
+    if not gone:
+        message = "schedule not found"
+        raise NotFoundError(message)
+
+
+def configure(connection: sa.Connection, configured: Iterable[Schedule]) -> None:
+    """Keep the schedules of the settings, in place of those that came from settings before."""
+    names = {put(connection, schedule).name for schedule in configured}
+    connection.execute(
+        sa.delete(schedules).where(schedules.c.configured, schedules.c.name.not_in(names))
+    )
+
+
+def fire(
+    connection: sa.Connection,
+    name: str,
+    step: tuple[float, float, float | None],
+    task: Task | None,
+) -> bool:
+    """Go on to the next occurrence, and publish the task of the one that is due.
+
+    Both or neither, and only for whoever finds the schedule where it was seen. The task's
+    occurrence is unique besides: not even a clock set back publishes it again.
+
+    Args:
+        connection: Inside a transaction.
+        name: Which schedule.
+        step: Its next occurrence as it was seen, the one from now on, and the one that is
+            published, if any; Unix seconds.
+        task: What is published.
+
+    Returns:
+        Whether this was done here.
+    """
+    due_at, next_at, fired_at = step
+    advanced = connection.execute(
+        _ADVANCE,
+        {
+            "wanted": name,
+            "due_at": due_at,
+            "new_next_at": next_at,
+            "fired_at": fired_at,
+        },
+    ).rowcount
+    if advanced and task is not None:
+        insert_occurrence(connection, task)
+    return bool(advanced)
+
+
+def _columns(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "name": schedule.name,
+        "cron": schedule.recurrence.cron,
+        "timezone": schedule.recurrence.timezone,
+        "missed": schedule.missed.value,
+        "task": schedule.task,
+        "configured": schedule.configured,
+        "next_at": schedule.next_at,
+        "last_at": schedule.last_at,
+        "created_at": schedule.created_at,
+    }
+
+
+def _schedule(row: sa.Row[Any]) -> Schedule:
+    return Schedule(
+        name=row.name,
+        recurrence=Recurrence(row.cron, row.timezone),
+        missed=Missed(row.missed),
+        task=row.task,
+        configured=row.configured,
+        next_at=row.next_at,
+        last_at=row.last_at,
+        created_at=row.created_at,
+    )

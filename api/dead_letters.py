@@ -1,0 +1,149 @@
+"""`/dead-letters`: the tasks that are dead, and a way back for many at once."""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Annotated
+
+import falcon
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from actors.filters import Filters
+from actors.messages import FindDead, GetTask, ListTasks, Redrive
+from actors.system import ActorSystem
+from actors.task import Status, Task
+from api.bodies import MAX_ACTION_CHARS, MAX_QUEUE_CHARS
+from api.errors import InvalidRequestError
+from api.json_codec import dumps
+from api.queues import refuse_memory
+from api.schemas import MAX_ERROR_PART_CHARS, DeadLetterParameters, page_document, page_of
+from api.validation import Limits, canonical_id, checked, read_json, rule, shown
+
+MAX_IDS = 1_000
+MAX_REDRIVE = 10_000
+"""How many tasks one request puts back at most."""
+DEFAULT_REDRIVE = 1_000
+REDRIVE_STEP = 200
+"""How many tasks one commit puts back; publishes wait for no more than that."""
+
+_log = structlog.get_logger()
+_SELECTORS = ("queue", "action", "ids", "error_contains")
+
+
+class RedriveBody(BaseModel):
+    """The body of `POST /dead-letters/redrive`.
+
+    Attributes:
+        queue: Only dead tasks of this queue.
+        action: Only those with this action.
+        ids: Only these.
+        error_contains: Only those whose error has this text in it.
+        limit: How many at most, the oldest first.
+        per_second: How many are to run in a second; all at once if not given.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    queue: Annotated[str | None, Field(min_length=1, max_length=MAX_QUEUE_CHARS)] = None
+    action: Annotated[str | None, Field(min_length=1, max_length=MAX_ACTION_CHARS)] = None
+    ids: Annotated[list[str] | None, Field(min_length=1, max_length=MAX_IDS)] = None
+    error_contains: Annotated[str | None, Field(min_length=1, max_length=MAX_ERROR_PART_CHARS)] = (
+        None
+    )
+    limit: Annotated[int | None, Field(ge=1, le=MAX_REDRIVE)] = None
+    per_second: Annotated[float | None, Field(ge=0.001, le=100_000)] = None
+
+    @field_validator("ids")
+    @classmethod
+    def _are_ids(cls, ids: list[str] | None) -> list[str] | None:
+        """As tasks have them, each once, so that it is put back once."""
+        if ids is None:
+            return None
+        known: dict[str, None] = {}
+        for each in ids:
+            if (canonical := canonical_id(each)) is None:
+                raise rule(f"must be ids of tasks, not {shown(each)}")
+            known[canonical] = None
+        return list(known)
+
+
+class DeadLettersResource:
+    """`GET /dead-letters` shows dead tasks, `POST /dead-letters/redrive` puts some back."""
+
+    def __init__(
+        self, system: ActorSystem, limits: Limits, now: Callable[[], float] = time.time
+    ) -> None:
+        """Store what is needed.
+
+        Args:
+            system: Whom to ask.
+            limits: What one request may take.
+            now: The present moment, Unix seconds.
+        """
+        self._system = system
+        self._timeout = limits.answer_timeout_seconds
+        self._now = now
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """A page of dead tasks, the newest first unless asked otherwise."""
+        filters, limit, after = page_of(DeadLetterParameters, req)
+        page = ListTasks(limit=limit, filters=filters, after=after)
+        tasks, last = self._system.reader.ask(page, self._timeout)
+        resp.data = dumps(page_document(tasks, last))
+
+    on_head = on_get
+
+    def on_post_redrive(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Put dead tasks back on their queues, with all their attempts; how many were."""
+        value = read_json(req) if req.content_length else {}
+        body = checked(RedriveBody, value)
+        if not any(getattr(body, name) for name in _SELECTORS):
+            message = f"give at least one of {', '.join(_SELECTORS)}: which dead tasks"
+            raise InvalidRequestError(message)
+        if body.queue is not None:
+            refuse_memory(self._system, body.queue)
+        limit = DEFAULT_REDRIVE if body.limit is None else body.limit
+        found = islice(self._of_ids(body) if body.ids else self._search(body, limit), limit)
+        count = self._redrive(list(found), body.per_second)
+        _log.info("dead tasks redriven", count=count)
+        resp.data = dumps({"count": count})
+
+    def _search(self, body: RedriveBody, limit: int) -> Iterator[str]:
+        """The ids of dead tasks, the oldest of each queue first."""
+        for queue in self._queues(body):
+            filters = Filters(queue=queue, action=body.action, error_contains=body.error_contains)
+            yield from self._system.reader.ask(FindDead(filters, limit), self._timeout)
+
+    def _of_ids(self, body: RedriveBody) -> Iterator[str]:
+        """Those of the ids that are such dead tasks."""
+        for task_id in body.ids or ():
+            found = self._system.reader.ask(GetTask(task_id), self._timeout)
+            if found is not None and self._is_wanted(found[0], body):
+                yield task_id
+
+    def _is_wanted(self, task: Task, body: RedriveBody) -> bool:
+        return (
+            task.status is Status.DEAD
+            and task.queue in self._queues(body)
+            and task.action == (body.action or task.action)
+            and (body.error_contains or "") in (task.error or "")
+        )
+
+    def _queues(self, body: RedriveBody) -> list[str]:
+        """The queues whose tasks may be put back: those of which somebody takes them again."""
+        return [
+            name
+            for name, traits in self._system.traits.items()
+            if traits.durable and name == (body.queue or name)
+        ]
+
+    def _redrive(self, ids: list[str], per_second: float | None) -> int:
+        """Put them back in steps that hold nobody up."""
+        now, count = self._now(), 0
+        gap = 0.0 if per_second is None else 1 / per_second
+        run_at = {task_id: now + number * gap for number, task_id in enumerate(ids)}
+        for start in range(0, len(ids), REDRIVE_STEP):
+            step = {task_id: run_at[task_id] for task_id in ids[start : start + REDRIVE_STEP]}
+            count += self._system.writer.ask(Redrive(step, self._now()), self._timeout)
+        return count

@@ -1,0 +1,222 @@
+"""`/schedules` and `/schedules/{name}`: what is published at set times."""
+
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
+from http import HTTPStatus
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import falcon
+import orjson
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+
+from actors.errors import ConflictError, NotFoundError
+from actors.messages import DeleteSchedule, ListSchedules, PutSchedule
+from actors.recurrence import MAX_CRON_CHARS, InvalidRecurrenceError, Missed, Recurrence
+from actors.schedule import Schedule
+from actors.system import ActorSystem
+from api.bodies import publish_body
+from api.errors import InvalidRequestError
+from api.json_codec import dumps
+from api.publishing import check_wanted
+from api.validation import Limits, checked, read_json
+
+SHOWN_TIMES = 5
+"""How many of its next times a schedule shows."""
+MAX_TIMEZONE_CHARS = 100
+"""What the name of a time zone may have; the longest there is has 32."""
+
+_log = structlog.get_logger()
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_SAYS_WHEN = ("run_at", "expires_at")
+
+
+class ScheduleBody(BaseModel):
+    """The body of `PUT /schedules/{name}`. An optional member that is null counts as not given.
+
+    Attributes:
+        cron: The times, as minute, hour, day of the month, month and day of the week.
+        timezone: Whose wall clock that means, by its IANA name; UTC if not given.
+        task: What is published, as in the body of `POST /tasks`.
+        missed: What becomes of the times at which no node ran; nothing if not given.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cron: Annotated[str, Field(min_length=1, max_length=MAX_CRON_CHARS, strict=True)]
+    timezone: Annotated[str | None, Field(max_length=MAX_TIMEZONE_CHARS, strict=True)] = None
+    task: dict[str, Any]
+    missed: Missed | None = None
+
+
+class SchedulesResource:
+    """`GET /schedules` shows all schedules."""
+
+    def __init__(self, system: ActorSystem, limits: Limits) -> None:
+        self._system = system
+        self._timeout = limits.answer_timeout_seconds
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """All schedules, by name."""
+        schedules = self._system.reader.ask(ListSchedules(), self._timeout)
+        resp.data = dumps({"schedules": [schedule_document(each) for each in schedules]})
+
+    on_head = on_get
+
+
+class ScheduleResource:
+    """`PUT /schedules/{name}` makes or changes a schedule, `GET` shows it, `DELETE` forgets it."""
+
+    def __init__(
+        self, system: ActorSystem, limits: Limits, now: Callable[[], float] = time.time
+    ) -> None:
+        """Store what is needed.
+
+        Args:
+            system: Whom to ask.
+            limits: What one request may take.
+            now: The present moment, Unix seconds.
+        """
+        self._system = system
+        self._timeout = limits.answer_timeout_seconds
+        self._now = now
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """The schedule, or `404`."""
+        if (schedule := self._find(name)) is None:
+            raise _not_found()
+        resp.data = dumps(schedule_document(schedule))
+
+    on_head = on_get
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Keep the schedule: `201` if it is new, `200` if there was one by this name."""
+        schedule = schedule_of(self._system, _good(name), read_json(req), self._now())
+        present = self._changeable(name)
+        kept = self._system.writer.ask(PutSchedule(schedule), self._timeout)
+        status = HTTPStatus.CREATED if present is None else HTTPStatus.OK
+        _log.info("schedule kept", schedule=name)
+        resp.status = status.value
+        resp.data = dumps(schedule_document(kept))
+
+    def on_delete(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Forget the schedule; what it has published stays: `204`."""
+        if self._changeable(name) is None:
+            raise _not_found()
+        self._system.writer.ask(DeleteSchedule(name), self._timeout)
+        _log.info("schedule deleted", schedule=name)
+        resp.status = HTTPStatus.NO_CONTENT.value
+
+    def _find(self, name: str) -> Schedule | None:
+        schedules = self._system.reader.ask(ListSchedules(), self._timeout)
+        return next((each for each in schedules if each.name == name), None)
+
+    def _changeable(self, name: str) -> Schedule | None:
+        """The schedule by this name, if there is one.
+
+        Raises:
+            ConflictError: Whoever starts the service has the last word on it.
+        """
+        schedule = self._find(name)
+        if schedule is not None and schedule.configured:
+            message = f"the schedule {name} is in the settings; change it there"
+            raise ConflictError(message)
+        return schedule
+
+
+def schedule_of(
+    system: ActorSystem, name: str, value: object, now: float, *, configured: bool = False
+) -> Schedule:
+    """The schedule that these members describe, checked.
+
+    Args:
+        system: Knows which actions and queues there are.
+        name: What it is called.
+        value: The body of a `PUT`, parsed.
+        now: The present moment, Unix seconds.
+        configured: Whether it comes from the settings.
+
+    Raises:
+        InvalidRequestError: A member is missing, unknown or wrong.
+        InvalidRecurrenceError: The times cannot be followed.
+    """
+    body = checked(ScheduleBody, value)
+    recurrence = Recurrence(body.cron, "UTC" if body.timezone is None else body.timezone)
+    recurrence.check()
+    return Schedule(
+        name=name,
+        recurrence=recurrence,
+        missed=body.missed or Missed.SKIP,
+        task=_task(system, body.task),
+        configured=configured,
+        next_at=recurrence.after(now),
+        created_at=int(now),
+    )
+
+
+def schedule_document(schedule: Schedule) -> dict[str, Any]:
+    """A schedule as the API shows it, its times on the clock of its zone."""
+    zone = _zone(schedule.recurrence.timezone)
+    return {
+        "name": schedule.name,
+        "cron": schedule.recurrence.cron,
+        "timezone": schedule.recurrence.timezone,
+        "task": orjson.Fragment(schedule.task),
+        "missed": schedule.missed.value,
+        "next": [_shown(moment, zone) for moment in _next_times(schedule)],
+        "last": None if schedule.last_at is None else _shown(schedule.last_at, zone),
+        "configured": schedule.configured,
+    }
+
+
+def _task(system: ActorSystem, value: dict[str, Any]) -> str:
+    """What is published, as it is kept."""
+    body = publish_body(value, where="task")
+    for member in _SAYS_WHEN:
+        if getattr(body, member) is not None:
+            message = f"task.{member} is one moment, and a schedule publishes again and again"
+            raise InvalidRequestError(message)
+    queue = check_wanted(system, body, where="task")
+    if not queue.durable:
+        message = (
+            f"task.queue must be one that keeps its tasks on disk; {queue.name} keeps them in"
+            " memory"
+        )
+        raise InvalidRequestError(message)
+    members = {"action": body.action, "data": body.data or {}, "queue": queue.name}
+    return dumps(members | body.model_dump(exclude_none=True)).decode()
+
+
+def _next_times(schedule: Schedule) -> list[float]:
+    """The next one as it is kept, and those after it, as far as this machine can tell."""
+    try:
+        following = schedule.recurrence.next(schedule.next_at, SHOWN_TIMES - 1)
+    except InvalidRecurrenceError:  # another node knows the zone, this one does not
+        following = []
+    return [schedule.next_at, *following]
+
+
+def _zone(timezone: str) -> tzinfo:
+    try:
+        return ZoneInfo(timezone)
+    except ZoneInfoNotFoundError:
+        return UTC
+
+
+def _shown(moment: float, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(moment, zone).isoformat()
+
+
+def _good(name: str) -> str:
+    """The name, if a schedule may have it."""
+    if not _NAME.fullmatch(name):
+        message = "a schedule's name must have 1 to 100 characters of A-Z a-z 0-9 _ . -"
+        raise InvalidRequestError(message)
+    return name
+
+
+def _not_found() -> NotFoundError:
+    return NotFoundError("schedule not found")

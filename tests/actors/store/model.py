@@ -1,0 +1,599 @@
+"""The whole database as a few dicts: what each write does to it, said plainly."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from actors.errors import (
+    BadRowError,
+    ConflictError,
+    KeyReusedError,
+    NotFoundError,
+    OverLimitError,
+    TaskQueueError,
+)
+from actors.limits import NO_LIMITS, Conditions, Published, QueueLimits, Room
+from actors.messages import (
+    CancelTask,
+    Claim,
+    Claimed,
+    ClaimSuspect,
+    DeleteSchedule,
+    DeleteTask,
+    Fire,
+    Fired,
+    Insert,
+    KeyPlace,
+    LoadSchedules,
+    PauseKept,
+    Purge,
+    PutSchedule,
+    Recipient,
+    Redrive,
+    Renew,
+    Renewed,
+    Report,
+    RetryTask,
+    SchedulesLoaded,
+    SetPaused,
+    Settle,
+    SuspectClaimed,
+    Tend,
+    Tended,
+    Tidied,
+    Tidy,
+    Unblocked,
+)
+from actors.news import AnyWrite, News
+from actors.schedule import Schedule
+from actors.task import (
+    EXPIRED,
+    FINAL,
+    ClaimedTask,
+    Lease,
+    Receipt,
+    Settlement,
+    Status,
+    Task,
+    Terms,
+    rank,
+)
+
+Row = dict[str, Any]
+"""A row of a table, column by column, without its number."""
+WAITING = (Status.SCHEDULED, Status.BLOCKED, Status.QUEUED)
+
+
+class Model:
+    """What the database holds, and what a commit must tell.
+
+    Attributes:
+        rows: The tasks by id, in the order in which they were published.
+        attempts: The attempts that ended otherwise than well, in the order in which they did.
+        paused: The queues that are paused.
+        schedules: By name.
+        remembered: The rows of the idempotency keys by key, with receipts in place of their text.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.attempts: list[Row] = []
+        self.paused: set[str] = set()
+        self.schedules: dict[str, Schedule] = {}
+        self.remembered: dict[str, Row] = {}
+        self._now = 0.0
+        self._news = News()
+        self._places: dict[KeyPlace, Recipient] = {}
+
+    def commit(self, writes: Sequence[AnyWrite], now: float) -> News:
+        """Do all of this at once, or one by one where one of them may spoil the others."""
+        self._now = now
+        if not self._has_bad(writes):
+            return self._together(writes)
+        news = News()
+        for write in writes:
+            if self._has_bad([write]):
+                news.failed.append((write, BadRowError()))
+            else:
+                news.add(self._together([write]))
+        return news
+
+    def unfinished(self) -> list[Row]:
+        """The tasks that are not final."""
+        return [row for row in self.rows.values() if row["status"] not in FINAL]
+
+    def _has_bad(self, writes: Sequence[AnyWrite]) -> bool:
+        plain = [write for write in writes if isinstance(write, Insert) and write.is_plain]
+        if self._is_known(task for insert in plain for task in insert.tasks):
+            return True
+        leases = [write.settlement.lease for write in writes if isinstance(write, Settle)]
+        if len(leases) < 2:
+            return False  # one alone is told that it was refused
+        return len(set(leases)) < len(leases) or not all(map(self._held, leases))
+
+    def _is_known(self, tasks: Iterable[Task]) -> bool:
+        times = Counter(task.id for task in tasks)
+        return any(number > 1 or task_id in self.rows for task_id, number in times.items())
+
+    def _together(self, writes: Sequence[AnyWrite]) -> News:
+        self._news = News()
+        self._places = {}
+        for kind, do in self._in_order():
+            for write in writes:
+                if isinstance(write, kind):
+                    do(write)
+        for place in sorted(self._places):
+            if self._unblock(*place):
+                self._news.other.append((self._places[place], Unblocked()))
+        claims: list[Claim | ClaimSuspect] = [
+            *(write for write in writes if isinstance(write, Claim)),
+            *(write for write in writes if isinstance(write, ClaimSuspect)),
+        ]
+        for claim in sorted(claims, key=lambda claim: claim.queue):
+            if isinstance(claim, Claim):
+                self._claim(claim)
+            else:
+                self._claim_suspect(claim)
+        return self._news
+
+    def _in_order(self) -> Sequence[tuple[type[Any] | tuple[type[Any], ...], Callable[..., None]]]:
+        return (
+            (Insert, self._insert_plain),
+            (Insert, self._insert_guarded),
+            (Settle, self._settle),
+            (Renew, self._renew),
+            (Tend, self._tend),
+            (tuple(self._changes()), self._change),
+            (SetPaused, self._set_paused),
+            (Report, self._report),
+            (LoadSchedules, self._load_schedules),
+            (Fire, self._fire),
+            (Tidy, self._tidy),
+        )
+
+    # --- publishing -------------------------------------------------------------------------
+
+    def _insert_plain(self, insert: Insert) -> None:
+        if insert.is_plain:
+            for task in insert.tasks:
+                self._add(task)
+            self._news.inserts.append(insert)
+
+    def _insert_guarded(self, insert: Insert) -> None:
+        if insert.is_plain:
+            return
+        try:
+            published = self._published(insert)
+        except TaskQueueError as error:
+            self._news.failed.append((insert, error))
+            return
+        self._news.inserts.append(insert)
+        if insert.waiter is not None:
+            self._news.answers.append((insert.waiter, published))
+        for task in insert.tasks:
+            if task.status is Status.BLOCKED:
+                limit = _limits(insert, task.queue).concurrency_per_key
+                self._places[KeyPlace(task.queue, task.options.key or "", limit)] = insert.requester
+
+    def _published(self, insert: Insert) -> Published:
+        conditions = insert.conditions or Conditions()
+        once = conditions.idempotency
+        kept = None if once is None else self.remembered.get(once.key)
+        if once is not None and kept is not None and kept["expires_at"] > self._now:
+            if kept["fingerprint"] != once.fingerprint:
+                raise KeyReusedError
+            return Published(receipts=kept["receipts"], replayed=True)
+        before = dict(self.rows)
+        try:
+            if self._is_known(task for task in insert.tasks if task.options.is_free):
+                raise BadRowError
+            receipts = tuple(map(self._add_unique, insert.tasks))
+            room = {
+                queue: self._room(queue, limits)
+                for queue, limits in conditions.limits.items()
+                if limits.bound_publishes
+            }
+        except TaskQueueError:
+            self.rows = before
+            raise
+        if once is not None:
+            self.remembered[once.key] = {
+                "key": once.key,
+                "fingerprint": once.fingerprint,
+                "receipts": receipts,
+                "expires_at": once.expires_at,
+            }
+        return Published(receipts=receipts, room=room)
+
+    def _room(self, queue: str, limits: QueueLimits) -> Room:
+        data = [row["data"] for row in self.unfinished() if row["queue"] == queue]
+        length, size = len(data), sum(len(text.encode()) for text in data)
+        if limits.max_length and length > limits.max_length:
+            raise OverLimitError("", "length", limits.max_length)
+        if limits.max_bytes and size > limits.max_bytes:
+            raise OverLimitError("", "bytes", limits.max_bytes)
+        return Room(
+            limits.max_length - length if limits.max_length else None,
+            limits.max_bytes - size if limits.max_bytes else None,
+        )
+
+    def _add_unique(self, task: Task) -> Receipt:
+        holder = self._holder(task.queue, task.options.unique_key)
+        if holder is not None:
+            return Receipt(holder["id"], holder["status"].shown, duplicate=True)
+        self._add(task)
+        return Receipt(task.id, task.status.shown, duplicate=False)
+
+    def _holder(self, queue: str, unique_key: str | None) -> Row | None:
+        """The unfinished task with this unique key."""
+        for row in self.unfinished():
+            if unique_key is not None and (row["queue"], row["unique_key"]) == (queue, unique_key):
+                return row
+        return None
+
+    def _add(self, task: Task) -> None:
+        row = {
+            field.name: getattr(part, field.name)
+            for part in (task, task.options, task.course)
+            for field in fields(part)
+            if field.name not in {"options", "course"}
+        }
+        self.rows[task.id] = row | {"lease_id": None, "leased_until": None}
+
+    # --- claiming and settling --------------------------------------------------------------
+
+    def _claim(self, claim: Claim) -> None:
+        leased = self._leased(claim, claim.limit, suspects=False)
+        claimed = self._startable(leased, claim.now)
+        taken = 0
+        while taken < len(claimed) and (taken < claim.free or not claimed[taken].must_not_wait):
+            taken += 1
+        for task in claimed[taken:]:
+            self._undo(self.rows[task.lease.task_id], Status.QUEUED)
+        more = len(leased) == claim.limit or taken < len(claimed)
+        self._news.other.append((claim.requester, Claimed(tuple(claimed[:taken]), more)))
+
+    def _claim_suspect(self, claim: ClaimSuspect) -> None:
+        claimed = self._startable(self._leased(claim, 1, suspects=True), claim.now)
+        self._news.other.append((claim.requester, SuspectClaimed(claimed[0] if claimed else None)))
+
+    def _leased(self, claim: Claim | ClaimSuspect, limit: int, *, suspects: bool) -> list[Row]:
+        ready = [
+            row
+            for row in self.rows.values()
+            if row["queue"] == claim.queue
+            and row["queue"] not in self.paused
+            and row["status"] is Status.QUEUED
+            and (row["losses"] > 0) is suspects
+        ]
+        ready.sort(key=lambda row: row["rank"])  # of equals the older stays first
+        for row in ready[:limit]:
+            row.update(
+                status=Status.RUNNING,
+                attempt=row["attempt"] + 1,
+                lease_id=claim.lease_id,
+                leased_until=claim.leased_until,
+                started_at=claim.now,
+                worker=claim.worker,
+            )
+        return ready[:limit]
+
+    def _startable(self, leased: Sequence[Row], now: float) -> list[ClaimedTask]:
+        claimed = []
+        for row in leased:
+            if row["expires_at"] is not None and row["expires_at"] <= now:
+                self._undo(row, Status.DEAD, processed_at=int(now), error=EXPIRED)
+            else:
+                claimed.append(_claimed(row))
+        return claimed
+
+    def _undo(self, row: Row, status: Status, **columns: object) -> None:
+        row.update(
+            columns,
+            status=status,
+            attempt=row["attempt"] - 1,
+            lease_id=None,
+            leased_until=None,
+            started_at=None,
+            worker=None,
+        )
+
+    def _held(self, lease: Lease) -> Row | None:
+        row = self.rows.get(lease.task_id)
+        return row if row is not None and row["lease_id"] == lease.lease_id else None
+
+    def _settle(self, settle: Settle) -> None:
+        settlement = settle.settlement
+        row = self._held(settlement.lease)
+        if row is not None:
+            self._record(row, settlement)
+            _write(row, settlement)
+        self._news.settled[settle.requester].append((settlement.lease, row is not None))
+        if settle.place is not None:
+            self._places[settle.place] = settle.requester
+
+    def _record(self, row: Row, settlement: Settlement) -> None:
+        if (failure := settlement.failure) is not None:
+            began = settlement.started_at
+            self.attempts.append(
+                {
+                    "task_id": row["id"],
+                    "number": row["attempt"],
+                    "started_at": row["started_at"] if began is None else began,
+                    "ended_at": settlement.ended_at,
+                    "worker": row["worker"],
+                    "outcome": failure.outcome,
+                    "error": failure.error,
+                    "traceback": failure.traceback,
+                }
+            )
+
+    def _renew(self, renew: Renew) -> None:
+        lost = []
+        for lease in sorted(renew.leases, key=lambda lease: lease.task_id):
+            row = self._held(lease)
+            if row is None:
+                lost.append(lease)
+            else:
+                row["leased_until"] = renew.leased_until
+        self._news.other.append((renew.requester, Renewed(tuple(lost))))
+
+    def _report(self, report: Report) -> None:
+        if (row := self._held(report.progress.lease)) is not None:
+            progress = report.progress
+            row.update(progress=progress.fraction, progress_message=progress.message)
+
+    # --- tending ----------------------------------------------------------------------------
+
+    def _tend(self, tend: Tend) -> None:
+        own = [row for row in self.rows.values() if row["queue"] == tend.queue]
+        limit = tend.concurrency_per_key
+        ready = 0
+        for row in own:
+            if row["status"] is Status.SCHEDULED and row["run_at"] <= tend.due:
+                has_to_ask = row["key"] is not None and limit
+                row["status"] = Status.BLOCKED if has_to_ask else Status.QUEUED
+                if has_to_ask:
+                    self._places[KeyPlace(tend.queue, row["key"], limit)] = tend.requester
+                ready += 1
+        if tend.sweep_after is not None:
+            for key in {row["key"] for row in own if row["status"] is Status.BLOCKED}:
+                if key > tend.sweep_after:
+                    ready += self._unblock(tend.queue, key, limit)
+        running = [row for row in own if row["status"] is Status.RUNNING]
+        lapsed = [_claimed(row) for row in running if row["leased_until"] <= tend.lapsed]
+        cancelling = [_lease(row) for row in running if row["cancel_requested_at"] is not None]
+        is_paused = tend.queue in self.paused
+        tended = Tended(ready, tuple(lapsed), tuple(cancelling), is_paused)
+        self._news.other.append((tend.requester, tended))
+
+    def _unblock(self, queue: str, key: str, limit: int) -> int:
+        same = [row for row in self.rows.values() if (row["queue"], row["key"]) == (queue, key)]
+        taken = [row for row in same if row["status"] in {Status.QUEUED, Status.RUNNING}]
+        blocked = [row for row in same if row["status"] is Status.BLOCKED]
+        blocked.sort(key=lambda row: row["rank"])
+        freed = blocked[: max(0, limit - len(taken))] if limit else blocked
+        for row in freed:
+            row["status"] = Status.QUEUED
+        return len(freed)
+
+    def _tidy(self, tidy: Tidy) -> None:
+        ended = [row for row in self.unfinished() if _end_if_late(row, tidy.now)]
+        forgotten = [key for key, kept in self.remembered.items() if kept["expires_at"] <= tidy.now]
+        for key in forgotten:
+            del self.remembered[key]
+        old = [row for row in self.rows.values() if _is_old(row, tidy)]
+        for row in old:
+            self._forget(row)
+        removed = len(ended) + len(forgotten) + len(old)
+        self._news.other.append((tidy.requester, Tidied(removed, None)))
+
+    def _forget(self, row: Row) -> None:
+        del self.rows[row["id"]]
+        self.attempts = [each for each in self.attempts if each["task_id"] != row["id"]]
+
+    # --- what users do ----------------------------------------------------------------------
+
+    def _changes(self) -> dict[type[Any], Callable[[Any], object]]:
+        return {
+            CancelTask: self._cancel,
+            RetryTask: self._retry,
+            DeleteTask: self._delete,
+            Redrive: self._redrive,
+            Purge: self._purge,
+            PutSchedule: lambda put: self._put_schedule(put.schedule),
+            DeleteSchedule: self._delete_schedule,
+        }
+
+    def _change(self, change: Any) -> None:  # noqa: ANN401 - each with an answer of its own
+        try:
+            answer = self._changes()[type(change)](change)
+        except TaskQueueError as error:
+            self._news.failed.append((change, error))
+        else:
+            self._news.answers.append((change.reply_to, answer))
+
+    def _find(self, task_id: str) -> Row:
+        if task_id not in self.rows:
+            raise NotFoundError
+        return self.rows[task_id]
+
+    def _cancel(self, change: CancelTask) -> Status:
+        row = self._find(change.task_id)
+        if row["status"] in FINAL:
+            raise ConflictError
+        if row["status"] is not Status.RUNNING:
+            _cancel(row, change.now)
+        elif row["cancel_requested_at"] is None:
+            row["cancel_requested_at"] = int(change.now)
+        return Status(row["status"])
+
+    def _retry(self, change: RetryTask) -> Status:
+        row = self._find(change.task_id)
+        if row["status"] not in {Status.DEAD, Status.CANCELLED}:
+            raise ConflictError
+        if self._holder(row["queue"], row["unique_key"]) is not None:
+            raise ConflictError
+        _put_back(row, change.now, change.now)
+        return Status.QUEUED
+
+    def _redrive(self, change: Redrive) -> int:
+        count = 0
+        for task_id, run_at in sorted(change.run_at.items()):
+            row = self.rows.get(task_id)
+            if row is None or row["status"] is not Status.DEAD:
+                continue
+            if self._holder(row["queue"], row["unique_key"]) is None:
+                _put_back(row, run_at, change.now)
+                count += 1
+        return count
+
+    def _delete(self, change: DeleteTask) -> None:
+        row = self._find(change.task_id)
+        if row["status"] not in FINAL:
+            raise ConflictError
+        self._forget(row)
+
+    def _purge(self, change: Purge) -> int:
+        waiting = [
+            row
+            for row in self.rows.values()
+            if row["queue"] == change.queue
+            and row["status"] in WAITING
+            and row["created_at"] <= change.created_until
+        ]
+        waiting.sort(key=lambda row: (WAITING.index(row["status"]), row["created_at"]))
+        for row in waiting[: change.limit]:
+            _cancel(row, change.now)
+        return len(waiting[: change.limit])
+
+    def _set_paused(self, write: SetPaused) -> None:
+        if write.paused:
+            self.paused.add(write.queue)
+        else:
+            self.paused.discard(write.queue)
+        self._news.answers.append((write.waiter, None))
+        self._news.other.append((write.requester, PauseKept(write.paused)))
+
+    # --- schedules --------------------------------------------------------------------------
+
+    def _put_schedule(self, schedule: Schedule) -> Schedule:
+        if (present := self.schedules.get(schedule.name)) is not None:
+            next_at = present.next_at if present.same_as(schedule) else schedule.next_at
+            schedule = replace(
+                schedule, next_at=next_at, last_at=present.last_at, created_at=present.created_at
+            )
+        self.schedules[schedule.name] = schedule
+        return schedule
+
+    def _delete_schedule(self, change: DeleteSchedule) -> None:
+        if self.schedules.pop(change.name, None) is None:
+            raise NotFoundError
+
+    def _load_schedules(self, load: LoadSchedules) -> None:
+        if load.configured is not None:
+            names = {self._put_schedule(schedule).name for schedule in load.configured}
+            for name, schedule in list(self.schedules.items()):
+                if schedule.configured and name not in names:
+                    del self.schedules[name]
+        loaded = tuple(self.schedules[name] for name in sorted(self.schedules))
+        self._news.other.append((load.requester, SchedulesLoaded(loaded)))
+
+    def _fire(self, fire: Fire) -> None:
+        schedule = self.schedules.get(fire.name)
+        if schedule is None or schedule.next_at != fire.due_at:
+            return
+        last_at = schedule.last_at if fire.occurrence is None else fire.occurrence
+        self.schedules[fire.name] = replace(schedule, next_at=fire.next_at, last_at=last_at)
+        if (task := fire.task) is not None:
+            is_there = any(
+                row["occurrence"] == task.options.occurrence for row in self.rows.values()
+            )
+            if not is_there and self._holder(task.queue, task.options.unique_key) is None:
+                self._add(task)
+        self._news.other.append((fire.requester, Fired(fire)))
+
+
+def _limits(insert: Insert, queue: str) -> QueueLimits:
+    return NO_LIMITS if insert.conditions is None else insert.conditions.limits[queue]
+
+
+def _lease(row: Row) -> Lease:
+    return Lease(row["id"], row["lease_id"])
+
+
+def _claimed(row: Row) -> ClaimedTask:
+    terms = Terms(row["key"], row["expires_at"], row["backoff"], row["postponed"])
+    return ClaimedTask(
+        _lease(row),
+        row["action"],
+        row["data"],
+        row["attempt"],
+        row["max_attempts"],
+        row["losses"],
+        terms,
+    )
+
+
+def _write(row: Row, settlement: Settlement) -> None:
+    row.update(
+        status=settlement.status,
+        attempt=settlement.attempt,
+        losses=settlement.losses,
+        result=settlement.result,
+        processed_at=settlement.processed_at,
+        ended_at=settlement.ended_at,
+        postponed=settlement.postponed,
+        lease_id=None,
+        leased_until=None,
+    )
+    if settlement.status is not Status.QUEUED:  # given back, it keeps its last error
+        row["error"] = settlement.error
+    if row["cancel_requested_at"] is not None and settlement.status not in FINAL:
+        row.update(status=Status.CANCELLED, processed_at=row["cancel_requested_at"])
+    for name in ("run_at", "started_at"):
+        if (moment := getattr(settlement, name)) is not None:
+            row[name] = moment
+
+
+def _cancel(row: Row, now: float) -> None:
+    row.update(status=Status.CANCELLED, cancel_requested_at=int(now), processed_at=int(now))
+
+
+def _end_if_late(row: Row, now: float) -> bool:
+    """Whether it was too late to run it."""
+    expires_at = row["expires_at"]
+    if row["lease_id"] is not None or expires_at is None or expires_at > now:
+        return False
+    row.update(status=Status.DEAD, error=EXPIRED, processed_at=int(now))
+    return True
+
+
+def _is_old(row: Row, tidy: Tidy) -> bool:
+    """Whether it was kept long enough."""
+    if row["status"] not in FINAL:
+        return False
+    now, term = int(tidy.now), row["keep_result_seconds"]
+    if term is not None:
+        return bool(row["processed_at"] <= now - term)
+    # What is so new that no term can be over is not looked at, whatever the clock did since.
+    is_looked_at = tidy.sweep and row["created_at"] <= now - min(tidy.retention.values())
+    return bool(is_looked_at and row["processed_at"] <= now - tidy.retention[row["status"]])
+
+
+def _put_back(row: Row, run_at: float, now: float) -> None:
+    # One with a key may have to wait for others: its queue finds out.
+    ready = run_at <= now and row["key"] is None
+    row.update(
+        status=Status.QUEUED if ready else Status.SCHEDULED,
+        attempt=0,
+        postponed=0,
+        run_at=run_at,
+        rank=rank(now, row["priority"]),
+        processed_at=None,
+        cancel_requested_at=None,
+        expires_at=None,
+        progress=None,
+        progress_message=None,
+    )

@@ -1,0 +1,59 @@
+"""Several nodes at once: each with a store and a thread of its own."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from actors.store.connect import Database
+from actors.store.store import Store
+from tests.fakes import DEADLINE_SECONDS
+from tests.harness import eventually
+
+R = TypeVar("R")
+
+_WAITING = sa.text(
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+def race(database: Database, *works: Callable[[Store], R]) -> list[R]:
+    """What each of the works comes to, begun all at the same moment."""
+    together = threading.Barrier(len(works))
+
+    def run(work: Callable[[Store], R]) -> R:
+        store = Store(database)
+        try:
+            together.wait(DEADLINE_SECONDS)
+            return work(store)
+        finally:
+            store.close()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return [future.result(DEADLINE_SECONDS) for future in [pool.submit(run, w) for w in works]]
+
+
+def while_held(
+    database: Database, first: Callable[[Store], object], second: Callable[[Store], R]
+) -> R:
+    """What the second comes to, which has to wait until the first, begun before it, commits."""
+    holder, waiter, watcher = (Store(database) for _ in range(3))
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            with holder.transaction():
+                first(holder)
+                future: Future[R] = pool.submit(second, waiter)
+                eventually(lambda: future.done() or _somebody_waits(watcher), "the second waits")
+                assert not future.done()
+            return future.result(DEADLINE_SECONDS)
+        finally:
+            for store in (holder, waiter, watcher):
+                store.close()
+
+
+def _somebody_waits(store: Store) -> bool:
+    with store.transaction():  # each look in its own, or it would see the same again
+        return bool(store.connection.execute(_WAITING).scalar_one())

@@ -1,0 +1,215 @@
+"""The machine's clock is put an hour forward or back while the actors run."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from uuid_utils import uuid7
+
+from actors.drivers.database import RETRY
+from actors.limits import Conditions, bucket_size
+from actors.messages import Publish, PutSchedule, Renew, Settle, WriteFailed
+from actors.publishing import task_of
+from actors.recurrence import Missed, Recurrence
+from actors.schedule import Schedule
+from actors.supervisor import Intensity
+from actors.system import QUEUE, ActorSystem
+from config.settings import load
+from tests.actors.drivers.test_database import HELD, LEASE_SECONDS, UNAVAILABLE, Books
+from tests.fakes import NOW
+from tests.faults.occurrences import SELDOM
+from tests.faults.stored import Stored
+from tests.harness import DEADLINE_SECONDS, Gate, eventually
+
+HOUR = 3600.0
+LATER = 600.0
+"""How far ahead lies what is to come: it comes when the clock says so, not when a test waits."""
+SOON = 10.0
+"""What needs so long although nothing is in its way is stuck."""
+RATE = 20.0
+SETTINGS = (
+    "queues.tasks.lease_seconds=1",
+    "queues.keyed.concurrency_per_key=1",
+    f"queues.limited.rate_limit={RATE:g}",
+    f"queues.retried.backoff_base_seconds={LATER:g}",
+    f"queues.retried.backoff_cap_seconds={LATER:g}",
+    *(
+        f'actions.{name}="tests.actions:{function}"'
+        for name, function in (
+            ("wait", "wait_for_fifo"),
+            ("record", "record"),
+            ("flaky", "fail_until"),
+        )
+    ),
+)
+
+
+class JumpingClock:
+    """The present moment, a time off."""
+
+    def __init__(self) -> None:
+        self.off = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.off
+
+
+@pytest.fixture
+def clock() -> JumpingClock:
+    return JumpingClock()
+
+
+class Life:
+    """All actors of one process, and the database they work on."""
+
+    def __init__(self, url: str, clock: JumpingClock, directory: Path) -> None:
+        self.clock = clock
+        self.lines = directory / "lines"
+        self.lines.touch()
+        self.stored = Stored(url)
+        self._directory = directory
+        settings = load(overrides=[f"database.url={url}", *SETTINGS], environ={}).settings
+        # An actor that died would be restarted, and something would be late or lost.
+        self.system = ActorSystem(settings, on_hopeless=lambda: None, now=clock)
+
+    def publish(self, action: str, queue: str = QUEUE, **wishes: Any) -> str:  # noqa: ANN401
+        """The id of a task that is stored; the wishes are members of a publish."""
+        traits, now = self.system.traits[queue], self.clock()
+        data = orjson.dumps(wishes.pop("data", {})).decode()
+        task = task_of(str(uuid7()), traits, {"action": action, "data": data, **wishes}, now)
+        conditions = Conditions(limits={queue: traits.limits}) if "key" in wishes else None
+        publish = Publish((task,), now + DEADLINE_SECONDS, conditions)
+        self.system.queues[queue].ask(publish, DEADLINE_SECONDS)
+        return task.id
+
+    def record(self, count: int, queue: str = QUEUE, **wishes: Any) -> list[str]:  # noqa: ANN401
+        """The ids of so many tasks, of which each run leaves a line."""
+        data = {"file": str(self.lines), "line": queue}
+        return [self.publish("record", queue, data=data, **wishes) for _ in range(count)]
+
+    def run_at_gate(self) -> tuple[str, Gate]:
+        """A task that runs until its gate is opened."""
+        gate = Gate(self._directory)
+        task_id = self.publish("wait", data={"fifo": str(gate.path)})
+        eventually(lambda: self.stored.rows()[task_id].status == "running", "it runs")
+        return task_id, gate
+
+    def fail_once(self, count: int) -> list[str]:
+        """The ids of so many tasks that have failed, and are to be tried again later."""
+        names = [f"{self._directory}/retried-{number}" for number in range(count)]
+        data = [{"file": name, "times": 2} for name in names]
+        ids = [self.publish("flaky", "retried", data=each) for each in data]
+        eventually(lambda: all(self.stored.runs().get(each) for each in ids), "all have failed")
+        return ids
+
+    def schedule(self, name: str, seconds: float) -> None:
+        """Let there be a schedule with one occurrence, so many seconds from now."""
+        data = {"file": str(self.lines), "line": name}
+        schedule = Schedule(
+            name=name,
+            recurrence=Recurrence(SELDOM, "UTC"),
+            missed=Missed.ONCE,
+            task=orjson.dumps({"action": "record", "data": data}).decode(),
+            next_at=self.clock() + seconds,
+            created_at=int(self.clock()),
+        )
+        self.system.writer.ask(PutSchedule(schedule), DEADLINE_SECONDS)
+
+    def wait_until_fired(self, name: str) -> None:
+        """Wait until the schedule has published its task, which it can."""
+
+        def look() -> bool:
+            rows = self.stored.rows().values()
+            return any(str(row.occurrence).startswith(f"{name}@") for row in rows)
+
+        eventually(look, f"{name} fired", SOON)
+
+    def wait_until_completed(self, *ids: str) -> None:
+        """Wait until these tasks are done, which nothing is in the way of."""
+
+        def look() -> bool:
+            rows = self.stored.rows()
+            return all(rows[each].status == "completed" for each in ids)
+
+        eventually(look, "all completed", SOON)
+
+
+@pytest.fixture
+def life(database_url: str, clock: JumpingClock, tmp_path: Path) -> Iterator[Life]:
+    """All actors on each kind of database."""
+    life = Life(database_url, clock, tmp_path)
+    life.system.start()
+    yield life
+    life.system.stop(drain_seconds=0.0)
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
+def test_a_jump_of_the_clock_loses_doubles_and_holds_up_nothing(
+    life: Life, clock: JumpingClock, jump: float
+) -> None:
+    life.schedule("before", LATER)
+    running = [life.run_at_gate() for _ in range(2)]  # all consumers of this queue
+    queued = life.record(10)
+    scheduled = life.record(5, delay_seconds=LATER)
+    retried = life.fail_once(3)
+    limited = life.record(30, "limited")  # more than may start at once
+    keyed = life.record(10, "keyed", key="one")
+    # All actors have heard of the time before: what starts by then waited for a tick.
+    at_once = len(keyed) + bucket_size(RATE)
+    eventually(lambda: life.stored.completed("record") > at_once, "some had to wait")
+
+    clock.off += jump
+    new = life.record(5) + life.record(5, "limited") + life.record(5, "keyed", key="one")
+    life.schedule("after", 0)
+    expired = life.publish("record", delay_seconds=LATER, expires_at=clock())
+    for _, gate in running:
+        gate.open()
+    life.wait_until_completed(*(task for task, _ in running), *queued, *limited, *keyed, *new)
+    life.wait_until_fired("after")
+    eventually(lambda: life.stored.rows()[expired].error == "expired", "dead", SOON)
+    if jump < 0:
+        rows = life.stored.rows()
+        assert {rows[each].status for each in scheduled} == {"scheduled"}
+        clock.off += HOUR + LATER + 1
+    life.wait_until_completed(*scheduled, *retried)
+    life.wait_until_fired("before")
+
+    rows = life.stored.wait_until_finished(SOON)
+    completed = {row.id: row.attempt for row in rows.values() if row.status == "completed"}
+    assert completed.keys() == rows.keys() - {expired}
+    assert {each for each, attempt in completed.items() if attempt != 1} == set(retried)
+    recorded = [row for row in rows.values() if row.action == "record" and row.id != expired]
+    assert len(recorded) == 10 + 5 + 30 + 10 + 15 + 2
+    assert len(life.lines.read_text().split()) == len(recorded), "each ran once"
+    life.stored.check_counts()
+
+
+def test_leases_are_renewed_after_the_clock_was_set_back() -> None:
+    books = Books()
+    books.tick()
+    books.clock.advance(-HOUR)
+    books.writer.messages.clear()
+    books.tick(LEASE_SECONDS / 2)
+    (renew,) = books.writer.all_of(Renew)
+    assert renew.leases == (HELD,)
+
+
+def test_a_result_that_could_not_be_written_is_written_soon_after_the_clock_was_set_back() -> None:
+    books = Books()
+    settle = books.settle("done")
+    books.driver.failed(WriteFailed(settle, UNAVAILABLE))
+    books.clock.advance(-HOUR)
+    books.writer.messages.clear()
+    books.tick(RETRY.cap_seconds)
+    assert books.writer.all_of(Settle) == [settle]
+
+
+def test_deaths_are_forgotten_after_the_clock_was_set_back() -> None:
+    intensity = Intensity(max_restarts=5, period_seconds=30.0)
+    for _ in range(5):
+        intensity.count(NOW)
+    intensity.count(NOW - HOUR)
+    assert intensity.count(NOW - HOUR + 31.0) == 1
