@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,23 @@ def _sqlite_setup(*, read_only: bool) -> Callable[[sqlite3.Connection, Any], Non
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             # Readers do not block the writer, and one fsync makes a whole group commit durable.
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            _fold_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KIB}")
         connection.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
 
     return setup
+
+
+def _fold_log(connection: sqlite3.Connection) -> None:
+    """Move what the write-ahead log holds into the file, and give the log's space back.
+
+    SQLite does that after a commit. Where the log took the last space of a disk no commit succeeds
+    any more: without this the writer would not get out of there by itself.
+    """
+    with suppress(sqlite3.OperationalError):  # no room for that either: the next commit tells
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _sqlite_begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's name for a driver's

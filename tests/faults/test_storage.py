@@ -7,10 +7,16 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from actors.errors import StoreUnavailableError
+from actors.store.connect import Database
+from actors.store.migrate import migrate
+from actors.store.queues import set_paused
+from actors.store.store import Store
 from tests import postgres
 from tests.faults.load import Load
 from tests.faults.stored import Stored
@@ -131,6 +137,25 @@ def test_a_file_system_that_runs_full_is_survived_and_recovered_from(
         listings_work(server)
         ballast.unlink()
     assert server.terminate() == 0
+
+
+def test_a_log_that_took_the_last_space_is_folded_into_the_file(small_disk: Path) -> None:
+    database = Database(f"sqlite:///{small_disk}/tasks.db")
+    migrate(database)
+    writer, reader = Store(database), Store(database, read_only=True)
+    with reader.transaction():  # the last connection that is closed would fold it too
+        reader.is_paused("tasks")
+    failed = []
+    for commit in range(3_000):  # of a page or two; SQLite folds a thousand, here fewer fit
+        try:
+            with writer.transaction():
+                set_paused(writer.connection, "tasks", paused=commit % 2 == 0)
+        except StoreUnavailableError:
+            failed.append(commit)
+    writer.close()
+    reader.close()
+    assert failed, "the log took all the space"
+    assert all(later - former > 500 for former, later in pairwise(failed)), "and gave it back"
 
 
 def fill(ballast: Path) -> None:
