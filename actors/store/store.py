@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -281,10 +281,9 @@ class Store:
         parameters = self._claim.parameters(**_claim_parameters(claimant, at_most=limit))
         return self._say(self._claim.text, parameters)[0]
 
-    def _startable(self, rows: Sequence[Sequence[Any]], now: float) -> list[ClaimedTask]:
+    def _startable(self, rows: Sequence[Any], now: float) -> list[ClaimedTask]:
         """The claimed tasks in order, without those that it is too late to start."""
-        in_order = sorted(rows, key=itemgetter(0, 1))  # by rank and row number
-        claimed = [_claimed(row) for row in in_order]
+        claimed = [_claimed(row) for row in sorted(rows)]  # by rank and row number
         if all(task.terms is ORDINARY for task in claimed):
             return claimed
         if expired := [task for task in claimed if task.has_expired(now)]:
@@ -366,14 +365,14 @@ def _claim_parameters(claimant: Claimant, *, at_most: int) -> dict[str, object]:
 
 
 def _claimed(row: Sequence[Any]) -> ClaimedTask:
-    _, _, task_id, lease_id, action, data, attempt, max_attempts, losses, *rest = row
-    terms = ORDINARY
-    if rest != _ORDINARY:
-        terms = Terms(*rest)
+    _, _, task_id, lease_id, action, data, attempt, max_attempts, losses = row[:_TERMS]
+    terms = ORDINARY if row[_TERMS:] == _ORDINARY else Terms(*row[_TERMS:])
     return ClaimedTask(Lease(task_id, lease_id), action, data, attempt, max_attempts, losses, terms)
 
 
-_ORDINARY = [None, None, None, 0]
+_TERMS = 9
+"""Where in a claimed row its terms begin."""
+_ORDINARY = (None, None, None, 0)
 
 
 def _reason(error: sa.exc.SQLAlchemyError) -> str:

@@ -1,7 +1,6 @@
 """The queue: messages in, calls of its driver and deliveries out; and with all that is below it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -351,7 +350,7 @@ def test_a_task_whose_lease_is_lost_in_the_window_is_not_started(queue: Queue) -
 
 
 def suspect(attempt: int = 2) -> ClaimedTask:
-    return replace(some(1, attempt)[0], losses=1)
+    return some(1, attempt)[0]._replace(losses=1)
 
 
 def test_a_suspect_is_claimed_for_a_free_consumer_only_and_goes_before_the_window(

@@ -129,7 +129,7 @@ def test_a_permanent_error_is_dead_at_the_first_attempt() -> None:
 def test_only_attempts_that_ended_with_the_death_of_what_ran_them_are_losses(
     outcome: Outcome, losses: int
 ) -> None:
-    settlement = failed(replace(claimed(), losses=2), Failure("no", outcome))
+    settlement = failed(claimed()._replace(losses=2), Failure("no", outcome))
     assert settlement.losses == losses
     assert (settlement.failure and settlement.failure.outcome) is outcome
 
@@ -159,7 +159,7 @@ def test_who_asked_for_later_too_often_loses_an_attempt_for_it_and_dies_of_the_l
     settlement = failed(spent, busy)
     assert (settlement.status, settlement.attempt) == (Status.SCHEDULED, 4)
     assert (settlement.postponed, settlement.failure) == (MAX_POSTPONEMENTS, busy)
-    assert failed(replace(spent, attempt=5), busy).status is Status.DEAD
+    assert failed(spent._replace(attempt=5), busy).status is Status.DEAD
 
 
 def test_a_requeued_task_gets_its_attempt_back_and_has_none_recorded() -> None:

@@ -53,6 +53,7 @@ from actors.messages import (
     Unblocked,
     WriteFailed,
 )
+from actors.news import News
 from actors.recurrence import Missed, Recurrence
 from actors.reply import Reply
 from actors.schedule import Schedule
@@ -69,7 +70,7 @@ from actors.task import (
     ack,
 )
 from actors.wire import Progress
-from actors.writer import DatabaseWriter, DiskFloor
+from actors.writer import MANY_SETTLED, SETTLE_PAUSE_SECONDS, DatabaseWriter, DiskFloor, pause_after
 from tests.actors.store.calls import attempts, find, get
 from tests.databases import execute, held, impatient, refuse
 from tests.fakes import DEADLINE_SECONDS, NOW, Inbox, ManualClock, a_task, life, running
@@ -261,7 +262,7 @@ def test_one_bad_row_fails_alone_in_a_group_commit(store: Store) -> None:
 def test_one_lost_lease_is_refused_alone_in_a_group_commit(store: Store) -> None:
     writer, inbox = Idle(store), Inbox()
     first, second = claimed(writer, inbox, 2)
-    late = replace(first, lease=Lease(first.lease.task_id, lease_id=6))
+    late = first._replace(lease=Lease(first.lease.task_id, lease_id=6))
     writer.take(*(Settle(inbox, done(task)) for task in (late, first, second)))
     writer.flush()
     assert inbox.all_of(Settled) == [Settled((first.lease, second.lease), (late.lease,))]
@@ -557,7 +558,7 @@ def test_a_place_that_is_given_up_goes_to_the_next_in_the_same_commit(
     inbox.wait_for(Unblocked, 0)
     over = done(task)
     if failed:
-        over = replace(over, status=Status.SCHEDULED, result=None, processed_at=None)
+        over = over._replace(status=Status.SCHEDULED, result=None, processed_at=None)
     writer.take(Settle(inbox, over, PLACE), claim(inbox))
     writer.flush()
     assert [each.lease.task_id for each in inbox.wait_for(Claimed, 0).tasks] == [second.tasks[0].id]
@@ -664,7 +665,7 @@ def test_a_failed_attempt_is_recorded_by_whoever_holds_its_lease_and_by_nobody_e
     failure = Failure("no", traceback="line")
     failed = [
         Settlement(task.lease, Status.DEAD, 1, failure=failure, ended_at=NOW + 1, processed_at=1)
-        for task in (one, other, replace(one, lease=Lease(one.lease.task_id, lease_id=6)))
+        for task in (one, other, one._replace(lease=Lease(one.lease.task_id, lease_id=6)))
     ]
     writer.take(*(Settle(inbox, each) for each in failed), Settle(inbox, done(other)))
     writer.flush()
@@ -890,3 +891,24 @@ def test_rows_keep_their_state(database: Database) -> None:
     store = Store(database, read_only=True)
     assert get(store, task.id) == task
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("publishes", "results", "seconds"),
+    [
+        (0, 0, None),
+        (1, 0, None),
+        (0, 1, None),
+        (0, MANY_SETTLED - 1, None),
+        (0, MANY_SETTLED, SETTLE_PAUSE_SECONDS),
+        (1, MANY_SETTLED, None),  # the next publish shall not wait for results
+        (2, 0, 0.0),
+        (2, MANY_SETTLED, 0.0),
+    ],
+)
+def test_only_after_a_commit_of_many_does_the_next_one_wait_for_others(
+    publishes: int, results: int, seconds: float | None
+) -> None:
+    news = News(inserts=[Insert(Inbox(), (a_task(),))] * publishes)
+    news.settled[Inbox()] = [(Lease("one", 5), True)] * results
+    assert pause_after(news) == seconds

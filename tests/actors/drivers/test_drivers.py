@@ -1,7 +1,7 @@
 """One suite for every driver: what a queue may rely on, whatever makes its tasks durable."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import pytest
@@ -518,8 +518,8 @@ def test_every_attempt_is_recorded_with_what_ran_it_and_how_it_ended(desk: Desk)
         Failure("dead", Outcome.CRASHED),
     ]
     for failure in failures:
-        over = replace(failed(claimed, failure), status=Status.QUEUED, losses=0)
-        desk.settle(replace(over, ended_at=desk.clock.advance(9)))
+        over = failed(claimed, failure)._replace(status=Status.QUEUED, losses=0)
+        desk.settle(over._replace(ended_at=desk.clock.advance(9)))
         desk.clock.advance(1)
         (claimed,), _ = desk.claim()
     desk.settle(drained(claimed, desk.clock.advance(9)))
@@ -569,7 +569,7 @@ def test_a_result_that_was_refused_is_recorded_as_a_failed_attempt(desk: Desk) -
 @ON_DISK
 def test_a_settlement_without_its_lease_records_no_attempt(desk: Desk) -> None:
     claimed = desk.one()
-    forged = replace(claimed, lease=Lease(claimed.lease.task_id, 12))
+    forged = claimed._replace(lease=Lease(claimed.lease.task_id, 12))
     assert desk.settle(failed(forged)) == Settled((), (forged.lease,))
     (running,) = desk.attempts(claimed)
     assert running.outcome is None

@@ -40,7 +40,7 @@ def hot_deeds(store: Store) -> dict[str, tuple[Deed, tuple[str, ...]]]:
         "spend the rate": (lambda c: rate.allowed(c, "tasks", 9.0, NOW), ()),
         "is it paused": (lambda _: store.is_paused("tasks"), ()),
         "settle": (lambda _: store.settle([DEAD]), ()),
-        "complete": (lambda _: store.settle([replace(DEAD, status=Status.COMPLETED)]), ()),
+        "complete": (lambda _: store.settle([DEAD._replace(status=Status.COMPLETED)]), ()),
         "renew": (lambda _: store.renew([LEASE], NOW), ()),
         "report": (lambda _: store.report(LEASE, 0.5, None), ()),
         "promote": (

@@ -63,7 +63,7 @@ def failed(claimed: ClaimedTask, status: Status, **columns: object) -> Settlemen
         ended_at=NOW + 2.5,
         processed_at=int(NOW) if status in FINAL else None,
     )
-    return replace(settlement, **columns)  # type: ignore[arg-type] # any of them
+    return settlement._replace(**columns)  # type: ignore[arg-type] # any of them
 
 
 def pause(store: Store, queue: str = "tasks", *, paused: bool = True) -> None:
@@ -287,7 +287,7 @@ def test_a_requeued_task_gets_its_attempt_back_and_keeps_its_last_error(store: S
 
 def test_a_settlement_without_the_lease_is_refused_and_writes_nothing(store: Store) -> None:
     claimed = a_claimed_task(store)
-    forged = replace(claimed, lease=replace(claimed.lease, lease_id=2))
+    forged = claimed._replace(lease=claimed.lease._replace(lease_id=2))
     before = get(store, claimed.lease.task_id)
     assert settle(store, done(forged)) == [forged.lease]
     assert get(store, claimed.lease.task_id) == before
@@ -298,7 +298,7 @@ def test_a_settlement_without_the_lease_is_refused_and_writes_nothing(store: Sto
 
 def test_of_several_settlements_none_is_written_if_one_is_refused(store: Store) -> None:
     claimed = a_claimed_task(store)
-    lost = failed(replace(claimed, lease=NOT_HELD.lease), Status.DEAD)
+    lost = failed(claimed._replace(lease=NOT_HELD.lease), Status.DEAD)
     for mine in (done(claimed), failed(claimed, Status.DEAD)):
         for other in (NOT_HELD, lost):
             with pytest.raises(BadRowError, match="1 of 2 leases"):
@@ -366,7 +366,7 @@ def test_a_report_is_kept_if_its_lease_is_held_until_the_task_is_put_back(store:
     claimed = a_claimed_task(store)
     with store.transaction():
         store.report(claimed.lease, 0.25, "quarter")
-        store.report(replace(claimed.lease, lease_id=2), 0.5, "late")
+        store.report(claimed.lease._replace(lease_id=2), 0.5, "late")
     course = get(store, claimed.lease.task_id).course
     assert (course.progress, course.progress_message) == (0.25, "quarter")
 
