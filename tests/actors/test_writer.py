@@ -63,6 +63,7 @@ from actors.task import (
     ClaimedTask,
     Failure,
     Lease,
+    Options,
     Receipt,
     Settlement,
     Status,
@@ -72,6 +73,7 @@ from actors.task import (
 from actors.wire import Progress
 from actors.writer import MANY_SETTLED, SETTLE_PAUSE_SECONDS, DatabaseWriter, DiskFloor, pause_after
 from tests.actors.store.calls import attempts, find, get
+from tests.actors.store.races import while_held
 from tests.databases import execute, held, impatient, refuse
 from tests.fakes import DEADLINE_SECONDS, NOW, Inbox, ManualClock, a_task, life, running
 
@@ -257,6 +259,24 @@ def test_one_bad_row_fails_alone_in_a_group_commit(store: Store) -> None:
     assert isinstance(failure.error, BadRowError)
     assert stored_ids(inbox) == [first.tasks[0].id, last.tasks[0].id]
     assert inbox.all_of(Settled) == [Settled((over.lease,), ())]
+
+
+def test_a_retry_whose_unique_key_is_taken_meanwhile_on_another_node_is_a_conflict(
+    postgres_only: Database,
+) -> None:
+    store = Store(postgres_only)
+    keyed = Options(unique_key="one")
+    dead = a_task(status=Status.DEAD, options=keyed)
+    with store.transaction():
+        store.insert([dead])
+    with pytest.raises(ConflictError, match="its unique key 'one' has gone to the task"):
+        while_held(
+            postgres_only,
+            lambda other: other.insert([a_task(options=keyed)]),
+            lambda ours: Idle(ours).change(RetryTask(dead.id, NOW)),
+        )
+    assert get(store, dead.id) == dead
+    store.close()
 
 
 def test_one_lost_lease_is_refused_alone_in_a_group_commit(store: Store) -> None:
