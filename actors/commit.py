@@ -176,7 +176,7 @@ class Commit:
     def _load_schedules(self, load: LoadSchedules) -> None:
         if load.configured is not None:
             schedules.configure(self._store.connection, load.configured)
-        loaded = SchedulesLoaded(tuple(schedules.every(self._store.connection)))
+        loaded = SchedulesLoaded(tuple(schedules.due(self._store.connection, load.now)))
         self.news.other.append((load.requester, loaded))
 
     def _fire(self, fire: Fire) -> None:

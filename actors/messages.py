@@ -532,13 +532,15 @@ class DeleteSchedule(Change[None]):
 
 @dataclass(frozen=True, slots=True)
 class LoadSchedules(Write):
-    """Look up the schedules. Answered with `SchedulesLoaded`.
+    """Look up the schedules that are due. Answered with `SchedulesLoaded`.
 
     Attributes:
+        now: The present moment, Unix seconds.
         configured: Those of the settings, to be kept first, in place of former ones; None: as at
             the last time.
     """
 
+    now: float
     configured: tuple[Schedule, ...] | None = None
 
 
@@ -683,10 +685,10 @@ class Unblocked(Command):
 
 @dataclass(frozen=True, slots=True)
 class SchedulesLoaded(Command):
-    """The schedules there are.
+    """The schedules that are due.
 
     Attributes:
-        schedules: All of them.
+        schedules: By name.
     """
 
     schedules: tuple[Schedule, ...]

@@ -84,7 +84,7 @@ class Scheduler(Actor):
 
     def _load(self, now: float) -> None:
         self._load_at = now + LOAD_SECONDS
-        self._writer.tell(LoadSchedules(self._address, self._configured))
+        self._writer.tell(LoadSchedules(self._address, now, self._configured))
 
     def _fire(self, schedule: Schedule) -> None:
         now = self._now()

@@ -26,6 +26,8 @@ from api.validation import Limits, checked, read_json
 
 SHOWN_TIMES = 5
 """How many of its next times a schedule shows."""
+MAX_SCHEDULES = 1_000
+"""How many there may be: one answer shows them all, and works out the next times of each."""
 MAX_TIMEZONE_CHARS = 100
 """What the name of a time zone may have; the longest there is has 32."""
 
@@ -93,38 +95,49 @@ class ScheduleResource:
     on_head = on_get
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
-        """Keep the schedule: `201` if it is new, `200` if there was one by this name."""
+        """Keep the schedule: `201` if it is new, `200` if there was one by this name.
+
+        `409` if it is one too many, or one of the settings.
+        """
         schedule = schedule_of(self._system, _good(name), read_json(req), self._now())
-        present = self._changeable(name)
+        present = self._all()
+        if name in present:
+            _check_changeable(present[name])
+        elif len(present) >= MAX_SCHEDULES:
+            message = f"there are {len(present)} schedules, and {MAX_SCHEDULES} at most are allowed"
+            raise ConflictError(message)
         kept = self._system.writer.ask(PutSchedule(schedule), self._timeout)
-        status = HTTPStatus.CREATED if present is None else HTTPStatus.OK
+        status = HTTPStatus.OK if name in present else HTTPStatus.CREATED
         _log.info("schedule kept", schedule=name)
         resp.status = status.value
         resp.data = dumps(schedule_document(kept))
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Forget the schedule; what it has published stays: `204`."""
-        if self._changeable(name) is None:
+        if (schedule := self._find(name)) is None:
             raise _not_found()
+        _check_changeable(schedule)
         self._system.writer.ask(DeleteSchedule(name), self._timeout)
         _log.info("schedule deleted", schedule=name)
         resp.status = HTTPStatus.NO_CONTENT.value
 
     def _find(self, name: str) -> Schedule | None:
+        return self._all().get(name)
+
+    def _all(self) -> dict[str, Schedule]:
         schedules = self._system.reader.ask(ListSchedules(), self._timeout)
-        return next((each for each in schedules if each.name == name), None)
+        return {schedule.name: schedule for schedule in schedules}
 
-    def _changeable(self, name: str) -> Schedule | None:
-        """The schedule by this name, if there is one.
 
-        Raises:
-            ConflictError: Whoever starts the service has the last word on it.
-        """
-        schedule = self._find(name)
-        if schedule is not None and schedule.configured:
-            message = f"the schedule {name} is in the settings; change it there"
-            raise ConflictError(message)
-        return schedule
+def _check_changeable(schedule: Schedule) -> None:
+    """See that it is not one of the settings.
+
+    Raises:
+        ConflictError: Whoever starts the service has the last word on it.
+    """
+    if schedule.configured:
+        message = f"the schedule {schedule.name} is in the settings; change it there"
+        raise ConflictError(message)
 
 
 def schedule_of(

@@ -14,6 +14,7 @@ from actors.store.schema import schedules
 from actors.task import Task
 
 _ALL = sa.select(schedules).order_by(schedules.c.name)
+_DUE = _ALL.where(schedules.c.next_at <= sa.bindparam("now"))
 _ONE = sa.select(schedules).where(schedules.c.name == sa.bindparam("wanted")).with_for_update()
 _ADVANCE = (
     sa.update(schedules)
@@ -30,6 +31,11 @@ _ADVANCE = (
 def every(connection: sa.Connection) -> list[Schedule]:
     """All schedules, by name."""
     return [_schedule(row) for row in connection.execute(_ALL)]
+
+
+def due(connection: sa.Connection, now: float) -> list[Schedule]:
+    """Those whose next occurrence is at this moment or was before it, Unix seconds."""
+    return [_schedule(row) for row in connection.execute(_DUE, {"now": now})]
 
 
 def put(connection: sa.Connection, schedule: Schedule) -> Schedule:

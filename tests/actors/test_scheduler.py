@@ -91,9 +91,10 @@ class Idle:
 def test_at_its_start_it_keeps_what_the_settings_say_and_from_then_on_only_looks() -> None:
     idle = Idle(hourly())
     idle.actor.setup()
-    assert idle.writer.messages == [LoadSchedules(idle.own, (hourly(),))]
+    assert idle.writer.messages == [LoadSchedules(idle.own, DAWN, (hourly(),))]
     idle.gets(SchedulesLoaded((hourly(),)), Tick(DAWN + LOAD_SECONDS))
-    assert idle.writer.all_of(LoadSchedules)[1:] == [LoadSchedules(idle.own)]
+    later = DAWN + LOAD_SECONDS
+    assert idle.writer.all_of(LoadSchedules)[1:] == [LoadSchedules(idle.own, later)]
 
 
 def test_what_the_settings_say_is_repeated_until_it_is_kept() -> None:
@@ -101,13 +102,14 @@ def test_what_the_settings_say_is_repeated_until_it_is_kept() -> None:
     idle.actor.setup()
     (load,) = idle.writer.all_of(LoadSchedules)
     idle.gets(WriteFailed(load, StoreUnavailableError("away")), Tick(DAWN + LOAD_SECONDS))
-    assert idle.writer.all_of(LoadSchedules) == [load, load]
+    again = replace(load, now=DAWN + LOAD_SECONDS)
+    assert idle.writer.all_of(LoadSchedules) == [load, again]
 
 
 def test_settings_without_schedules_are_kept_too_in_place_of_former_ones() -> None:
     idle = Idle()
     idle.actor.setup()
-    assert idle.writer.messages == [LoadSchedules(idle.own, ())]
+    assert idle.writer.messages == [LoadSchedules(idle.own, DAWN, ())]
 
 
 def test_it_looks_twice_a_second_and_not_at_every_tick() -> None:

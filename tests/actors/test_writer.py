@@ -717,16 +717,16 @@ def test_an_occurrence_is_published_once_by_whoever_is_first(store: Store) -> No
         Fire(node, "nightly", NOW, NOW + DAY, NOW, task)
         for node, task in zip((ours, theirs), tasks, strict=True)
     ]
-    writer.take(*fires, LoadSchedules(ours))
+    writer.take(*fires)
     writer.flush()
     assert ours.all_of(Fired) == [Fired(fires[0])]
     assert theirs.messages == []
     assert [find(store, task.id) is None for task in tasks] == [False, True]
-    writer.take(LoadSchedules(ours))
+    writer.take(LoadSchedules(ours, NOW + DAY - 1), LoadSchedules(ours, NOW + DAY))
     writer.flush()
-    assert ours.all_of(SchedulesLoaded)[-1].schedules == (
-        replace(NIGHTLY, next_at=NOW + DAY, last_at=NOW),
-    )
+    before, then = ours.all_of(SchedulesLoaded)
+    assert before.schedules == ()
+    assert then.schedules == (replace(NIGHTLY, next_at=NOW + DAY, last_at=NOW),)
 
 
 def test_a_step_of_housekeeping_says_what_it_did(store: Store) -> None:

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,11 @@ import pytest
 
 from actors.recurrence import Missed, Recurrence
 from actors.schedule import Schedule
-from api.schedules import schedule_document
+from actors.store.connect import Database
+from actors.store.migrate import migrate
+from actors.store.schedules import put as keep
+from actors.store.store import Store
+from api.schedules import MAX_SCHEDULES, schedule_document
 from tests.api.answers import complaints, problem
 from tests.api.servers import DATABASES, server_on
 from tests.harness import ServerProcess, eventually
@@ -376,6 +381,27 @@ def test_schedules_of_the_settings_are_there_as_long_as_the_settings_name_them(
         )
     finally:
         server.close()
+
+
+@pytest.mark.system
+def test_one_schedule_too_many_is_refused_and_those_that_are_there_can_be_changed(
+    serve: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    database = Database(f"sqlite:///{tmp_path}/tasks.db")
+    migrate(database)
+    store = Store(database)
+    one = a_schedule("0 0 1 1 *", "UTC", "2099-01-01T00:00:00Z")
+    with store.transaction():
+        for number in range(MAX_SCHEDULES):
+            keep(store.connection, replace(one, name=f"s{number:03}"))
+    store.close()
+    server = serve(f"database.url={database.url}").start()
+    full = "there are 1000 schedules, and 1000 at most are allowed"
+    problem(put(server, "new", **NIGHTLY), 409, full)
+    assert put(server, "s000", **NIGHTLY).status_code == 200
+    assert len(server.client.get("/schedules").json()["schedules"]) == MAX_SCHEDULES
+    assert server.client.delete("/schedules/s001").status_code == 204
+    assert put(server, "new", **NIGHTLY).status_code == 201
 
 
 # --- as shown -------------------------------------------------------------------------------

@@ -497,8 +497,9 @@ class Model:
             for name, schedule in list(self.schedules.items()):
                 if schedule.configured and name not in names:
                     del self.schedules[name]
-        loaded = tuple(self.schedules[name] for name in sorted(self.schedules))
-        self._news.other.append((load.requester, SchedulesLoaded(loaded)))
+        by_name = [self.schedules[name] for name in sorted(self.schedules)]
+        due = tuple(schedule for schedule in by_name if schedule.next_at <= load.now)
+        self._news.other.append((load.requester, SchedulesLoaded(due)))
 
     def _fire(self, fire: Fire) -> None:
         schedule = self.schedules.get(fire.name)

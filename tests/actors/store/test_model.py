@@ -325,17 +325,22 @@ class Life(RuleBasedStateMachine):
     def put_schedule(self, name: str, cron: str, missed: Missed, wish: Wish) -> None:
         self.say(PutSchedule(self.schedule(name, cron, missed, wish)))
 
-    @rule(names=st.sets(st.sampled_from(SCHEDULES)), deletes=st.booleans())
-    def replace_schedules(self, names: set[str], deletes: bool) -> None:  # noqa: FBT001
+    @rule(
+        names=st.sets(st.sampled_from(SCHEDULES)),
+        deletes=st.booleans(),
+        look_ahead=st.sampled_from([0.0, 24 * HOUR]),
+    )
+    def replace_schedules(self, names: set[str], deletes: bool, look_ahead: float) -> None:  # noqa: FBT001
         """By those of the settings, or by nothing."""
+        until = self.now + look_ahead
         if deletes:
             for name in sorted(names):
                 self.say(DeleteSchedule(name))
-            self.say(LoadSchedules(self.inbox))
+            self.say(LoadSchedules(self.inbox, until))
         else:
             schedules = [self.schedule(name, CRONS[0], Missed.ONCE, {}) for name in sorted(names)]
             configured = tuple(replace(schedule, configured=True) for schedule in schedules)
-            self.say(LoadSchedules(self.inbox, configured))
+            self.say(LoadSchedules(self.inbox, until, configured))
 
     @precondition(lambda self: self.model.schedules)
     @rule(queue=queue_names, seconds=st.sampled_from([0.0, 300.0, 24 * HOUR]))
