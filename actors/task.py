@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from actors.backoff import Backoff
 
-# What is made and looked up for each task that runs is a named tuple: a frozen dataclass takes
+# What is made and looked up for each task is a named tuple: a frozen dataclass takes
 # three times as long to make, and its hash, which is computed in Python, four times.
 MAX_ERROR_CHARS = 2_000
 """What is kept of an error's text: enough to understand it, bounded in every row."""
@@ -111,9 +111,8 @@ class Course:
 NOT_BEGUN = Course()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A task as it is stored, one field per column.
+class Task(NamedTuple):
+    """A task as it is stored, one field per column, but for the last two.
 
     Attributes:
         id: UUID version 7 in its text form.

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count
 
@@ -77,7 +76,7 @@ class MemoryDriver:
         claimed: list[ClaimedTask] = []
         while self._ready and len(claimed) < limit:
             task = self._ready.popleft()
-            task = replace(task, attempt=task.attempt + 1, started_at=self._now())
+            task = task._replace(attempt=task.attempt + 1, started_at=self._now())
             lease = Lease(task.id, next(self._numbers))
             self._claimed[lease] = task
             claimed.append(
@@ -102,8 +101,7 @@ class MemoryDriver:
         if task is None:
             self._queue_address.tell(Settled((), (settlement.lease,)))
             return
-        task = replace(
-            task,
+        task = task._replace(
             status=settlement.status,
             attempt=settlement.attempt,
             run_at=task.run_at if settlement.run_at is None else settlement.run_at,
@@ -127,7 +125,7 @@ class MemoryDriver:
         due = []
         while self._scheduled and self._scheduled[0][0] <= now:
             _, _, task = heappop(self._scheduled)
-            due.append(replace(task, status=Status.QUEUED))
+            due.append(task._replace(status=Status.QUEUED))
         self._ready.extend(due)
         if self._failed:
             self._failed = False
@@ -160,7 +158,7 @@ class MemoryDriver:
                 self._finished.pop(task.id, None)
                 if task.status is not Status.DEAD:
                     why = printable(f"the outcome could not be stored: {failure.error}")
-                    self._write(replace(task, status=Status.DEAD, result=None, error=why))
+                    self._write(task._replace(status=Status.DEAD, result=None, error=why))
             case _:
                 self._failed = True
 

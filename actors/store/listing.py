@@ -30,12 +30,14 @@ IDS_AT_ONCE = 500
 MAX_CREATED_AT = 2**63 - 1
 """Later than anything."""
 
-_FIELDS, _OPTIONS, _COURSE = (
-    [column.name for column in columns]
-    for columns in (statements.COLUMNS, statements.OPTION_COLUMNS, statements.COURSE_COLUMNS)
-)
+_STATUS = Task._fields.index("status")
+_OPTIONS = [column.name for column in statements.OPTION_COLUMNS]
+_COURSE = [column.name for column in statements.COURSE_COLUMNS]
+_OPTIONS_AT = len(statements.COLUMNS)
+_COURSE_AT = _OPTIONS_AT + len(_OPTIONS)
+_NO_OPTIONS = (None,) * len(_OPTIONS)
 _ROWS = sa.select(
-    tasks.c.seq, *statements.COLUMNS, *statements.OPTION_COLUMNS, *statements.COURSE_COLUMNS
+    *statements.COLUMNS, *statements.OPTION_COLUMNS, *statements.COURSE_COLUMNS, tasks.c.seq
 )
 _IDS = sa.select(tasks.c.seq, tasks.c.id)
 
@@ -76,11 +78,11 @@ def history(connection: sa.Connection, task_id: str) -> tuple[Task, list[Attempt
 
     The last attempt may still run.
     """
-    row = connection.execute(statements.GET, {"task_id": task_id}).mappings().first()
+    row = connection.execute(statements.GET, {"task_id": task_id}).first()
     if row is None:
         return None
     task, attempts = _task(row), []
-    if (last := row["last_attempt"]) is not None:  # as of this look, not of a moment later
+    if (last := row.last_attempt) is not None:  # as of this look, not of a moment later
         ended = {"task_id": task_id, "last_attempt": last}
         rows = connection.execute(statements.ATTEMPTS, ended).mappings()
         attempts = [Attempt(**{**each, "outcome": Outcome(each["outcome"])}) for each in rows]
@@ -308,7 +310,7 @@ def _shown(
     for start in range(0, len(places), ROWS_AT_ONCE):
         some = places[start : start + ROWS_AT_ONCE]
         rows = _ROWS.where(tasks.c.seq.in_([seq for _, seq in some]), *conditions)
-        found = {row["seq"]: row for row in connection.execute(rows).mappings()}
+        found = {row.seq: row for row in connection.execute(rows)}
         for number, (_, seq) in enumerate(some, start):
             if length > MAX_PAGE_BYTES:
                 return shown, places[number - 1]
@@ -327,20 +329,29 @@ def _streamed(
     length, end = 0, None
     options = {"yield_per": ROWS_AT_ONCE}
     with connection.execute(rows.limit(limit + 1), execution_options=options) as found:
-        for row in found.mappings():
+        for row in found:
             if len(shown) == limit or length > MAX_PAGE_BYTES:
                 return shown, end
             task = _task(row)
             shown.append(task)
             length += len(task.data) + len(task.result or "")
-            end = (task.created_at, row["seq"])
+            end = (task.created_at, row.seq)
     return shown, None
 
 
-def _task(row: sa.RowMapping) -> Task:
-    options = {name: row[name] for name in _OPTIONS if row[name] is not None}
-    return Task(
-        **{name: row[name] for name in _FIELDS} | {"status": Status(row["status"])},
-        options=Options(**options) if options else PLAIN,
-        course=Course(**{name: row[name] for name in _COURSE}),
+def _task(row: Sequence[Any]) -> Task:
+    """The task in the first columns of the row, read by position: a page has a thousand rows."""
+    options, course = row[_OPTIONS_AT:_COURSE_AT], row[_COURSE_AT:]
+    return Task._make(
+        (
+            *row[:_STATUS],
+            Status(row[_STATUS]),
+            *row[_STATUS + 1 : _OPTIONS_AT],
+            PLAIN if options == _NO_OPTIONS else Options(**_named(_OPTIONS, options)),
+            Course(**_named(_COURSE, course)),
+        )
     )
+
+
+def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(names, values, strict=False))  # there may be more of them

@@ -13,20 +13,20 @@ COLUMNS = (
     tasks.c.queue,
     tasks.c.action,
     tasks.c.data,
+    tasks.c.max_attempts,
+    tasks.c.run_at,
+    tasks.c.created_at,
+    tasks.c.rank,
     tasks.c.status,
     tasks.c.result,
     tasks.c.error,
     tasks.c.priority,
-    tasks.c.rank,
     tasks.c.attempt,
     tasks.c.losses,
-    tasks.c.max_attempts,
-    tasks.c.run_at,
-    tasks.c.created_at,
     tasks.c.started_at,
     tasks.c.processed_at,
 )
-"""Each a field of `Task`."""
+"""The fields of `Task`, in this order."""
 OPTION_COLUMNS = (
     tasks.c.unique_key,
     tasks.c.key,

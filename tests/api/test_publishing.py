@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, cast
@@ -351,7 +350,7 @@ def test_a_task_that_asks_for_nothing_special_is_a_plain_one(tmp_path: Path) -> 
     (task,) = asked_for(tmp_path, {"action": "x", "queue": "short"}).tasks
     assert task.is_new_and_plain
     (other,) = asked_for(tmp_path, {"action": "x", "queue": "short", "priority": 0}).tasks
-    assert replace(other, id=task.id) == task
+    assert other._replace(id=task.id) == task
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from tests.benchmarks.system import NUMBERS
 BYTES_PER_ROW = 400
 """What a row may take of the disk; measured 212, indexes included, and the journal beside it."""
 ROWS_AT_ONCE = 100_000
+_PER_SECOND = 1_000
+"""How fast they were published, by their times."""
 
 _FILL = sa.text(
     "WITH RECURSIVE number (n) AS"
@@ -19,21 +21,23 @@ _FILL = sa.text(
     " max_attempts, run_at, created_at, started_at, processed_at)"
     # In order of time, as real ids are, and before all real ones.
     " SELECT printf('00000000-0000-7000-8000-%012x', n), 'tasks', 'sum', :data, :status, :result,"
-    " 0, :attempt, 0, 5, :now, :now, :done_at, :done_at FROM number"
+    " 0, :attempt, 0, 5, second, second, iif(:done, second, NULL), iif(:done, second, NULL)"
+    " FROM (SELECT n, :now - (:count - n) / :per_second AS second FROM number)"
 )
 
 
 def fill(database: Database, status: Status, count: int) -> None:
     """Add so many tasks in this state, `queued` or `completed`, to an empty table."""
     done = status is Status.COMPLETED
-    now = int(time.time())
     row = {
         "data": f'{{"numbers":[{",".join(map(str, NUMBERS))}]}}',
         "status": status.value,
         "result": f'{{"output":{sum(NUMBERS)}}}' if done else None,
         "attempt": int(done),
-        "now": now,
-        "done_at": now if done else None,
+        "done": done,
+        "now": int(time.time()),
+        "count": count,
+        "per_second": _PER_SECOND,
     }
     with database.engine().connect() as connection:
         for first in range(1, count + 1, ROWS_AT_ONCE):

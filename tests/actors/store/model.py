@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from actors.errors import (
@@ -233,12 +233,8 @@ class Model:
         return None
 
     def _add(self, task: Task) -> None:
-        row = {
-            field.name: getattr(part, field.name)
-            for part in (task, task.options, task.course)
-            for field in fields(part)
-            if field.name not in {"options", "course"}
-        }
+        row = task._asdict() | asdict(task.options) | asdict(task.course)
+        del row["options"], row["course"]
         self.rows[task.id] = row | {"lease_id": None, "leased_until": None}
 
     # --- claiming and settling --------------------------------------------------------------

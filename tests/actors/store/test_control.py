@@ -141,8 +141,7 @@ def test_a_task_is_put_back_with_all_its_attempts(store: Store, status: Status) 
     task = a_task(status=status, attempt=5, error="no", priority=3, options=options)
     put(store, task)
     assert retry(store, task.id) is Status.QUEUED
-    assert get(store, task.id) == replace(
-        task,
+    assert get(store, task.id) == task._replace(
         status=Status.QUEUED,
         attempt=0,
         run_at=LATER,

@@ -356,7 +356,7 @@ class Life(RuleBasedStateMachine):
     def fire_again_as_another_node(self) -> None:
         assert self.fired is not None
         task = self.fired.task
-        again = None if task is None else replace(task, id=self.new_id(task.queue))
+        again = None if task is None else task._replace(id=self.new_id(task.queue))
         self.say(replace(self.fired, task=again))
 
     # --- what goes wrong --------------------------------------------------------------------

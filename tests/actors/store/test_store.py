@@ -381,8 +381,8 @@ def test_only_due_tasks_of_the_queue_become_ready(store: Store) -> None:
     due, later, other = put(
         store,
         scheduled,
-        replace(scheduled, id="later", run_at=NOW + 0.1),
-        replace(scheduled, id="other", queue="other"),
+        scheduled._replace(id="later", run_at=NOW + 0.1),
+        scheduled._replace(id="other", queue="other"),
     )
     put(store, a_task(id="dead", status=Status.DEAD, run_at=NOW - 1))
     assert promote(store) == [None]
