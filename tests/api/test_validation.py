@@ -24,7 +24,11 @@ NOON = 1_795_348_800.0
 
 names = st.sampled_from(["action", "data", "queue", "priority", "key", "other"])
 members: st.SearchStrategy[object] = (
-    st.none() | st.text(max_size=3) | st.integers() | st.just({}) | st.just({"a": [1]})
+    st.none()
+    | st.text(max_size=3)
+    | st.integers(-(2**63), 2**63 - 1)  # all that a body can hold
+    | st.just({})
+    | st.just({"a": [1]})
 )
 
 
