@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from actors import changes
@@ -77,14 +77,20 @@ class Commit:
             for kind, do in self._one_by_one().items():
                 for write in by_kind.get(kind, ()):
                     do(write)
-        for place in sorted(self._places):
-            if keys.unblock(self._store.connection, *place):
-                self.news.other.append((self._places[place], Unblocked()))
-        claims = [*by_kind.get(Claim, ()), *by_kind.get(ClaimSuspect, ())]
+        if self._places:
+            self._unblock()
+        # Suspects first: of a rate they are to get their share.
+        claims = [*by_kind.get(ClaimSuspect, ()), *by_kind.get(Claim, ())]
         # In one order on every node: a claim may have to lock its queue's rate.
         for claim in sorted(claims, key=attrgetter("queue")) if len(claims) > 1 else claims:
             self._claim(claim)
         return self.news
+
+    def _unblock(self) -> None:
+        keys.lock(self._store.connection, self._places)
+        for place, requester in sorted(self._places.items(), key=itemgetter(0)):
+            if keys.unblock(self._store.connection, *place):
+                self.news.other.append((requester, Unblocked()))
 
     def _one_by_one(self) -> Mapping[type[AnyWrite], Callable[[Any], None]]:
         """How each of the other kinds is done, in this order."""
@@ -151,16 +157,20 @@ class Commit:
         promoted = self._store.promote(queue=queue, now=tend.due, keys_are_limited=limit > 0)
         for key in {key for key in promoted if key is not None and limit}:
             self._places[KeyPlace(queue, key, limit)] = tend.requester
-        unblocked, swept_to = 0, ""
+        swept: list[str] = []
+        swept_to = ""
         if tend.sweep_after is not None:
-            unblocked, swept_to = keys.sweep(self._store.connection, queue, tend.sweep_after, limit)
+            swept, swept_to = keys.blocked(self._store.connection, queue, tend.sweep_after)
+        for key in swept:
+            self._places[KeyPlace(queue, key, limit)] = tend.requester
         lapsed, cancelling = self._store.lapsed(queue=queue, now=tend.lapsed)
         tended = Tended(
-            promoted=len(promoted) + unblocked,
+            promoted=len(promoted),
             lapsed=tuple(lapsed),
             cancelling=tuple(cancelling),
             paused=self._store.is_paused(queue),
             more=len(promoted) == statements.PROMOTE_LIMIT,
+            swept=len(swept),
             swept_to=swept_to,
         )
         self.news.other.append((tend.requester, tended))

@@ -656,7 +656,8 @@ class Tended(Command):
         cancelling: Leases of running tasks that somebody asked to cancel.
         paused: Whether the queue is paused.
         more: Whether more are due than one step takes.
-        swept_to: The key where a sweep for free places ended; empty: it saw all.
+        swept: How many keys a sweep for free places found that have blocked tasks.
+        swept_to: The key where it ended; empty: it saw all.
     """
 
     promoted: int
@@ -664,6 +665,7 @@ class Tended(Command):
     cancelling: tuple[Lease, ...] = ()
     paused: bool = False
     more: bool = False
+    swept: int = 0
     swept_to: str = ""
 
 

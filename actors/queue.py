@@ -235,6 +235,8 @@ class QueueActor(Actor):
         }
         if settlement.failure is None:
             self.log.info("task postponed", **fields)
+        elif failure.outcome is Outcome.CANCELLED:
+            self.log.info("task cancelled", **fields)
         else:
             self._rates.failed += 1
             self.log.warning("task failed", outcome=failure.outcome.value, **fields)

@@ -110,8 +110,8 @@ class Scheduler(Actor):
     def _task(self, schedule: Schedule, occurrence: float, now: float) -> Task | None:
         wishes = orjson.loads(schedule.task)
         queue = self._queues.get(wishes.get("queue", "tasks"))
-        if queue is None:  # the settings lost it since
-            self.log.error("schedule for an unknown queue", schedule=schedule.name)
+        if queue is None or not queue.durable:  # the settings lost it since
+            self.log.error("schedule without a queue on disk", schedule=schedule.name)
             return None
         wishes["data"] = orjson.dumps(wishes.get("data", {})).decode()
         return task_of(str(uuid7()), queue, wishes, now, f"{schedule.name}@{occurrence:.0f}")

@@ -330,6 +330,11 @@ class Settlement(NamedTuple):
     key: str | None = None
     postponed: int = 0
 
+    @property
+    def ended_second(self) -> int | None:
+        """`ended_at` in whole seconds."""
+        return None if self.ended_at is None else int(self.ended_at)
+
 
 def rank(created_at: float, priority: int) -> float:
     """What tasks of a queue are claimed by, the lowest first.

@@ -83,7 +83,7 @@ class DatabaseWriter(Actor):
         Args:
             life: This actor's life.
             store: The database, used by this actor alone.
-            max_batch: How many writes one commit holds at most.
+            max_batch: With how many writes a commit is full; each task of a batch is one.
             now: The present moment, Unix seconds.
             floor: What has to be left free on the disk, if anything.
         """
@@ -93,6 +93,7 @@ class DatabaseWriter(Actor):
         self._max_batch = max_batch
         self._now = now
         self._buffer: list[AnyWrite] = []
+        self._size = 0  # of the buffer; a batch counts as many times as it has tasks
         self._failing = False
         self._pause_seconds: float | None = None
 
@@ -110,7 +111,7 @@ class DatabaseWriter(Actor):
         """Answer the writes that are not committed."""
         for write in self._buffer:
             write.abandon(error)
-        self._buffer = []
+        self._clear()
 
     def on_stop(self) -> None:
         """Let go of the database."""
@@ -123,13 +124,14 @@ class DatabaseWriter(Actor):
                 time.sleep(self._pause_seconds)
             self.actor_ref.tell(_Flush())
         self._buffer.append(write)
-        if len(self._buffer) >= self._max_batch:
+        self._size += len(write.tasks) if isinstance(write, Insert) else 1
+        if self._size >= self._max_batch:
             self._flush()
 
     def _flush(self) -> None:
         writes = self._still_wanted()
         if not writes:
-            self._buffer = []
+            self._clear()
             return
         try:
             news = self._commit(writes)
@@ -143,8 +145,11 @@ class DatabaseWriter(Actor):
                 self.log.info("database available again")
             self._failing = False
             self._pause_seconds = pause_after(news)
-            self._buffer = []
+            self._clear()
             news.spread()
+
+    def _clear(self) -> None:
+        self._buffer, self._size = [], 0
 
     def _still_wanted(self) -> list[AnyWrite]:
         """The buffer without the publishes that nobody waits for any more, or nobody has room for.

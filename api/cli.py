@@ -33,8 +33,8 @@ With Q=http://127.0.0.1:8080 and curl 7.82 or newer; ID is a task's id:
   tenant     curl --json '{"action":"sum","key":"tenant-1"}' $Q/tasks
   repeat     curl --json '{"action":"sum"}' -H 'Idempotency-Key: a1' $Q/tasks
   retention  curl --json '{"action":"sum","keep_result_seconds":9}' $Q/tasks
-  schedule   curl -X PUT $Q/schedules/nightly \\
-               --json '{"cron":"0 3 * * *","task":{"action":"sum"}}'
+  schedule   curl -X PUT $Q/schedules/nightly --json '{"cron":"0 3 * * *",
+               "task":{"action":"sum"}}'
   progress   curl $Q/tasks/ID
   listing    curl "$Q/tasks?status=queued,running&order=oldest"
   cancel     curl -X POST $Q/tasks/ID/cancel

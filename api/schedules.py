@@ -32,7 +32,8 @@ MAX_TIMEZONE_CHARS = 100
 """What the name of a time zone may have; the longest there is has 32."""
 
 _log = structlog.get_logger()
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+# Not a dot alone or two: clients take those for directories.
+_NAME = re.compile(r"(?!\.*$)[A-Za-z0-9_.-]{1,100}")
 _SAYS_WHEN = ("run_at", "expires_at")
 
 
@@ -226,7 +227,8 @@ def _shown(moment: float, zone: tzinfo) -> str:
 def _good(name: str) -> str:
     """The name, if a schedule may have it."""
     if not _NAME.fullmatch(name):
-        message = "a schedule's name must have 1 to 100 characters of A-Z a-z 0-9 _ . -"
+        allowed = "1 to 100 characters of A-Z a-z 0-9 _ . -, not only dots"
+        message = f"a schedule's name must have {allowed}"
         raise InvalidRequestError(message)
     return name
 

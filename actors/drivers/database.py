@@ -88,6 +88,7 @@ class DatabaseDriver:
         self._renew_at = 0.0
         # Where the sweep for free places goes on; None: there is nothing to sweep any more.
         self._sweep_after: str | None = ""
+        self._tending = False  # one at a time, or they would pile up behind a slow commit
 
     def recover(self) -> None:
         """Look for the leases of the dead."""
@@ -171,7 +172,11 @@ class DatabaseDriver:
 
     def tended(self, tended: Tended) -> None:
         """Note how far the sweep came; tend again at once where more is due."""
-        self._sweep_after = tended.swept_to or ("" if self._limits.concurrency_per_key else None)
+        self._tending = False
+        if self._limits.concurrency_per_key:
+            self._sweep_after = tended.swept_to
+        else:  # what a lifted limit has left behind, from the first key on until there is nothing
+            self._sweep_after = "" if tended.swept else None
         if tended.more:
             self._tend(self._now())
 
@@ -211,6 +216,8 @@ class DatabaseDriver:
                     self._retry_at = self._now() + delay
             case Renew():
                 self._renew_at = 0.0
+            case Tend():
+                self._tending = False
 
     def is_settling(self, lease: Lease) -> bool:
         """Whether a settlement of this lease is neither written nor refused."""
@@ -229,6 +236,9 @@ class DatabaseDriver:
             publish.reply_to.fail(AnswerTimeoutError(text))
 
     def _tend(self, now: float) -> None:
+        if self._tending:
+            return
+        self._tending = True
         lapsed = inf if self._sole_owner else now
         self._writer.tell(
             Tend(

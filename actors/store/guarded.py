@@ -52,7 +52,7 @@ def lock(
         names += [f"queue {name}" for name in _bound(conditions)]
         if conditions is not None and conditions.idempotency is not None:
             names.append(f"request {conditions.idempotency.key}")
-    locks.take(connection, names)
+    locks.take(connection, locks.Kind.PUBLISH, names)
 
 
 def publish(

@@ -6,6 +6,8 @@ with `unblock`, in the same commit. So a claim never meets a task that may not r
 million tasks holds up nobody else's.
 """
 
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 
 from actors.store import locks
@@ -52,13 +54,24 @@ _NEXT_KEY = sa.select(sa.func.min(tasks.c.key)).where(
 )
 
 
+def lock(connection: sa.Connection, places: Iterable[tuple[str, str, int]]) -> None:
+    """Let other nodes wait with the keys of these places, or two would count the same free one.
+
+    Args:
+        connection: Inside a transaction, before the first `unblock`.
+        places: All of the transaction: queue, key and limit of each.
+    """
+    names = [f"{queue}/{key}" for queue, key, limit in places if limit]
+    locks.take(connection, locks.Kind.KEY, names)
+
+
 def unblock(connection: sa.Connection, queue: str, key: str, limit: int) -> int:
     """Let as many blocked tasks with the key go as there are free places.
 
     Args:
-        connection: Inside a transaction, after everything that it does to tasks with this key.
+        connection: Under `lock`, after everything that the transaction does to tasks with this key.
         queue: Whose tasks.
-        key: Which key. Several in one transaction go in order, so that nodes do not deadlock.
+        key: Which key.
         limit: How many places there are; 0: any number.
 
     Returns:
@@ -67,15 +80,14 @@ def unblock(connection: sa.Connection, queue: str, key: str, limit: int) -> int:
     this = {"queue_name": queue, "key_name": key}
     places = NO_LIMIT
     if limit:
-        locks.take(connection, [f"key {queue}/{key}"])  # or two nodes count the same free place
         places = limit - int(connection.execute(_TAKEN, this).scalar_one())
     if places <= 0:
         return 0
     return len(connection.execute(_UNBLOCK, {**this, "places": places}).all())
 
 
-def sweep(connection: sa.Connection, queue: str, after: str, limit: int) -> tuple[int, str]:
-    """Unblock the next few keys that have blocked tasks, whoever missed them.
+def blocked(connection: sa.Connection, queue: str, after: str) -> tuple[list[str], str]:
+    """The next few keys that have blocked tasks, to be unblocked, whoever missed them.
 
     What frees places besides commits of the queue itself: a cancelled task, a higher limit, or
     none any more.
@@ -83,17 +95,16 @@ def sweep(connection: sa.Connection, queue: str, after: str, limit: int) -> tupl
     Args:
         connection: Inside a transaction.
         queue: Whose tasks.
-        after: The key where the last sweep ended; empty: from the first.
-        limit: How many places each key has; 0: any number.
+        after: The key where the last look ended; empty: from the first.
 
     Returns:
-        How many tasks are ready now, and where the sweep ended; empty: at the last key.
+        The keys, and where this look ended; empty: at the last key.
     """
-    ready = 0
-    for _ in range(SWEEP_KEYS):
+    found: list[str] = []
+    while len(found) < SWEEP_KEYS:
         key = connection.scalar(_NEXT_KEY, {"queue_name": queue, "after": after})
         if key is None:
-            return ready, ""
-        ready += unblock(connection, queue, key, limit)
+            return found, ""
+        found.append(key)
         after = key
-    return ready, after
+    return found, after

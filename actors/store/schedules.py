@@ -39,7 +39,9 @@ def due(connection: sa.Connection, now: float) -> list[Schedule]:
 
 
 def put(connection: sa.Connection, schedule: Schedule) -> Schedule:
-    """Keep the schedule; one that stays the same keeps its next occurrence, missed or not.
+    """Keep the schedule; one that stays the same keeps an occurrence that it has missed.
+
+    But not one beyond its next, as a clock that was ahead for a while may have left.
 
     Returns:
         What is kept.
@@ -51,7 +53,7 @@ def put(connection: sa.Connection, schedule: Schedule) -> Schedule:
     present = _schedule(connection.execute(_ONE, {"wanted": schedule.name}).one())
     columns = _columns(schedule) | {"last_at": present.last_at, "created_at": present.created_at}
     if present.same_as(schedule):
-        columns["next_at"] = present.next_at
+        columns["next_at"] = min(present.next_at, schedule.next_at)
     change = sa.update(schedules).where(schedules.c.name == schedule.name).values(**columns)
     connection.execute(change)
     return _schedule(connection.execute(_ONE, {"wanted": schedule.name}).one())

@@ -172,7 +172,13 @@ SETTLE = (
             else_=sa.bindparam("new_error", type_=sa.Text),
         ),
         processed_at=sa.case(
-            (_is_over, sa.cast(tasks.c.cancel_requested_at, sa.BigInteger)),
+            (
+                _is_over,
+                sa.func.coalesce(
+                    sa.bindparam("new_ended_second", type_=sa.BigInteger),
+                    sa.cast(tasks.c.cancel_requested_at, sa.BigInteger),
+                ),
+            ),
             else_=sa.bindparam("new_processed_at", type_=sa.BigInteger),
         ),
         started_at=sa.func.coalesce(
@@ -197,6 +203,7 @@ SETTLE_ATTRIBUTES = {
     "new_processed_at": "processed_at",
     "new_started_at": "started_at",
     "new_ended_at": "ended_at",
+    "new_ended_second": "ended_second",
     "new_postponed": "postponed",
 }
 """Each parameter's attribute of `Settlement`."""
@@ -211,7 +218,9 @@ RECORD = sa.insert(attempts).from_select(
         sa.cast(sa.bindparam("outcome_name"), sa.Text),
         sa.cast(sa.bindparam("why"), sa.Text),
         sa.cast(sa.bindparam("where"), sa.Text),
-    ).where(_held),
+    )
+    .where(_held)
+    .with_for_update(),  # or another node could settle it between this and the settlement
 )
 """Keeps an attempt that ends; to be said before the settlement, while the lease is held."""
 RENEW = sa.update(tasks).where(_held).values(leased_until=sa.bindparam("new_leased_until"))

@@ -210,6 +210,16 @@ def test_a_commit_holds_no_more_than_the_cap(store: Store) -> None:
     assert writer.commits == 3
 
 
+def test_of_batches_each_task_counts_towards_the_cap(store: Store) -> None:
+    writer, inbox = Idle(store, max_batch=3), Inbox()
+    first, second, third = (an_insert(inbox, a_task(), a_task()) for _ in range(3))
+    writer.take(first)
+    assert writer.commits == 0
+    writer.take(second, third)
+    assert [unanswered(insert) for insert in (first, second, third)] == [False, False, True]
+    assert writer.commits == 1
+
+
 def test_nobody_is_answered_before_the_commit(store: Store) -> None:
     writer, inbox = Idle(store), Inbox()
     insert = an_insert(inbox)

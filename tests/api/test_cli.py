@@ -95,12 +95,11 @@ def test_help_names_every_capability(run: Run) -> None:
 
 
 def test_every_example_of_the_help_works(run: Run, serve: Callable[..., ServerProcess]) -> None:
-    shown = run("serve", "--help", COLUMNS="80").stdout.replace("\\", " ")
-    lines = [
-        line.strip() for line in shown.partition("publish ")[2].partition("Queues, ")[0].split("\n")
-    ]
-    text = "publish " + "\n".join(lines).replace("\n--json", " --json")
-    examples = dict(re.findall(r"^(\w+) +(curl .*)$", text, re.MULTILINE))
+    shown = run("serve", "--help", COLUMNS="80").stdout
+    text = "publish " + shown.partition("publish ")[2].partition("Queues, ")[0]
+    # As they are copied: what goes on in the next line does so inside of quotes.
+    one = re.compile(r"^ *(\w+) +(curl .*?)\s*(?=^ *\w+ +curl |\Z)", re.MULTILINE | re.DOTALL)
+    examples = dict(one.findall(text))
     assert len(examples) == EXAMPLES.count("curl ") - 1  # one tells of curl's version
     server = serve("actions.sum=tests.actions:reject").start()
     task_id = server.publish("sum")

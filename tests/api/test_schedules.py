@@ -29,7 +29,7 @@ NIGHTLY: dict[str, Any] = {"cron": "30 2 * * *", "task": {"action": "sum"}}
 ZONE = "timezone must be a name of the IANA time zone database, such as Europe/Berlin or UTC, not "
 FIELDS = "minute, hour, day-of-month, month, day-of-week"
 IN_SETTINGS = "the schedule nightly is in the settings; change it there"
-NAME = "a schedule's name must have 1 to 100 characters of A-Z a-z 0-9 _ . -"
+NAME = "a schedule's name must have 1 to 100 characters of A-Z a-z 0-9 _ . -, not only dots"
 
 
 @pytest.fixture(scope="module", params=DATABASES)

@@ -226,11 +226,27 @@ def test_sweeps_for_free_places_go_round_where_places_are_limited() -> None:
     assert swept(books, "m", "x", "", "m") == ["", "m", "x", "", "m"]
 
 
-def test_where_no_places_are_limited_one_sweep_lets_go_of_what_a_former_limit_held(
+def test_where_no_places_are_limited_sweeps_go_on_until_nothing_is_left_of_a_former_limit(
     books: Books,
 ) -> None:
     books.driver.recover()
-    assert swept(books, "m", "", "") == ["", "m", None, None]
+    for number in (20, 3, 0, 0):
+        books.driver.tended(Tended(0, (), swept=number, swept_to="m" if number == 20 else ""))
+        books.tick()
+    sweeps = [tend.sweep_after for tend in books.writer.all_of(Tend)]
+    assert sweeps == ["", "", "", None, None]
+
+
+def test_the_queue_is_tended_once_at_a_time(books: Books) -> None:
+    books.tick()
+    books.tick()
+    (tend,) = books.writer.all_of(Tend)
+    books.driver.failed(WriteFailed(tend, StoreUnavailableError("away")))
+    books.tick()
+    assert len(books.writer.all_of(Tend)) == 2
+    books.driver.tended(Tended(0, ()))
+    books.tick()
+    assert len(books.writer.all_of(Tend)) == 3
 
 
 def test_where_more_is_due_than_one_step_takes_the_next_follows_at_once(books: Books) -> None:

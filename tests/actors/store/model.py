@@ -127,8 +127,8 @@ class Model:
             if self._unblock(*place):
                 self._news.other.append((self._places[place], Unblocked()))
         claims: list[Claim | ClaimSuspect] = [
-            *(write for write in writes if isinstance(write, Claim)),
             *(write for write in writes if isinstance(write, ClaimSuspect)),
+            *(write for write in writes if isinstance(write, Claim)),
         ]
         for claim in sorted(claims, key=lambda claim: claim.queue):
             if isinstance(claim, Claim):
@@ -353,15 +353,17 @@ class Model:
                 if has_to_ask:
                     self._places[KeyPlace(tend.queue, row["key"], limit)] = tend.requester
                 ready += 1
+        swept = set()
         if tend.sweep_after is not None:
-            for key in {row["key"] for row in own if row["status"] is Status.BLOCKED}:
-                if key > tend.sweep_after:
-                    ready += self._unblock(tend.queue, key, limit)
+            blocked = {row["key"] for row in own if row["status"] is Status.BLOCKED}
+            swept = {key for key in blocked if key > tend.sweep_after}
+        for key in swept:
+            self._places[KeyPlace(tend.queue, key, limit)] = tend.requester
         running = [row for row in own if row["status"] is Status.RUNNING]
         lapsed = [_claimed(row) for row in running if row["leased_until"] <= tend.lapsed]
         cancelling = [_lease(row) for row in running if row["cancel_requested_at"] is not None]
         is_paused = tend.queue in self.paused
-        tended = Tended(ready, tuple(lapsed), tuple(cancelling), is_paused)
+        tended = Tended(ready, tuple(lapsed), tuple(cancelling), is_paused, swept=len(swept))
         self._news.other.append((tend.requester, tended))
 
     def _unblock(self, queue: str, key: str, limit: int) -> int:
@@ -476,7 +478,9 @@ class Model:
 
     def _put_schedule(self, schedule: Schedule) -> Schedule:
         if (present := self.schedules.get(schedule.name)) is not None:
-            next_at = present.next_at if present.same_as(schedule) else schedule.next_at
+            next_at = schedule.next_at
+            if present.same_as(schedule):
+                next_at = min(next_at, present.next_at)
             schedule = replace(
                 schedule, next_at=next_at, last_at=present.last_at, created_at=present.created_at
             )
@@ -548,7 +552,9 @@ def _write(row: Row, settlement: Settlement) -> None:
     if settlement.status is not Status.QUEUED:  # given back, it keeps its last error
         row["error"] = settlement.error
     if row["cancel_requested_at"] is not None and settlement.status not in FINAL:
-        row.update(status=Status.CANCELLED, processed_at=row["cancel_requested_at"])
+        ended = settlement.ended_at
+        at = row["cancel_requested_at"] if ended is None else int(ended)
+        row.update(status=Status.CANCELLED, processed_at=at)
     for name in ("run_at", "started_at"):
         if (moment := getattr(settlement, name)) is not None:
             row[name] = moment

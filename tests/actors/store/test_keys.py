@@ -39,11 +39,18 @@ def a_blocked(key: str = "k", **columns: object) -> Task:
 
 
 def unblock(store: Store, key: str = "k", limit: int = LIMIT) -> int:
-    return call(store, lambda connection: keys.unblock(connection, "tasks", key, limit))
+    return call(store, lambda connection: locked_unblock(connection, key, limit))
 
 
-def sweep(store: Store, after: str = "", limit: int = LIMIT) -> tuple[int, str]:
-    return call(store, lambda connection: keys.sweep(connection, "tasks", after, limit))
+def locked_unblock(connection: sa.Connection, key: str, limit: int = LIMIT) -> int:
+    keys.lock(connection, [("tasks", key, limit)])
+    return keys.unblock(connection, "tasks", key, limit)
+
+
+def sweep(store: Store, after: str = "", limit: int = LIMIT) -> Tended:
+    inbox = Inbox()
+    commit(store, Tend(inbox, "tasks", NOW, NOW, limit, sweep_after=after))
+    return inbox.wait_for(Tended, 0)
 
 
 def commit(store: Store, *writes: AnyWrite) -> None:
@@ -172,7 +179,7 @@ def test_a_sweep_finds_the_place_of_a_cancelled_task(store: Store) -> None:
     assert get(store, blocked).status is Status.BLOCKED
     commit(store, Tend(inbox, "tasks", NOW, NOW, LIMIT, sweep_after=""))
     assert get(store, blocked).status is Status.QUEUED
-    assert inbox.all_of(Tended) == [Tended(promoted=1, lapsed=())]
+    assert inbox.messages == [Tended(promoted=0, lapsed=(), swept=1), Unblocked()]
 
 
 @pytest.mark.parametrize(("limit", "ready"), [(LIMIT, 0), (LIMIT + 1, 2), (0, 6)])
@@ -181,14 +188,17 @@ def test_a_sweep_after_a_limit_was_raised_or_lifted_lets_more_go(
 ) -> None:
     put(store, *(a_task(key=key) for key in "kl" for _ in range(LIMIT)))
     put(store, *(a_blocked(key) for key in "kl" for _ in range(3)))
-    assert sweep(store, limit=limit) == (ready, "")
+    assert sweep(store, limit=limit) == Tended(0, (), swept=2)
+    assert counts(store).get(Status.QUEUED) == 2 * LIMIT + ready
 
 
 def test_a_sweep_looks_at_so_many_keys_and_goes_on_from_there(store: Store) -> None:
     names = [f"key {number:03}" for number in range(SWEEP_KEYS + 5)]
     put(store, *(a_blocked(name) for name in names for _ in range(3)))
-    assert sweep(store) == (LIMIT * SWEEP_KEYS, names[SWEEP_KEYS - 1])
-    assert sweep(store, names[SWEEP_KEYS - 1]) == (LIMIT * 5, "")
+    last = names[SWEEP_KEYS - 1]
+    assert sweep(store) == Tended(0, (), swept=SWEEP_KEYS, swept_to=last)
+    assert counts(store)[Status.QUEUED] == LIMIT * SWEEP_KEYS
+    assert sweep(store, last) == Tended(0, (), swept=5)
     assert counts(store) == {Status.QUEUED: LIMIT * len(names), Status.BLOCKED: len(names)}
 
 
@@ -199,7 +209,7 @@ def test_a_node_waits_for_another_that_gives_places_of_the_same_key(
     put(store, *(a_blocked() for _ in range(2 * LIMIT)))
     second = while_held(
         postgres_only,
-        lambda first: keys.unblock(first.connection, "tasks", "k", LIMIT),
+        lambda first: locked_unblock(first.connection, "k"),
         unblock,
     )
     assert second == 0
@@ -213,7 +223,7 @@ def test_a_node_does_not_wait_for_another_that_gives_places_of_another_key(
     first, second = Store(postgres_only), Store(postgres_only)
     put(first, a_blocked("k"), a_blocked("l"))
     with first.transaction():
-        assert keys.unblock(first.connection, "tasks", "k", LIMIT) == 1
+        assert locked_unblock(first.connection, "k") == 1
         assert unblock(second, "l") == 1
     first.close()
     second.close()

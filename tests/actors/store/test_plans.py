@@ -49,7 +49,7 @@ def hot_deeds(store: Store) -> dict[str, tuple[Deed, tuple[str, ...]]]:
         ),
         "lapsed": (lambda _: store.lapsed(queue="tasks", now=NOW), ("tasks_by_state",)),
         "unblock": (lambda c: keys.unblock(c, "tasks", "tenant-1", 100), ("tasks_keys",)),
-        "sweep keys": (lambda c: keys.sweep(c, "tasks", "", 100), ("tasks_keys",)),
+        "sweep keys": (lambda c: keys.blocked(c, "tasks", ""), ("tasks_keys",)),
         "publish what is there": (
             lambda _: guarded.publish(store, [a_task(unique_key=TAKEN)], None, NOW),
             ("tasks_unique",),

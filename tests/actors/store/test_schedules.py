@@ -72,6 +72,11 @@ def test_a_schedule_that_stays_the_same_keeps_its_next_occurrence(store: Store) 
     assert every(store) == [replace(kept, configured=True)]
 
 
+def test_a_schedule_whose_next_occurrence_a_clock_ahead_put_off_is_mended(store: Store) -> None:
+    keep(store, a_schedule(next_at=NOW + 365 * 24 * HOUR))
+    assert keep(store, a_schedule(next_at=NOW + HOUR)).next_at == NOW + HOUR
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -252,7 +252,8 @@ def test_what_somebody_asked_to_cancel_is_not_started_again_but_cancelled(
     settle(store, *(failed(claimed, status) for claimed in (asked, other)))
     assert get(store, other.lease.task_id).status is status
     task = get(store, asked.lease.task_id)
-    assert (task.status, task.processed_at) == (Status.CANCELLED, int(NOW))
+    ended = failed(asked, status).ended_second
+    assert (task.status, task.processed_at) == (Status.CANCELLED, ended), "not when it was asked"
     assert [attempt.outcome for attempt in attempts(store, task.id)] == [Outcome.FAILED]
 
 

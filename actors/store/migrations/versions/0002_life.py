@@ -207,7 +207,7 @@ def _count_on_postgresql() -> None:
         op.execute(
             f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"  # noqa: S608
             f" INSERT INTO counts (queue, slot, {', '.join(_COUNTS)})"
-            f" VALUES ({row}.queue, pg_backend_pid() % 64, {', '.join(amounts)})"
+            f" VALUES ({row}.queue, pg_backend_pid() % 1024, {', '.join(amounts)})"
             f" ON CONFLICT (queue, slot) DO UPDATE SET {changes};"
             " RETURN NULL; END $$"
         )
