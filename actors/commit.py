@@ -61,7 +61,8 @@ class Commit:
         """Do what the writes say.
 
         In an order that lets each see what came before it in the same commit: what is inserted or
-        freed can be claimed, and leases are renewed before lapsed ones are looked for.
+        freed can be claimed, progress is kept before its lease ends, and leases are renewed before
+        lapsed ones are looked for.
 
         Raises:
             BadRowError: The database refuses something of it. Nothing of it may be committed.
@@ -71,6 +72,8 @@ class Commit:
             by_kind[Change if isinstance(write, Change) else type(write)].append(write)
         if inserts := by_kind.get(Insert):
             self._insert(inserts)
+        for report in by_kind.get(Report, ()):  # while its lease is held
+            self._report(report)
         if settles := by_kind.get(Settle):
             self._settle(settles)
         if len(by_kind) > sum(kind in by_kind for kind in _MANY):
@@ -99,7 +102,6 @@ class Commit:
             Tend: self._tend,
             Change: self._change,
             SetPaused: self._set_paused,
-            Report: self._report,
             LoadSchedules: self._load_schedules,
             Fire: self._fire,
             Tidy: self._tidy,

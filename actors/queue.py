@@ -104,9 +104,11 @@ class QueueActor(Actor):
             case Publish():
                 self._publish(message)
             case Ack():
+                self._report(message.consumer, message.claimed)
                 self._ack(message)
                 self._released(message.consumer, message.claimed)
             case Nack():
+                self._report(message.consumer, message.claimed)
                 self._nack(message.claimed, message.failure)
                 self._released(message.consumer, message.claimed)
             case Stored():
@@ -222,6 +224,12 @@ class QueueActor(Actor):
         self._driver.settle(ack(done.claimed, done.result, done.started_at, now))
         self._rates.completed += 1
 
+    def _report(self, consumer: str, claimed: ClaimedTask) -> None:
+        """Have it kept what the task has reported since the last look."""
+        progress = self._wires[consumer].take_progress(claimed.lease)
+        if progress is not None:
+            self._driver.report(progress)
+
     def _nack(self, claimed: ClaimedTask, failure: Failure) -> None:
         now = self._now()
         settlement = nack(claimed, failure, backoff=self._backoff, now=now, random=self._random)
@@ -299,9 +307,7 @@ class QueueActor(Actor):
         self._driver.tick(tick.now, self._held())
         self._rates.note(tick.now)
         for consumer, claimed in self._running.items():
-            progress = self._wires[consumer].take_progress(claimed.lease)
-            if progress is not None:
-                self._driver.report(progress)
+            self._report(consumer, claimed)
         self._more = True
         self._suspect_due = True
         if self._draining is not None and tick.now >= self._draining.deadline:

@@ -293,9 +293,17 @@ ATTEMPTS = (
     )
     .order_by(attempts.c.seq)
 )
-OLDEST_READY = (
+# Of a queue's ready tasks none is known by index to be ready for longest; these two are next to it:
+# the oldest, which may have become ready late, and the next to be claimed, which may have a high
+# priority.
+_next_to_oldest = [
     sa.select(tasks.c.run_at)
     .where(in_state(Status.QUEUED), tasks.c.queue == sa.bindparam("queue_name"))
-    .order_by(tasks.c.created_at, tasks.c.seq)
+    .order_by(*order)
     .limit(1)
+    .subquery()
+    for order in ((tasks.c.created_at, tasks.c.seq), (tasks.c.rank, tasks.c.seq))
+]
+OLDEST_READY = sa.select(sa.func.min(sa.column("run_at", sa.Double))).select_from(
+    sa.union_all(*map(sa.select, _next_to_oldest)).subquery()
 )

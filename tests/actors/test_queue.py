@@ -647,14 +647,14 @@ def test_progress_is_written_at_a_tick_once_per_report(queue: Queue) -> None:
     assert queue.driver.reports == [most, half]
 
 
-def test_progress_of_a_task_that_is_settled_is_not_written(queue: Queue) -> None:
+def test_the_last_progress_of_a_task_is_written_once_when_it_ends(queue: Queue) -> None:
     old, new = some(2)
     wire = Wire()
     queue.gets(ready("one", wire), Claimed((old, new), more=False))
     wire.progress = Progress(old.lease, 1.0, None)
     queue.gets(Ack("one", old, "{}", NOW), Tick(NOW))
     queue.gets(Ack("one", new, "{}", NOW), Tick(NOW))
-    assert queue.driver.reports == []
+    assert queue.driver.reports == [Progress(old.lease, 1.0, None)]
 
 
 # --- a rate limit, rates --------------------------------------------------------------------

@@ -141,12 +141,12 @@ class Model:
         return (
             (Insert, self._insert_plain),
             (Insert, self._insert_guarded),
+            (Report, self._report),
             (Settle, self._settle),
             (Renew, self._renew),
             (Tend, self._tend),
             (tuple(self._changes()), self._change),
             (SetPaused, self._set_paused),
-            (Report, self._report),
             (LoadSchedules, self._load_schedules),
             (Fire, self._fire),
             (Tidy, self._tidy),

@@ -66,7 +66,10 @@ def hot_deeds(store: Store) -> dict[str, tuple[Deed, tuple[str, ...]]]:
         ),
         "count": (census.counts, ("tasks_by_state",)),
         "unfinished": (lambda c: census.unfinished(c, "tasks"), ()),
-        "oldest ready": (lambda c: census.oldest_ready(c, "tasks"), ("tasks_by_state",)),
+        "oldest ready": (
+            lambda c: census.oldest_ready(c, "tasks"),
+            ("tasks_by_state", "tasks_ready"),
+        ),
         "history": (lambda c: listing.history(c, LEASE.task_id), ("attempts_task_id",)),
         "the dead": (
             lambda c: listing.dead_ids(c, Filters(error_contains="x"), 100),
@@ -226,7 +229,7 @@ def test_a_missing_index_is_noticed(
     fill(database, Status.COMPLETED, FINISHED)
     execute(database, f"DROP INDEX {index}", "ANALYZE")
     deed, indexes = hot_deeds(store)[name]
-    assert indexes == (index,)
+    assert index in indexes
     assert index not in indexes_in(plan(database, store, deed))
 
 
