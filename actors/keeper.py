@@ -79,6 +79,5 @@ class Keeper(Actor):
         now = self._now()
         if self._sweeps and tidied.swept_to is None:
             self._sweep_at = now + SWEEP_SECONDS  # this one is over
-        is_sweeping = self._sweeps and tidied.swept_to is not None
-        if tidied.removed or is_sweeping:
+        if tidied.removed:
             self._step(now)

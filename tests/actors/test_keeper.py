@@ -117,9 +117,8 @@ def test_a_sweep_goes_on_where_the_last_step_ended_until_it_comes_to_the_end() -
     idle = Idle()
     idle.tick()
     for place in ((1, 1), (2, 2)):
-        idle.writer.messages.clear()
-        idle.gets(Tidied(0, place))  # which goes on at once
-        (step,) = idle.writer.all_of(Tidy)
+        idle.gets(Tidied(0, place))
+        (step,) = idle.tick(STEP_SECONDS)
         assert (step.sweep, step.sweep_after) == (True, place)
     idle.gets(DONE)
     (step,) = idle.tick(STEP_SECONDS)
