@@ -32,7 +32,7 @@ MAX_TIMEZONE_CHARS = 100
 """What the name of a time zone may have; the longest there is has 32."""
 
 _log = structlog.get_logger()
-# Not a dot alone or two: clients take those for directories.
+# Not dots alone: clients take one or two of them for a directory.
 _NAME = re.compile(r"(?!\.*$)[A-Za-z0-9_.-]{1,100}")
 _SAYS_WHEN = ("run_at", "expires_at")
 

@@ -85,7 +85,7 @@ class DatabaseSettings(_Section):
     """Seconds one SQL statement may take on PostgreSQL before it is cancelled."""
 
     max_batch: int = Field(ge=1, le=10_000)
-    """Writes in one commit; bounds how long the first of them waits for the last."""
+    """Writes in one commit, a batch one for each task: how long the first waits for the last."""
 
     min_free_bytes: int = Field(ge=0, le=2**50)
     """Bytes free on the SQLite file's file system below which a publish is refused with 503, so
