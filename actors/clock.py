@@ -23,13 +23,13 @@ class Clock(Actor):
     """
 
     def __init__(
-        self, life: Life, *, listeners: Sequence[Recipient], now: Callable[[], float]
+        self, life: Life, *, listeners: Callable[[], Sequence[Recipient]], now: Callable[[], float]
     ) -> None:
         """Store whom to tell.
 
         Args:
             life: This actor's life.
-            listeners: Who is told.
+            listeners: Tells who is told.
             now: The present moment, Unix seconds.
         """
         super().__init__(life)
@@ -46,7 +46,7 @@ class Clock(Actor):
             case _Beat():
                 self.actor_stopped.wait(TICK_SECONDS)
                 tick = Tick(self._now())
-                for listener in self._listeners:
+                for listener in self._listeners():
                     listener.tell(tick)
                 self.actor_ref.tell(message)
             case _:

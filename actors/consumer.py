@@ -1,27 +1,34 @@
 """A consumer: runs one task at a time and says what came of it."""
 
-import traceback
+import os
 from collections.abc import Callable
-from dataclasses import replace
+from threading import get_ident
 from typing import Protocol
 
 from actors.actor import Actor, Life
-from actors.errors import Cancelled, Reject, RetryLater
+from actors.failures import failure_of
 from actors.messages import Ack, Deliver, Message, Nack, Ready, Recipient
-from actors.task import MAX_ERROR_CHARS, ClaimedTask, Failure, Outcome
+from actors.task import ClaimedTask
 from actors.wire import Wire
 
-OWN_FRAMES = 2
-"""How many frames of a traceback are ours: this module's and the registry's."""
-MAX_FRAMES = 8
-"""How many of the action's frames are kept, the innermost."""
+
+class Done(Protocol):
+    """What an action came to."""
+
+    @property
+    def result(self) -> str:
+        """JSON as text."""
+
+    @property
+    def stderr(self) -> str | None:
+        """The last of what its program wrote to standard error."""
 
 
 class Actions(Protocol):
     """What can be done."""
 
-    def run(self, claimed: ClaimedTask, wire: Wire) -> str:
-        """The result of the task's action, JSON as text.
+    def run(self, claimed: ClaimedTask, wire: Wire) -> Done:
+        """Do what the task says, and return what came of it.
 
         Raises:
             Reject: Running it again cannot help.
@@ -35,7 +42,7 @@ class ConsumerActor(Actor):
     nobody else's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired in one place
         self,
         life: Life,
         *,
@@ -43,6 +50,7 @@ class ConsumerActor(Actor):
         actions: Actions,
         now: Callable[[], float],
         monotonic: Callable[[], float],
+        queue_name: str = "",
     ) -> None:
         """Store what is needed.
 
@@ -52,16 +60,18 @@ class ConsumerActor(Actor):
             actions: What can be done.
             now: The present moment, Unix seconds.
             monotonic: Seconds that never go backwards, for durations.
+            queue_name: What the queue is called, for actions that ask.
         """
         super().__init__(life)
         self._queue = queue
         self._actions = actions
         self._now = now
-        self._wire = Wire()
+        self._wire = Wire(queue_name)
         self._monotonic = monotonic
 
     def setup(self) -> None:
         """Ask for the first task."""
+        self._wire.thread_id = get_ident()
         self._queue.tell(Ready(self.name, self._wire))
 
     def receive(self, message: Message) -> None:
@@ -80,53 +90,27 @@ class ConsumerActor(Actor):
         }
         self.log.info("processing task", **fields)
         started, started_at = self._monotonic(), self._now()
+        process = os.getpid()
         try:
-            result = self._actions.run(claimed, self._wire)
+            done = self._actions.run(claimed, self._wire)
         except BaseException as error:  # noqa: BLE001 - the action's failure, whatever it is
+            end_if_forked(process)
             failure = failure_of(error, started_at, asked_to_stop=self._wire.stop == claimed.lease)
             self._queue.tell(Nack(self.name, claimed, failure))
         else:
+            end_if_forked(process)
             duration = round(self._monotonic() - started, 6)
-            self._queue.tell(Ack(self.name, claimed, result, started_at))
+            self._queue.tell(Ack(self.name, claimed, done.result, started_at, done.stderr))
             self.log.info("task completed", **fields, duration_seconds=duration)
 
 
-def failure_of(error: BaseException, started_at: float, *, asked_to_stop: bool) -> Failure:
-    """What an action's error says about its attempt.
+def end_if_forked(process: int) -> None:
+    """End this process, if it is one that the action has forked: it has no business here.
+
+    It has a copy of every descriptor, of the server's socket and the database's too.
 
     Args:
-        error: What it raised.
-        started_at: When the attempt began, Unix seconds.
-        asked_to_stop: Whether somebody asked to cancel it.
+        process: The id of the one that ran the action.
     """
-    match error:
-        case Reject():
-            failure = Failure(described(error), permanent=True, traceback=last_lines(error))
-        case RetryLater(seconds=int() | float() as seconds) if seconds >= 0:
-            failure = Failure(described(error), retry_after=seconds)
-        case Cancelled() if asked_to_stop:
-            failure = Failure(described(error) or "cancelled", Outcome.CANCELLED)
-        case _:
-            text = f"{type(error).__name__}: {described(error)}"
-            failure = Failure(text, traceback=last_lines(error))
-    return replace(failure, started_at=started_at)
-
-
-def last_lines(error: BaseException) -> str | None:
-    """Where the action failed: the last lines of the traceback, without our own frames."""
-    where = error.__traceback__
-    for _ in range(OWN_FRAMES):
-        where = where and where.tb_next
-    try:
-        lines = traceback.format_exception(type(error), error, where, limit=-MAX_FRAMES)
-    except Exception:  # noqa: BLE001 - foreign code: the error's own text
-        return None
-    return "".join(lines)[-MAX_ERROR_CHARS:]
-
-
-def described(error: BaseException) -> str:
-    """The error's text, even if the error cannot say it."""
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - foreign code
-        return "an error whose text cannot be shown"
+    if os.getpid() != process:
+        os._exit(0)

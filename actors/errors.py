@@ -72,8 +72,26 @@ class BootError(TaskQueueError):
     """The actor system could not be started; nothing of it is left running."""
 
 
+class ReloadError(TaskQueueError):
+    """The settings cannot be changed so while the service runs."""
+
+
 class ActionLoadError(TaskQueueError):
     """A configured action cannot be imported or called."""
+
+
+class InvalidDataError(TaskQueueError):
+    """A task's data is not what its action takes.
+
+    Attributes:
+        member: Which part of it, as in `data.size.width`.
+        problem: What is wrong with that.
+    """
+
+    def __init__(self, member: str, problem: str) -> None:
+        super().__init__(f"{member}: {problem}")
+        self.member = member
+        self.problem = problem
 
 
 class Reject(TaskQueueError):  # noqa: N818 - what an action says, AMQP's word
@@ -96,3 +114,7 @@ class RetryLater(TaskQueueError):  # noqa: N818 - what an action says
 
 class Cancelled(TaskQueueError):  # noqa: N818 - what an action says
     """Raised by an action that was asked to stop and does."""
+
+
+class TimedOut(TaskQueueError):  # noqa: N818 - the attempt's outcome
+    """The attempt took longer than it may; raised where it is ended for that."""

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from actors.backoff import Backoff
 from actors.errors import TaskQueueError
 from actors.filters import ALL, Cursor, Filters
-from actors.limits import Conditions, Published
+from actors.limits import Conditions, Published, QueueLimits
 from actors.reply import Reply
 from actors.schedule import Schedule
 from actors.task import Attempt, ClaimedTask, Failure, Lease, Settlement, Status, Task
@@ -92,6 +93,33 @@ class ListChildren(Request[dict[str, bool]]):
 
 
 @dataclass(frozen=True, slots=True)
+class CountStuck(Request[int]):
+    """How many children that were replaced are still stuck in what they did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retire(Command):
+    """Stop these children and forget them.
+
+    Attributes:
+        names: Which.
+    """
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replace(Command):
+    """Leave a child behind that does not come back, and start another in its place.
+
+    Attributes:
+        name: The child.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Died(Command):
     """A child crashed.
 
@@ -140,6 +168,26 @@ class Pause(Request[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class Reconfigure(Request[None]):
+    """Go on with other settings. Answered when they are in force; what runs goes on.
+
+    Attributes:
+        consumers: Where each consumer is reached, by name; one that is not among them any more
+            ends when it is free.
+        prefetch: See `QueueActor`.
+        backoff: See `QueueActor`.
+        lease_seconds: How long a claim is good without being renewed.
+        limits: What the queue allows at most.
+    """
+
+    consumers: Mapping[str, Recipient]
+    prefetch: int
+    backoff: Backoff
+    lease_seconds: float
+    limits: QueueLimits
+
+
+@dataclass(frozen=True, slots=True)
 class Ready(Command):
     """A consumer has started and runs nothing.
 
@@ -161,12 +209,14 @@ class Ack(Command):
         claimed: The task it ran.
         result: What the action returned, JSON as text.
         started_at: When it began, Unix seconds.
+        stderr: The last of what its program wrote to standard error.
     """
 
     consumer: str
     claimed: ClaimedTask
     result: str
     started_at: float
+    stderr: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

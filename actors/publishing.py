@@ -67,6 +67,7 @@ def task_of(
         keep_result_seconds=wishes.get("keep_result_seconds"),
         backoff=_backoff(queue.backoff, wishes.get("backoff")),
         occurrence=occurrence,
+        timeout_seconds=wishes.get("timeout_seconds"),
     )
     ready = Status.BLOCKED if key and queue.limits.concurrency_per_key else Status.QUEUED
     return Task(

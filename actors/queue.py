@@ -1,5 +1,7 @@
 """The queue: hands claimed tasks to consumers as they ask, and settles what they return."""
 
+import sys
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -23,7 +25,10 @@ from actors.messages import (
     QueueState,
     Ready,
     Recipient,
+    Reconfigure,
     Renewed,
+    Replace,
+    Retire,
     SetPaused,
     Settled,
     Stored,
@@ -35,10 +40,12 @@ from actors.messages import (
 )
 from actors.rates import Rates
 from actors.task import ClaimedTask, Failure, Lease, Outcome, ack, drained, expire, nack, requeue
-from actors.wire import Wire
+from actors.wire import Deadline, Wire
 
 LOST = "lost: what ran it died, or its lease lapsed"
 CRASHED = "crashed: the consumer that ran it died"
+MAX_STACK_FRAMES = 20
+"""How much of a stuck thread's stack is logged, the innermost frames."""
 
 
 class QueueActor(Actor):
@@ -55,9 +62,11 @@ class QueueActor(Actor):
         *,
         driver: Driver,
         consumers: Mapping[str, Recipient],
+        supervisor: Recipient,
         prefetch: int,
         backoff: Backoff,
         now: Callable[[], float],
+        monotonic: Callable[[], float],
         random: Callable[[], float],
     ) -> None:
         """Store what is needed.
@@ -66,15 +75,19 @@ class QueueActor(Actor):
             life: This actor's life.
             driver: How tasks are made durable, claimed and settled.
             consumers: Where each consumer is reached, by name.
+            supervisor: Who replaces a consumer that does not come back.
             prefetch: How many claimed tasks wait for a consumer at most; 0 where what is claimed
                 has to start at once, since starts are counted.
             backoff: How long a failed task waits before its next attempt.
             now: The present moment, Unix seconds.
+            monotonic: Seconds that never go backwards, for deadlines.
             random: Gives a number in [0, 1), for the jitter.
         """
         super().__init__(life)
         self._driver = driver
         self._consumers = consumers
+        self._supervisor = supervisor
+        self._monotonic = monotonic
         self._prefetch = prefetch
         self._backoff = backoff
         self._now = now
@@ -142,6 +155,8 @@ class QueueActor(Actor):
                 self._drain(message)
             case Pause():
                 self._pause(message)
+            case Reconfigure():
+                self._reconfigure(message)
             case GetQueueState():
                 message.reply_to.answer(self._state())
             case _:
@@ -216,12 +231,13 @@ class QueueActor(Actor):
 
     def _unreserve(self) -> None:
         if self._reserved is not None:
-            self._idle.appendleft(self._reserved)
-            self._reserved = None
+            consumer, self._reserved = self._reserved, None
+            self._free(consumer)
+            self._idle.rotate(1)  # it was the first
 
     def _ack(self, done: Ack) -> None:
         now = self._now()
-        self._driver.settle(ack(done.claimed, done.result, done.started_at, now))
+        self._driver.settle(ack(done.claimed, done.result, done.started_at, now, done.stderr))
         self._rates.completed += 1
 
     def _report(self, consumer: str, claimed: ClaimedTask) -> None:
@@ -254,15 +270,33 @@ class QueueActor(Actor):
         running = self._running.get(consumer)
         if running is not None and running.lease == claimed.lease:
             del self._running[consumer]
-            self._idle.append(consumer)
+            self._free(consumer)
             self._suspect_due = self._suspect_due or claimed.is_suspect
+
+    def _free(self, consumer: str) -> None:
+        """Let the consumer run another task, or go, if it is not wanted any more."""
+        if consumer in self._consumers:
+            self._idle.append(consumer)
+        else:
+            self._supervisor.tell(Retire((consumer,)))
+
+    def _reconfigure(self, settings: Reconfigure) -> None:
+        self._consumers = settings.consumers
+        self._prefetch = settings.prefetch
+        self._backoff = settings.backoff
+        self._driver.reconfigure(settings.lease_seconds, settings.limits)
+        idle, self._idle = self._idle, deque()
+        for consumer in idle:
+            self._free(consumer)
+        self._more = True
+        settings.reply_to.answer(None)
 
     def _on_ready(self, ready: Ready) -> None:
         self._wires[ready.consumer] = ready.wire
         if (lost := self._running.pop(ready.consumer, None)) is not None:
             self._nack(lost, Failure(CRASHED, Outcome.CRASHED))
         if ready.consumer not in self._idle and ready.consumer != self._reserved:
-            self._idle.append(ready.consumer)
+            self._free(ready.consumer)
 
     def _on_settled(self, settled: Settled) -> None:
         self._driver.settled((*settled.applied, *settled.refused))
@@ -306,15 +340,38 @@ class QueueActor(Actor):
     def _on_tick(self, tick: Tick) -> None:
         self._driver.tick(tick.now, self._held())
         self._rates.note(tick.now)
-        for consumer, claimed in self._running.items():
+        monotonic = self._monotonic()
+        for consumer, claimed in tuple(self._running.items()):
             self._report(consumer, claimed)
+            if (deadline := self._wires[consumer].overdue(claimed.lease, monotonic)) is not None:
+                self._leave_behind(consumer, claimed, deadline)
         self._more = True
         self._suspect_due = True
         if self._draining is not None and tick.now >= self._draining.deadline:
             self._cut_short += tuple(task.lease.task_id for task in self._running.values())
-            for task in self._running.values():
+            for consumer, task in self._running.items():
                 self._driver.settle(drained(task, tick.now))
+                self._wires[consumer].stop = task.lease  # so that no process of its goes on
             self._running.clear()
+
+    def _leave_behind(self, consumer: str, claimed: ClaimedTask, deadline: Deadline) -> None:
+        """Give up on a task that has long been over its deadline, and on whoever runs it.
+
+        What it comes to after all is refused, since its lease is gone.
+        """
+        wire = self._wires[consumer]
+        wire.stop = claimed.lease  # it may still look
+        self.log.error(
+            "thread stuck, consumer replaced",
+            consumer=consumer,
+            id=claimed.lease.task_id,
+            action=claimed.action,
+            stack=stack_of(wire.thread_id),
+        )
+        text = f"timed out after {deadline.timeout_seconds:g} s, and did not stop"
+        self._nack(claimed, Failure(text, Outcome.TIMED_OUT))
+        del self._running[consumer]
+        self._supervisor.tell(Replace(consumer))
 
     def _on_write_failed(self, failure: WriteFailed) -> None:
         match failure.write:
@@ -356,3 +413,11 @@ class QueueActor(Actor):
     def _held(self) -> Iterator[Lease]:
         yield from (task.lease for task in self._window)
         yield from (task.lease for task in self._running.values())
+
+
+def stack_of(thread_id: int) -> str:
+    """Where the thread is now; empty if it is over."""
+    frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - documented, for such a use
+    if frame is None:
+        return ""
+    return "".join(traceback.format_stack(frame)[-MAX_STACK_FRAMES:])

@@ -38,7 +38,7 @@ class Scheduler(Actor):
         *,
         address: Recipient,
         writer: Recipient,
-        queues: Mapping[str, QueueTraits],
+        queues: Callable[[], Mapping[str, QueueTraits]],
         configured: tuple[Schedule, ...],
         now: Callable[[], float],
     ) -> None:
@@ -48,7 +48,7 @@ class Scheduler(Actor):
             life: This actor's life.
             address: This actor's own, where answers go.
             writer: The database writer.
-            queues: Where tasks may go, by name.
+            queues: Tells where tasks may go, by name.
             configured: The schedules of the settings.
             now: The present moment, Unix seconds.
         """
@@ -109,7 +109,7 @@ class Scheduler(Actor):
 
     def _task(self, schedule: Schedule, occurrence: float, now: float) -> Task | None:
         wishes = orjson.loads(schedule.task)
-        queue = self._queues.get(wishes.get("queue", "tasks"))
+        queue = self._queues().get(wishes.get("queue", "tasks"))
         if queue is None or not queue.durable:  # the settings lost it since
             self.log.error("schedule without a queue on disk", schedule=schedule.name)
             return None

@@ -14,7 +14,18 @@ from actors.actor import Actor, Life
 from actors.address import Address
 from actors.backoff import Backoff
 from actors.errors import TaskQueueError
-from actors.messages import Boot, Command, Died, ListChildren, Message, Stop
+from actors.messages import (
+    Boot,
+    Command,
+    CountStuck,
+    Died,
+    ListChildren,
+    Message,
+    Replace,
+    Request,
+    Retire,
+    Stop,
+)
 
 BOOT_SECONDS = 60.0
 """What a child's `setup` may take."""
@@ -23,6 +34,10 @@ ONE_SHOT_SECONDS = 3_600.0
 STOP_SECONDS = 2.0
 """What all children together may take to leave. Only a consumer inside an action takes longer; it
 is left behind, and its late result is accepted or refused by its lease."""
+
+
+REPLACE_SECONDS = 1.0
+"""How long to wait until a child is replaced for which there were too many stuck ones."""
 
 
 class Restart(Enum):
@@ -67,11 +82,23 @@ class ChildSpec:
         return self.address.name
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Add(Request[None]):
+    """Start further children, behind the others. Answered when all are up.
+
+    Attributes:
+        specs: Which, in start order.
+    """
+
+    specs: Sequence[ChildSpec]
+
+
+@dataclass(slots=True, eq=False)
 class _Child:
     spec: ChildSpec
     incarnation: int = 0
     ref: pykka.ActorRef[Any] | None = None
+    held_back: bool = False
 
     @property
     def up(self) -> bool:
@@ -133,6 +160,7 @@ class Supervisor(Actor):
         address: Address,
         intensity: Intensity,
         backoff: Backoff,
+        max_stuck: Callable[[], int],
         on_hopeless: Callable[[], None],
         now: Callable[[], float],
         random: Callable[[], float],
@@ -146,6 +174,8 @@ class Supervisor(Actor):
             address: This actor's own address, where children report their death.
             intensity: How many deaths are borne.
             backoff: How long to wait before a restart.
+            max_stuck: Tells how many children that were left behind may still be stuck, until no
+                more are replaced.
             on_hopeless: Called once when there are too many deaths to go on.
             now: The present moment, seconds.
             random: Gives a number in [0, 1), for the jitter.
@@ -160,6 +190,8 @@ class Supervisor(Actor):
         self._now = now
         self._random = random
         self._after = after
+        self._max_stuck = max_stuck
+        self._left_behind: list[pykka.ActorRef[Any]] = []
         self._restarts_scheduled = 0
         self._stopping = False
 
@@ -180,6 +212,14 @@ class Supervisor(Actor):
                         if child.spec.restart is Restart.PERMANENT
                     }
                 )
+            case Add():
+                self._add(message)
+            case Retire():
+                self._retire(message)
+            case Replace():
+                self._replace(message)
+            case CountStuck():
+                message.reply_to.answer(self._count_stuck())
             case Stop():
                 self._stopping = True
                 self._stop_children(self._children)
@@ -197,6 +237,18 @@ class Supervisor(Actor):
             raise
         boot.reply_to.answer(None)
 
+    def _add(self, add: Add) -> None:
+        for spec in add.specs:
+            child = _Child(spec)
+            self._children.append(child)
+            self._start(child)
+        add.reply_to.answer(None)
+
+    def _retire(self, retire: Retire) -> None:
+        retired = [child for child in self._children if child.spec.name in retire.names]
+        self._children = [child for child in self._children if child not in retired]
+        self._stop_children(retired)
+
     def _start(self, child: _Child) -> None:
         child.incarnation += 1
         life = Life(child.spec.address, self._address, child.incarnation)
@@ -206,13 +258,10 @@ class Supervisor(Actor):
         self.log.debug("actor started", child=child.spec.name, incarnation=child.incarnation)
 
     def _on_death(self, died: Died) -> None:
-        position, child = next(
-            (position, child)
-            for position, child in enumerate(self._children)
-            if child.spec.name == died.name
-        )
-        if self._stopping or died.incarnation != child.incarnation:
+        child = self._child(died.name)
+        if self._stopping or child is None or died.incarnation != child.incarnation:
             return
+        position = self._children.index(child)
         if child.spec.strategy is Strategy.REST_FOR_ONE:
             self._stop_children(
                 [
@@ -246,13 +295,42 @@ class Supervisor(Actor):
         if self._stopping or restart.number != self._restarts_scheduled:
             return  # a later death asked for more patience
         for child in self._children:
-            if child.spec.restart is Restart.PERMANENT and not child.up:
+            if child.spec.restart is Restart.PERMANENT and not (child.up or child.held_back):
                 try:
                     self._start(child)
                 except TaskQueueError as error:
                     self._schedule_restart(child.spec.name, str(error))
                     return
                 self.log.info("actor restarted", child=child.spec.name)
+
+    def _replace(self, replace: Replace) -> None:
+        child = self._child(replace.name)
+        if self._stopping or child is None:
+            return
+        if child.ref is not None:
+            child.ref.stop(block=False)  # once it comes back
+            self._left_behind.append(child.ref)
+            child.ref = None
+        stuck = self._count_stuck()
+        child.held_back = stuck > self._max_stuck()
+        if child.held_back:
+            self.log.critical(
+                "too many threads are stuck, not replaced", child=replace.name, stuck=stuck
+            )
+            self._after(REPLACE_SECONDS, lambda: self._address.tell(replace))
+            return
+        try:
+            self._start(child)
+        except TaskQueueError as error:
+            self._schedule_restart(child.spec.name, str(error))
+
+    def _child(self, name: str) -> _Child | None:
+        """The child by this name; None if there is none any more."""
+        return next((child for child in self._children if child.spec.name == name), None)
+
+    def _count_stuck(self) -> int:
+        self._left_behind = [ref for ref in self._left_behind if ref.is_alive()]
+        return len(self._left_behind)
 
     def _stop_children(self, children: Sequence[_Child]) -> None:
         """Ask them all to stop, the last one first, then wait for them."""

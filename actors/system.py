@@ -5,13 +5,17 @@ import random
 import secrets
 import shutil
 import socket
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import pykka
 
-from actors.actions.registry import Registry, load
+from actors import catalog
+from actors.actions.children import Children
 from actors.actor import Life
 from actors.address import Address
 from actors.backoff import Backoff
@@ -20,10 +24,10 @@ from actors.consumer import ConsumerActor
 from actors.drivers.database import DatabaseDriver
 from actors.drivers.driver import Driver
 from actors.drivers.memory import MemoryDriver
-from actors.errors import UnavailableError
+from actors.errors import ReloadError, UnavailableError
 from actors.keeper import Keeper
 from actors.limits import QueueLimits
-from actors.messages import Boot, Drain, Stop
+from actors.messages import Boot, Drain, Reconfigure, Retire, Stop
 from actors.migration import MigrationActor
 from actors.publishing import QueueTraits
 from actors.queue import QueueActor
@@ -37,6 +41,7 @@ from actors.store.store import Store
 from actors.supervisor import (
     BOOT_SECONDS,
     ONE_SHOT_SECONDS,
+    Add,
     ChildSpec,
     Intensity,
     Restart,
@@ -54,7 +59,28 @@ SETTLE_GRACE_SECONDS = 5.0
 """How long the last results may take to be written after the drain's deadline."""
 STOP_SECONDS = 10.0
 """How long stopping all actors may take; each has a second, and most take none of it."""
+RELOAD_SECONDS = 10.0
+"""How long a queue may take to go by other settings."""
+RELOADED = ("actions", "builtin", "execution", "queues")
+"""The sections of the settings that can be changed while the service runs."""
 RESTART_BACKOFF = Backoff(base_seconds=0.2, factor=2.0, cap_seconds=30.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """What other settings have changed.
+
+    Attributes:
+        added: The queues that are new.
+        removed: Those that take nothing more and end.
+        changed: Those that go on otherwise.
+        ignored: The sections that differ, and need a restart.
+    """
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    ignored: tuple[str, ...]
 
 
 class ActorSystem:
@@ -66,6 +92,7 @@ class ActorSystem:
         *,
         on_hopeless: Callable[[], None],
         schedules: Sequence[Schedule] = (),
+        cores: Collection[int] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
         """Wire the actors; nothing runs yet.
@@ -73,24 +100,27 @@ class ActorSystem:
         Args:
             settings: All of them; each actor gets only the plain values it needs.
             schedules: Those of the settings, found good.
+            cores: Which cores the processes of actions may use; none given: those of this process.
             on_hopeless: Called once, from an actor's thread, when too many actors died too fast
                 and the process should end.
             now: The present moment, Unix seconds.
 
         Raises:
-            ActionLoadError: A configured action cannot be imported.
+            ActionLoadError: A configured action cannot be used.
         """
         self.queues = {name: Address(f"queue-{name}") for name in settings.queues}
         self.traits = {name: traits(name, each) for name, each in settings.queues.items()}
-        self.actions: Registry = load(
-            settings.actions,
-            fallback=settings.builtin.fallback,
-            simulated_work_seconds=settings.builtin.simulated_work_seconds,
-        )
+        self.children = Children(cores)
+        self.actions = catalog.load(settings, self.children)
         self.database = database(settings.database)
         self.reader = Address("reader")
         self.supervisor = Address("supervisor")
         self.writer = Address("writer")
+        # Each queue's, those that are leaving too.
+        self._addresses = dict(self.queues)
+        self._consumers: dict[str, dict[str, Address]] = {}
+        self._leaving: dict[str, Address] = {}
+        self._reloading = threading.Lock()
         self._settings = settings
         self._on_hopeless = on_hopeless
         self._schedules = tuple(schedules)
@@ -98,6 +128,16 @@ class ActorSystem:
         self._now = now
         self._supervisor_ref: pykka.ActorRef[Supervisor] | None = None
         self._lock = FileLock(self.database.path) if self.database.is_sqlite else None
+
+    @property
+    def queue_settings(self) -> Mapping[str, QueueSettings]:
+        """The settings of each queue by name."""
+        return self._settings.queues
+
+    @property
+    def max_stuck_threads(self) -> int:
+        """How many threads may hang in actions beyond their deadline."""
+        return self._settings.execution.max_stuck_threads
 
     def start(self) -> None:
         """Start everything, in order: migration, database, queue, consumers, clock.
@@ -115,6 +155,7 @@ class ActorSystem:
             address=self.supervisor,
             intensity=Intensity(intensity.max_restarts, intensity.period_seconds),
             backoff=RESTART_BACKOFF,
+            max_stuck=lambda: self.max_stuck_threads,
             on_hopeless=self._on_hopeless,
             now=self._now,
             random=random.random,
@@ -148,7 +189,7 @@ class ActorSystem:
         """Drain all queues at the same time."""
         drains = [
             queue.ask_later(Drain(deadline=self._now() + drain_seconds))
-            for queue in self.queues.values()
+            for queue in (*self.queues.values(), *self._leaving.copy().values())
         ]
         deadline = time.monotonic() + drain_seconds + SETTLE_GRACE_SECONDS
         return tuple(
@@ -161,10 +202,108 @@ class ActorSystem:
         except UnavailableError:
             pass  # what is left are daemon threads, and they end with the process
         finally:
+            self.children.close()
             if self._supervisor_ref is not None:
                 self._supervisor_ref.stop(block=False)
             if self._lock is not None:
                 self._lock.release()
+
+    def reload(self, settings: Settings) -> "Reloaded":
+        """Have the actions and the queues of these settings from now on; the rest stays as it is.
+
+        What runs goes on. A queue that is gone takes nothing more, lets what runs finish and ends;
+        its tasks are left alone. One at a time.
+
+        Args:
+            settings: All of them, as at the start.
+
+        Raises:
+            ActionLoadError: An action cannot be used; everything is as before.
+            ReloadError: A queue cannot be changed so; everything is as before.
+        """
+        with self._reloading:
+            former = self._settings.queues
+            self._refuse_changes(former, settings.queues)
+            actions = catalog.load(settings, self.children)
+            reloaded = Reloaded(
+                added=tuple(name for name in settings.queues if name not in former),
+                removed=tuple(name for name in former if name not in settings.queues),
+                changed=tuple(
+                    name
+                    for name in former
+                    if settings.queues.get(name, former[name]) != former[name]
+                ),
+                ignored=tuple(
+                    name
+                    for name in type(settings).model_fields
+                    if name not in RELOADED
+                    and getattr(settings, name) != getattr(self._settings, name)
+                ),
+            )
+            for name in reloaded.removed:
+                self._remove_queue(name)
+            sections = {name: getattr(settings, name) for name in RELOADED}
+            self._settings = self._settings.model_copy(update=sections)
+            self.actions.become(actions)
+            for name in reloaded.added:
+                self._add_queue(name)
+            for name in reloaded.changed:
+                self._change_queue(name)
+            return reloaded
+
+    def _refuse_changes(
+        self, former: Mapping[str, QueueSettings], later: Mapping[str, QueueSettings]
+    ) -> None:
+        for name in former.keys() - later.keys():
+            if former[name].driver == "memory":
+                message = f"queues.{name} keeps its tasks in memory; to remove it needs a restart"
+                raise ReloadError(message)
+        for name in former.keys() & later.keys():
+            if former[name].driver != later[name].driver:
+                message = f"queues.{name}.driver cannot be changed without a restart"
+                raise ReloadError(message)
+        for name in later.keys() & self._leaving.keys():
+            message = f"queues.{name} was removed and still lets its tasks finish; try again later"
+            raise ReloadError(message)
+
+    def _add_queue(self, name: str) -> None:
+        self.traits = {**self.traits, name: traits(name, self._settings.queues[name])}
+        address = Address(f"queue-{name}")
+        self._addresses[name] = address
+        specs = Add(list(self._queue_specs(name)))
+        self.supervisor.ask(specs, BOOT_SECONDS)
+        self.queues = {**self.queues, name: address}
+
+    def _change_queue(self, name: str) -> None:
+        settings = self._settings.queues[name]
+        self.traits = {**self.traits, name: traits(name, settings)}
+        former = self._consumers[name]
+        self._consumers[name] = consumers = self._consumer_addresses(name)
+        reconfigure = Reconfigure(
+            consumers=consumers,
+            prefetch=prefetch(settings),
+            backoff=self.traits[name].backoff,
+            lease_seconds=settings.lease_seconds,
+            limits=self.traits[name].limits,
+        )
+        self.queues[name].ask(reconfigure, RELOAD_SECONDS)
+        further = [
+            self._consumer_spec(name, consumers[each]) for each in consumers if each not in former
+        ]
+        self.supervisor.ask(Add(further), BOOT_SECONDS)
+
+    def _remove_queue(self, name: str) -> None:
+        address = self.queues[name]
+        names = (address.name, *self._consumers.pop(name))
+        self._leaving[name] = address
+        self.traits = {key: each for key, each in self.traits.items() if key != name}
+        self.queues = {key: each for key, each in self.queues.items() if key != name}
+
+        def leave() -> None:
+            self.supervisor.tell(Retire(names))
+            self._leaving.pop(name, None)
+
+        address.ask_later(Drain(deadline=inf)).then(leave)
 
     def _specs(self) -> list[ChildSpec]:
         scheduler, keeper = Address("scheduler"), Address("keeper")
@@ -177,25 +316,32 @@ class ActorSystem:
             ChildSpec(keeper, lambda life: self._start_keeper(life, keeper)),
             ChildSpec(
                 Address("clock"),
-                lambda life: self._start_clock(life, [*self.queues.values(), scheduler, keeper]),
+                lambda life: self._start_clock(life, [scheduler, keeper]),
             ),
         ]
 
     def _queue_specs(self, name: str) -> Iterator[ChildSpec]:
         """A queue, and its consumers, which depend on it and on no other."""
-        settings = self._settings.queues[name]
-        numbers = range(1, settings.concurrency + 1)
-        consumers = {each: Address(each) for each in (f"consumer-{name}-{n}" for n in numbers)}
+        address = self._addresses[name]
+        self._consumers[name] = self._consumer_addresses(name)
         yield ChildSpec(
-            self.queues[name],
-            lambda life: self._start_queue(life, name, settings, consumers),
+            address,
+            lambda life: self._start_queue(life, name, address),
             strategy=Strategy.REST_FOR_ONE,
             group=name,
         )
-        for address in consumers.values():
-            yield ChildSpec(
-                address, lambda life: self._start_consumer(life, self.queues[name]), group=name
-            )
+        for consumer in self._consumers[name].values():
+            yield self._consumer_spec(name, consumer)
+
+    def _consumer_addresses(self, queue: str) -> dict[str, Address]:
+        """Those of the queue's consumers by name; one that is there already keeps its own."""
+        known = self._consumers.get(queue, {})
+        numbers = range(1, self._settings.queues[queue].concurrency + 1)
+        names = [f"consumer-{queue}-{number}" for number in numbers]
+        return {name: known.get(name) or Address(name) for name in names}
+
+    def _consumer_spec(self, queue: str, consumer: Address) -> ChildSpec:
+        return ChildSpec(consumer, lambda life: self._start_consumer(life, queue), group=queue)
 
     def _start_migration(self, life: Life) -> pykka.ActorRef[Any]:
         return MigrationActor.start(life, migrate=lambda: migrate(self.database))
@@ -219,22 +365,21 @@ class ActorSystem:
     def _start_reader(self, life: Life) -> pykka.ActorRef[Any]:
         return DatabaseReader.start(life, store=Store(self.database, read_only=True))
 
-    def _start_queue(
-        self, life: Life, name: str, settings: QueueSettings, consumers: dict[str, Address]
-    ) -> pykka.ActorRef[Any]:
+    def _start_queue(self, life: Life, name: str, address: Address) -> pykka.ActorRef[Any]:
+        settings = self._settings.queues[name]
         return QueueActor.start(
             life,
-            driver=self._driver(name, settings),
-            consumers=consumers,
-            # Starts are counted at the claim, so nothing may wait in between.
-            prefetch=0 if settings.rate_limit else settings.prefetch,
+            driver=self._driver(name, settings, address),
+            consumers=self._consumers[name],
+            supervisor=self.supervisor,
+            prefetch=prefetch(settings),
             backoff=self.traits[name].backoff,
             now=self._now,
+            monotonic=time.monotonic,
             random=random.random,
         )
 
-    def _driver(self, name: str, settings: QueueSettings) -> Driver:
-        queue = self.queues[name]
+    def _driver(self, name: str, settings: QueueSettings, queue: Address) -> Driver:
         if settings.driver == "memory":
             return MemoryDriver(queue_address=queue, writer=self.writer, now=self._now)
         return DatabaseDriver(
@@ -250,9 +395,14 @@ class ActorSystem:
             random_bits=secrets.randbits,
         )
 
-    def _start_consumer(self, life: Life, queue: Address) -> pykka.ActorRef[Any]:
+    def _start_consumer(self, life: Life, queue: str) -> pykka.ActorRef[Any]:
         return ConsumerActor.start(
-            life, queue=queue, actions=self.actions, now=self._now, monotonic=time.monotonic
+            life,
+            queue=self._addresses[queue],
+            queue_name=queue,
+            actions=self.actions,
+            now=self._now,
+            monotonic=time.monotonic,
         )
 
     def _start_scheduler(self, life: Life, address: Address) -> pykka.ActorRef[Any]:
@@ -260,7 +410,7 @@ class ActorSystem:
             life,
             address=address,
             writer=self.writer,
-            queues=self.traits,
+            queues=lambda: self.traits,
             configured=self._schedules,
             now=self._now,
         )
@@ -279,8 +429,16 @@ class ActorSystem:
             now=self._now,
         )
 
-    def _start_clock(self, life: Life, listeners: Sequence[Address]) -> pykka.ActorRef[Any]:
+    def _start_clock(self, life: Life, others: Sequence[Address]) -> pykka.ActorRef[Any]:
+        def listeners() -> list[Address]:
+            return [*self.queues.values(), *self._leaving.copy().values(), *others]
+
         return Clock.start(life, listeners=listeners, now=self._now)
+
+
+def prefetch(settings: QueueSettings) -> int:
+    """How many claimed tasks may wait: starts are counted at the claim, so none with a rate."""
+    return 0 if settings.rate_limit else settings.prefetch
 
 
 def traits(name: str, settings: QueueSettings) -> QueueTraits:

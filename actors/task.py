@@ -11,6 +11,8 @@ from actors.backoff import Backoff
 # three times as long to make, and its hash, which is computed in Python, four times.
 MAX_ERROR_CHARS = 2_000
 """What is kept of an error's text: enough to understand it, bounded in every row."""
+MAX_STDERR_CHARS = 8_192
+"""What is kept of what a program wrote to standard error, the last of it."""
 PRIORITY_SECONDS = 3_600
 """What one point of priority is worth: see `rank`."""
 MAX_POSTPONEMENTS = 100
@@ -49,8 +51,9 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
+    """It took longer than it may."""
     CRASHED = "crashed"
-    """The consumer that ran it died."""
+    """What ran it died: its own process, or the consumer."""
     LOST = "lost"
     """The process that ran it died, or was not heard of for longer than its lease."""
     CANCELLED = "cancelled"
@@ -69,6 +72,7 @@ class Options:
         keep_result_seconds: How long it is kept once it is final.
         backoff: A `Backoff` as text, in place of the queue's.
         occurrence: Which occurrence of which schedule it is; there is one task for each.
+        timeout_seconds: What an attempt may take, in place of its action's own limit.
     """
 
     unique_key: str | None = None
@@ -77,6 +81,7 @@ class Options:
     keep_result_seconds: int | None = None
     backoff: str | None = None
     occurrence: str | None = None
+    timeout_seconds: float | None = None
 
     @property
     def is_free(self) -> bool:
@@ -172,6 +177,7 @@ class Attempt:
         outcome: How it ended; None: it runs.
         error: Why it failed, if it did.
         traceback: The last lines of where.
+        stderr: The last of what its program wrote to standard error.
     """
 
     number: int
@@ -181,6 +187,7 @@ class Attempt:
     outcome: Outcome | None
     error: str | None = None
     traceback: str | None = None
+    stderr: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +227,14 @@ class Terms:
         expires_at: See `Options`.
         backoff: See `Options`.
         postponed: How often its action asked for later.
+        timeout_seconds: See `Options`.
     """
 
     key: str | None = None
     expires_at: float | None = None
     backoff: str | None = None
     postponed: int = 0
+    timeout_seconds: float | None = None
 
 
 ORDINARY = Terms()
@@ -286,6 +295,8 @@ class Failure:
         retry_after: The seconds after which its action asked to be run again.
         started_at: When the attempt began, Unix seconds; None: when it was claimed.
         traceback: The last lines of where it failed.
+        stderr: The last of what its program wrote to standard error.
+        contained: Whether only a process of its own died: then it is no suspect.
     """
 
     error: str
@@ -294,6 +305,8 @@ class Failure:
     retry_after: float | None = None
     started_at: float | None = None
     traceback: str | None = None
+    stderr: str | None = None
+    contained: bool = False
 
 
 class Settlement(NamedTuple):
@@ -314,6 +327,7 @@ class Settlement(NamedTuple):
             began, or does not count. A completed attempt is told by the task's own row.
         key: The task's key, of which another one may run now.
         postponed: How often its action asked for later from now on.
+        stderr: What is kept of standard error; with any, a completed attempt is recorded too.
     """
 
     lease: Lease
@@ -329,6 +343,12 @@ class Settlement(NamedTuple):
     failure: Failure | None = None
     key: str | None = None
     postponed: int = 0
+    stderr: str | None = None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the attempt gets a row of its own."""
+        return self.failure is not None or self.stderr is not None
 
     @property
     def ended_second(self) -> int | None:
@@ -351,7 +371,9 @@ def rank(created_at: float, priority: int) -> float:
     return created_at - priority * PRIORITY_SECONDS
 
 
-def ack(claimed: ClaimedTask, result: str, started_at: float, now: float) -> Settlement:
+def ack(
+    claimed: ClaimedTask, result: str, started_at: float, now: float, stderr: str | None = None
+) -> Settlement:
     """The settlement of a task whose action returned."""
     return Settlement(
         claimed.lease,
@@ -364,6 +386,7 @@ def ack(claimed: ClaimedTask, result: str, started_at: float, now: float) -> Set
         ended_at=now,
         key=claimed.terms.key,
         postponed=claimed.terms.postponed,
+        stderr=stderr,
     )
 
 
@@ -385,7 +408,7 @@ def nack(
         random: Gives a number in [0, 1), for the jitter.
     """
     terms = claimed.terms
-    lost = failure.outcome in {Outcome.LOST, Outcome.CRASHED}
+    lost = failure.outcome in {Outcome.LOST, Outcome.CRASHED} and not failure.contained
     settlement = Settlement(
         claimed.lease,
         Status.SCHEDULED,
@@ -401,6 +424,7 @@ def nack(
         ),
         key=terms.key,
         postponed=terms.postponed,
+        stderr=failure.stderr,
     )
     if failure.outcome is Outcome.CANCELLED:
         return settlement._replace(status=Status.CANCELLED, processed_at=int(now))
@@ -410,6 +434,7 @@ def nack(
             run_at=now + min(failure.retry_after, MAX_POSTPONE_SECONDS),
             failure=None,
             postponed=terms.postponed + 1,
+            stderr=None,
         )
     if failure.permanent or claimed.attempt >= claimed.max_attempts:
         return settlement._replace(status=Status.DEAD, processed_at=int(now))
@@ -454,7 +479,7 @@ def unstorable(settlement: Settlement, reason: Exception, now: float) -> Settlem
     )
 
 
-def printable(text: str) -> str:
+def printable(text: str, longest: int = MAX_ERROR_CHARS) -> str:
     """The text as every database takes it: no NUL, no lone surrogate, bounded."""
-    text = text[:MAX_ERROR_CHARS].replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    text = text[:longest].replace("\x00", "\N{REPLACEMENT CHARACTER}")
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,12 +1,10 @@
 """The Falcon application: which URL is answered by what."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import falcon
 
 from actors.system import ActorSystem
 from api import errors
+from api.actions import ActionsResource
 from api.dead_letters import DeadLettersResource
 from api.health import HealthResource, ReadinessResource
 from api.middleware import RequestId
@@ -18,14 +16,13 @@ from api.validation import JSON, Limits
 
 
 def create_app(
-    system: ActorSystem, limits: Limits, queues: Mapping[str, Mapping[str, Any]]
+    system: ActorSystem, limits: Limits
 ) -> "falcon.App[falcon.Request, falcon.Response]":
     """The application over a running actor system.
 
     Args:
         system: Whom to ask.
         limits: What one request may take.
-        queues: Each queue's settings, by name, as they are shown.
     """
     app = falcon.App(media_type=JSON, middleware=[RequestId()])
     app.resp_options.xml_error_serialization = False
@@ -38,7 +35,10 @@ def create_app(
     app.add_route("/tasks/{task_id}", task)
     app.add_route("/tasks/{task_id}/cancel", task, suffix="cancel")
     app.add_route("/tasks/{task_id}/retry", task, suffix="retry")
-    of_queues = QueuesResource(system, limits, queues)
+    of_actions = ActionsResource(system)
+    app.add_route("/actions", of_actions)
+    app.add_route("/actions/{name}", of_actions, suffix="one")
+    of_queues = QueuesResource(system, limits)
     app.add_route("/queues", of_queues)
     app.add_route("/queues/{name}", of_queues, suffix="one")
     app.add_route("/queues/{name}/pause", of_queues, suffix="pause")

@@ -16,6 +16,8 @@ MAX_BATCH = 1_000
 """How many tasks one request publishes at most."""
 MAX_DELAY_SECONDS = 315_360_000
 """Ten years."""
+MAX_TIMEOUT_SECONDS = 2_592_000
+"""Thirty days."""
 MAX_KEEP_SECONDS = 3_155_760_000
 """A hundred years."""
 
@@ -67,6 +69,7 @@ class PublishBody(_Body):
         unique_key: There is only one task with it, in its queue, that is not final.
         key: Of those with it, in their queue, only so many run at once.
         keep_result_seconds: How long it is kept once it is final.
+        timeout_seconds: What an attempt may take.
     """
 
     action: Annotated[str, Field(min_length=1, max_length=MAX_ACTION_CHARS)]
@@ -81,6 +84,7 @@ class PublishBody(_Body):
     unique_key: _Text | None = None
     key: _Text | None = None
     keep_result_seconds: Annotated[int | None, Field(ge=0, le=MAX_KEEP_SECONDS)] = None
+    timeout_seconds: Annotated[float | None, Field(gt=0, le=MAX_TIMEOUT_SECONDS)] = None
 
     @field_validator("run_at")
     @classmethod

@@ -1,4 +1,4 @@
-"""The command line: `task-queue serve | migrate | config | version`."""
+"""The command line: `task-queue serve | run | migrate | config | version`."""
 
 import sys
 from importlib.metadata import version as installed_version
@@ -9,6 +9,8 @@ import typer
 
 from actors.errors import TaskQueueError
 from actors.system import migrate_only
+from api.run import UsageError
+from api.run import run as run_action
 from api.server import serve as serve_http
 from config import logs
 from config.settings import Loaded, SettingsError, effective, load
@@ -52,6 +54,16 @@ same key), retries, retention and schedules are settings, too: see
 `task-queue config`.
 """
 """One line for each thing to ask for; none is longer than a screen of 80 columns shows."""
+RUN_EXAMPLES = """
+The data is checked, and time, memory and result are limited, as for a task:
+
+  task-queue run sum --data '{"numbers":[1,2]}'
+  task-queue run export --data '{"rows":3}' --config shop.toml --timeout 60
+
+Its result goes to standard output; what it reports and logs, and why it
+failed, to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage or
+settings, 75 it asked to be run again later, 130 stopped by Ctrl-C.
+"""
 
 app = typer.Typer(
     help="An HTTP task queue: POST a task, it is on disk; consumers run it in the background.",
@@ -81,7 +93,30 @@ def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     # Where actions are found, as with `python -m`; an installed program does not look there.
     sys.path.insert(0, str(Path.cwd()))
     settings = _load(config, overrides).settings
-    raise SystemExit(serve_http(settings, _version()))
+    raise SystemExit(
+        serve_http(settings, _version(), lambda: load(config, overrides or ()).settings)
+    )
+
+
+@app.command(epilog=RUN_EXAMPLES)
+def run(
+    action: Annotated[str, typer.Argument(metavar="NAME", help="The action.", show_default=False)],
+    data: Annotated[
+        str, typer.Option("--data", metavar="JSON", help="Its data, a JSON object.")
+    ] = "{}",
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", metavar="SECONDS", help="What it may take, in place of its own limit."
+        ),
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Run one action here and now, without a server, and show its result."""
+    sys.path.insert(0, str(Path.cwd()))  # as above
+    settings = _load(config, overrides).settings
+    raise SystemExit(run_action(settings, action, data, timeout))
 
 
 @app.command()
@@ -111,7 +146,7 @@ def main() -> None:
     """Run the command; an expected error is one line and its exit code, never a traceback."""
     try:
         app()
-    except SettingsError as error:
+    except (SettingsError, UsageError) as error:
         _complain(error)
         raise SystemExit(2) from None
     except TaskQueueError as error:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import falcon
 
 from actors.errors import TaskQueueError
-from actors.messages import GetQueueState, ListChildren, OldestReady
+from actors.messages import CountStuck, GetQueueState, ListChildren, OldestReady
 from actors.system import ActorSystem
 from api.json_codec import dumps
 
@@ -53,6 +53,11 @@ class ReadinessResource:
             children = self._system.supervisor.ask(ListChildren(), self._timeout)
             if down := [f"the {name} is down" for name, up in children.items() if not up]:
                 return down
+            stuck = self._system.supervisor.ask(CountStuck(), self._timeout)
+            if stuck > (allowed := self._system.max_stuck_threads):
+                return [
+                    f"{stuck} threads are stuck in actions beyond their deadline; {allowed} may be"
+                ]
             stalled = [(name, self._stalled_seconds(name)) for name in self._system.queues]
         except TaskQueueError as error:
             return [str(error)]

@@ -11,6 +11,7 @@ import orjson
 import structlog
 from uuid_utils import uuid7
 
+from actors.errors import InvalidDataError
 from actors.limits import Conditions, Published, QueueLimits
 from actors.messages import Publish
 from actors.publishing import QueueTraits, plain_task, task_of
@@ -92,7 +93,9 @@ class Publisher:
     ) -> None:
         """The short way, which nearly all publishes go."""
         now = self._now()
-        task = plain_task(str(uuid7()), queue, action, orjson.dumps(data).decode(), now)
+        text = orjson.dumps(data).decode()
+        check_data(self._system, action, text)
+        task = plain_task(str(uuid7()), queue, action, text, now)
         publish = Publish((task,), now + self._timeout)
         reply = self._system.queues[queue.name].ask_later(publish)
         late = Late(reply, partial(_queued, task.id, task.action))
@@ -164,6 +167,7 @@ def check_wanted(system: ActorSystem, body: PublishBody, where: str = "") -> Que
         known = ", ".join(system.actions.names)
         message = f"{prefix}action {body.action!r} is not known; known: {known}"
         raise InvalidRequestError("unknown action", message)
+    check_data(system, body.action, orjson.dumps(body.data or {}).decode(), prefix)
     queue = system.traits.get(body.queue or QUEUE)
     if queue is None:
         known = ", ".join(system.traits)
@@ -174,6 +178,24 @@ def check_wanted(system: ActorSystem, body: PublishBody, where: str = "") -> Que
             if member not in MEMORY_MEMBERS:
                 raise _not_in_memory(queue.name, f"{prefix}{member}")
     return queue
+
+
+def check_data(system: ActorSystem, action: str, data: str, prefix: str = "") -> None:
+    """Accept the data of an action that is known.
+
+    Args:
+        system: What there is.
+        action: The action's name.
+        data: A JSON object as text.
+        prefix: What stands before the member's name in an error, as in `tasks[17].`.
+
+    Raises:
+        InvalidRequestError: It is not what the action takes.
+    """
+    try:
+        system.actions.check(action, data)
+    except InvalidDataError as error:
+        raise InvalidRequestError(f"{prefix}{error}") from error
 
 
 def _not_in_memory(queue: str, what: str) -> InvalidRequestError:

@@ -38,7 +38,6 @@ class QueuesResource:
         self,
         system: ActorSystem,
         limits: Limits,
-        settings: Mapping[str, Mapping[str, Any]],
         now: Callable[[], float] = time.time,
     ) -> None:
         """Store what is needed.
@@ -46,17 +45,15 @@ class QueuesResource:
         Args:
             system: Whom to ask.
             limits: What one request may take.
-            settings: Each queue's, by name, as they are shown.
             now: The present moment, Unix seconds.
         """
         self._system = system
         self._timeout = limits.answer_timeout_seconds
-        self._settings = settings
         self._now = now
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """All queues of the settings, in their order."""
-        resp.data = dumps({"queues": self._documents(self._settings)})
+        resp.data = dumps({"queues": self._documents(self._system.queues)})
 
     on_head = on_get
 
@@ -95,7 +92,7 @@ class QueuesResource:
         resp.data = dumps({"name": name, "paused": paused})
 
     def _find(self, name: str) -> None:
-        if name not in self._settings:
+        if name not in self._system.queues:
             message = "queue not found"
             raise NotFoundError(message)
 
@@ -118,18 +115,19 @@ class QueuesResource:
     def _document(
         self, name: str, counts: Mapping[Status, int], paused: set[str]
     ) -> dict[str, Any]:
+        settings = self._system.queue_settings[name].model_dump()
         state = self._system.queues[name].ask(GetQueueState(), self._timeout)
         oldest = self._system.reader.ask(OldestReady(name), self._timeout)
         # What only one process has in memory, only that one can pause.
         is_paused = name in paused if self._system.traits[name].durable else state.paused
         return {
             "name": name,
-            "driver": self._settings[name]["driver"],
+            "driver": settings["driver"],
             "paused": is_paused,
             "counts": _shown(counts),
             "oldest_ready_seconds": None if oldest is None else self._since(oldest),
             "rates": state.rates,
-            "settings": self._settings[name],
+            "settings": settings,
         }
 
     def _since(self, moment: float) -> float:

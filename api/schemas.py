@@ -226,6 +226,7 @@ def task_document(task: Task) -> dict[str, Any]:
         "unique_key": options.unique_key,
         "key": options.key,
         "keep_result_seconds": options.keep_result_seconds,
+        "timeout_seconds": options.timeout_seconds,
         "backoff": _backoff(options.backoff),
         "schedule": options.occurrence and options.occurrence.rpartition("@")[0],
         "worker": course.worker,
@@ -247,6 +248,7 @@ def attempt_document(attempt: Attempt) -> dict[str, Any]:
         "outcome": attempt.outcome and attempt.outcome.value,
         "error": attempt.error,
         "traceback": attempt.traceback,
+        "stderr": attempt.stderr,
     }
 
 

@@ -25,13 +25,16 @@ from api.configured import schedules
 from api.dispatcher import Dispatcher
 from api.refusals import MAX_HEADER_BYTES
 from api.validation import Limits
-from config.settings import HttpSettings, QueueSettings, Settings, redacted
+from config.settings import HttpSettings, QueueSettings, Settings, SettingsError, redacted
 
 _log = structlog.get_logger()
 
 
 class Signals:
     """SIGTERM and SIGINT: the first one ends the serving, the second one the process.
+
+    SIGHUP has the settings read again; from a terminal that was closed it means the same as
+    SIGTERM.
 
     Waitress leaves signals alone. While the server starts, the handler raises `SystemExit` in the
     main thread. While it serves, it only wakes up the loop, which then sees that it is over: an
@@ -45,19 +48,25 @@ class Signals:
 
     wake_up: Callable[[], None] | None = None
     """Wakes up the loop, once there is one."""
+    reload: Callable[[], None] | None = None
+    """Reads the settings again, in a thread of its own."""
+    at_once: Callable[[], None] | None = None
+    """Called before the process ends at the second signal."""
 
     def __init__(self) -> None:
         self.exit_code = 0
         self.stopping = False
+        self._had_terminal = _has_terminal()
 
     def install(self) -> None:
         """Handle the signals from now on."""
         heard, written = socket.socketpair()
         written.settimeout(0)
         signal.set_wakeup_fd(written.detach())
-        threading.Thread(target=_exit_at_second, args=(heard,), daemon=True).start()
+        threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
     def hopeless(self) -> None:
         """End the serving from another thread, with exit code 1."""
@@ -73,19 +82,43 @@ class Signals:
                 raise SystemExit(self.exit_code)
             self.wake_up()
 
+    def _listen(self, heard: socket.socket) -> None:
+        """Reload at each SIGHUP; end the process at the second of the others."""
+        ends = 0
+        while True:
+            number = heard.recv(1)[0]
+            if number == signal.SIGHUP:
+                self._on_hangup()
+                continue
+            ends += 1
+            if ends > 1:
+                if self.at_once is not None:
+                    self.at_once()
+                os._exit(128 + number)  # the shell's convention for death by signal
 
-def _exit_at_second(heard: socket.socket) -> None:
-    heard.recv(1)
-    number = heard.recv(1)[0]
-    os._exit(128 + number)  # the shell's convention for death by signal
+    def _on_hangup(self) -> None:
+        if self._had_terminal and not _has_terminal():
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif self.reload is not None:
+            threading.Thread(target=self.reload, name="reload", daemon=True).start()
 
 
-def serve(settings: Settings, version: str) -> int:
+def _has_terminal() -> bool:
+    """Whether somebody sits at a terminal that controls this process."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def serve(settings: Settings, version: str, read_again: Callable[[], Settings]) -> int:
     """Serve until a signal comes, then drain.
 
     Args:
         settings: All of them.
         version: For the banner.
+        read_again: Reads the settings anew, from where they came.
 
     Returns:
         The process's exit code: 0 after a signal, 1 if actors died too often.
@@ -94,12 +127,16 @@ def serve(settings: Settings, version: str) -> int:
         TaskQueueError: It could not be started.
         SettingsError: A schedule of the settings cannot be followed, or not be published.
     """
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     if settings.process.one_core:
         _keep_to_one_core()
     signals = Signals()
     signals.install()
     system = ActorSystem(
-        settings, on_hopeless=signals.hopeless, schedules=schedules(settings, time.time())
+        settings,
+        on_hopeless=signals.hopeless,
+        schedules=schedules(settings, time.time()),
+        cores=cores,
     )
     try:
         with closing(_bound(settings.http)) as listener:
@@ -112,6 +149,8 @@ def serve(settings: Settings, version: str) -> int:
             sys.stdout.write(_banner(settings, version, server.effective_port))
             sys.stdout.flush()
             signals.wake_up = server.pull_trigger
+            signals.reload = lambda: _reload(system, read_again)
+            signals.at_once = system.children.close
             _loop(server, signals)
     except SystemExit:
         pass
@@ -133,12 +172,30 @@ def _loop(server: Any, signals: Signals) -> None:  # noqa: ANN401 - waitress has
         channel.handle_write()  # what is left for the loop to send
 
 
+def _reload(system: ActorSystem, read_again: Callable[[], Settings]) -> None:
+    """Go by the settings as they are now, or by the former ones if they are no good."""
+    try:
+        reloaded = system.reload(read_again())
+    except (SettingsError, TaskQueueError) as error:
+        _log.error("settings refused, the former ones stay", error=str(error))
+        return
+    _log.info(
+        "settings reloaded",
+        added=reloaded.added,
+        removed=reloaded.removed,
+        changed=reloaded.changed,
+        actions=system.actions.names,
+    )
+    if reloaded.ignored:
+        _log.warning("settings that need a restart have changed", sections=reloaded.ignored)
+
+
 def _keep_to_one_core() -> None:
     """Hold all threads to one of the cores the process may use, where the system can do that.
 
     Two threads on two cores that hand each other the interpreter lock pay for every hand-over with
-    a wake-up across cores. Only threads started from now on inherit the choice, and so do the
-    programs that actions start. Consumers are no exception: with only their two threads free, a
+    a wake-up across cores. Only threads started from now on inherit the choice; the processes of
+    actions get all cores back. Consumers are no exception: with only their two threads free, a
     drain at a prefetch of 500 fell from 19,500 to 8,600 tasks/s.
     """
     if hasattr(os, "sched_setaffinity"):
@@ -186,8 +243,7 @@ def _cannot_listen(http: HttpSettings, error: Exception) -> BootError:
 
 def _server(system: ActorSystem, settings: Settings, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types
     http = settings.http
-    queues = {name: each.model_dump() for name, each in settings.queues.items()}
-    app = create_app(system, Limits(http.answer_timeout_seconds), queues)
+    app = create_app(system, Limits(http.answer_timeout_seconds))
     logging.getLogger("waitress").setLevel(logging.WARNING)
     try:
         server = create_server(

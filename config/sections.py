@@ -1,18 +1,18 @@
 """The sections of the settings: one frozen model each, with types and limits.
 
-They hold no defaults: `default.toml` holds every value, so that a default has one place. The one
-exception is `ScheduleSettings`, of which `default.toml` has none.
+They hold no defaults: `default.toml` holds every value, so that a default has one place. The
+exceptions are `ScheduleSettings` and those of actions (`config.actions`), of which `default.toml`
+has none.
 """
 
 import re
-from typing import Annotated, Any, Literal, LiteralString
+from typing import Annotated, Any, Literal, LiteralString, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationInfo,
     field_validator,
 )
@@ -21,7 +21,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
     """What all sections share: frozen, no unknown keys, the docstrings are the descriptions."""
 
     model_config = ConfigDict(
@@ -32,7 +32,8 @@ class _Section(BaseModel):
     @classmethod
     def _refuse_true_for_one(cls, value: object, info: ValidationInfo) -> object:
         field = cls.model_fields[info.field_name or ""]
-        if isinstance(value, bool) and field.annotation in {int, float}:
+        kinds = {field.annotation, *get_args(field.annotation)}
+        if isinstance(value, bool) and not kinds.isdisjoint({int, float}):
             message = "must be a number"
             raise ValueError(message)
         return value
@@ -43,7 +44,7 @@ def _contradiction(kind: LiteralString, other: str, value: object) -> PydanticCu
     return PydanticCustomError(kind, "contradicts {other}", {"other": other, "value": value})
 
 
-class HttpSettings(_Section):
+class HttpSettings(Section):
     """Where the API listens and how much it takes at once."""
 
     host: str = Field(min_length=1)
@@ -68,7 +69,7 @@ class HttpSettings(_Section):
     """Seconds without traffic after which a connection is closed, to free its place."""
 
 
-class DatabaseSettings(_Section):
+class DatabaseSettings(Section):
     """Where tasks are stored and how long to wait for it."""
 
     url: str = Field(repr=False)
@@ -110,7 +111,7 @@ class DatabaseSettings(_Section):
         raise ValueError(message)
 
 
-class QueueSettings(_Section):
+class QueueSettings(Section):
     """How one queue keeps, hands out and retries its tasks."""
 
     driver: Literal["database", "memory"]
@@ -170,7 +171,7 @@ class QueueSettings(_Section):
         return value
 
 
-class RetentionSettings(_Section):
+class RetentionSettings(Section):
     """How long tasks are kept once they are final, so that the database does not grow for ever."""
 
     completed_seconds: int = Field(ge=1, le=3_155_760_000)
@@ -183,7 +184,7 @@ class RetentionSettings(_Section):
     """Seconds a task is kept after it was cancelled, at most 100 years."""
 
 
-class BuiltinSettings(_Section):
+class BuiltinSettings(Section):
     """The actions that are always there."""
 
     fallback: bool
@@ -193,7 +194,7 @@ class BuiltinSettings(_Section):
     """Seconds every built-in action sleeps before it works, to see queueing happen."""
 
 
-class ScheduleSettings(_Section):
+class ScheduleSettings(Section):
     """What is published at which times.
 
     Two keys have their default here: there is no schedule in `default.toml` to hold them.
@@ -213,14 +214,38 @@ class ScheduleSettings(_Section):
     """What becomes of the times at which no node ran: nothing, or one task for all of them."""
 
 
-class ProcessSettings(_Section):
+class ProcessSettings(Section):
     """How the process uses the machine."""
 
     one_core: bool
     """Whether the process keeps to one core, on Linux."""
 
 
-class SupervisorSettings(_Section):
+class ExecutionSettings(Section):
+    """How actions are run, unless one of them says otherwise."""
+
+    timeout_seconds: float = Field(ge=0, le=2_592_000)
+    """Seconds an attempt may take, at most 30 days; 0 is no limit."""
+
+    kill_grace_seconds: float = Field(gt=0, le=60)
+    """Seconds from SIGTERM to SIGKILL for a process that has to end, and from the deadline until a
+    thread is given up."""
+
+    max_result_bytes: int = Field(ge=1024, le=104_857_600)
+    """Bytes of a result, as JSON; a longer one is refused, as it would be held in memory."""
+
+    max_tasks_per_process: int = Field(ge=1, le=1_000_000)
+    """Tasks after which a process for actions is replaced by a new one."""
+
+    max_mib_per_process: int = Field(ge=16, le=1_048_576)
+    """MiB of memory which such a process may keep between two tasks, else it is replaced."""
+
+    max_stuck_threads: int = Field(ge=0, le=1000)
+    """Threads that may hang in actions beyond their deadline; with more, the service is not ready
+    and no further consumer is replaced."""
+
+
+class SupervisorSettings(Section):
     """How many deaths are an accident and not a fault."""
 
     max_restarts: int = Field(ge=0, le=1000)
@@ -230,14 +255,14 @@ class SupervisorSettings(_Section):
     """Seconds in which `max_restarts` are counted."""
 
 
-class ShutdownSettings(_Section):
+class ShutdownSettings(Section):
     """How the process ends."""
 
     drain_seconds: float = Field(ge=0, le=3600)
     """Seconds that running tasks get to finish after SIGTERM."""
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """What the log looks like and how much it says."""
 
     format: Literal["auto", "console", "json"]
@@ -267,9 +292,3 @@ QueueName = Annotated[str, _named(63)]
 
 ScheduleName = Annotated[str, _named(100)]
 """What `PUT /schedules/{name}` calls a schedule."""
-
-ActionName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-"""What `POST /tasks` calls an action."""
-
-ActionTarget = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$")]
-"""Where an action's function is: `package.module:function`."""

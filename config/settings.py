@@ -30,11 +30,19 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from config.sections import (
+from config.actions import (
     ActionName,
-    ActionTarget,
+    ActionSettings,
+    AnyAction,
+    HttpActionSettings,
+    ProgramSettings,
+    PythonSettings,
+    has_processes,
+)
+from config.sections import (
     BuiltinSettings,
     DatabaseSettings,
+    ExecutionSettings,
     HttpSettings,
     LogSettings,
     ProcessSettings,
@@ -48,12 +56,17 @@ from config.sections import (
 )
 
 __all__ = [
+    "ActionSettings",
     "BuiltinSettings",
     "DatabaseSettings",
+    "ExecutionSettings",
+    "HttpActionSettings",
     "HttpSettings",
     "Loaded",
     "LogSettings",
     "ProcessSettings",
+    "ProgramSettings",
+    "PythonSettings",
     "QueueName",
     "QueueSettings",
     "RetentionSettings",
@@ -66,6 +79,7 @@ __all__ = [
     "effective",
     "load",
     "redacted",
+    "variables",
 ]
 
 PREFIX = "TASK_QUEUE_"
@@ -113,8 +127,9 @@ class Settings(BaseSettings):
     """The queues by name; `tasks` is always there and the one of a task that names none."""
     retention: RetentionSettings
     builtin: BuiltinSettings
-    actions: _Frozen[ActionName, ActionTarget]
-    """The user's own actions: name to `module:function`."""
+    actions: _Frozen[ActionName, AnyAction]
+    """The user's own actions by name."""
+    execution: ExecutionSettings
     schedules: _Frozen[ScheduleName, ScheduleSettings]
     """What is published at set times, by name."""
     process: ProcessSettings
@@ -227,15 +242,24 @@ def load(
     except ValidationError as error:
         problems = [_describe(details, origins) for details in error.errors()]
         raise SettingsError("\n".join(problems)) from None
-    # A schedule's own defaults are in no layer.
-    in_force = {key: origins.get(key, "default") for key, _ in _flat(settings.model_dump())}
+    # Some defaults are in no layer, and what is short in a layer may have more keys here.
+    in_force = {
+        key: origins.get(key) or origins.get(key.removesuffix(".python"), "default")
+        for key, _ in _in_force(settings)
+    }
     return Loaded(settings, MappingProxyType(in_force))
 
 
 def effective(loaded: Loaded) -> list[tuple[str, str, str]]:
     """Returns key, value and origin of every setting in force, passwords masked."""
-    values = _flat(loaded.settings.model_dump())
+    values = _in_force(loaded.settings)
     return [(key, _shown(value), loaded.origins[key]) for key, value in values]
+
+
+def variables(names: Iterable[str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Returns those of these environment variables that are set."""
+    environ = os.environ if environ is None else environ
+    return {name: environ[name] for name in names if name in environ}
 
 
 def redacted(url: str) -> str:
@@ -261,10 +285,16 @@ def _merge(sources: Sequence[PydanticBaseSettingsSource]) -> Settings:
 def _defaults(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns `default.toml`'s values, those of its queue also for each queue in the layers.
 
-    So what is said of one queue, `tasks` too, never changes another one.
+    So what is said of one queue, `tasks` too, never changes another one. Where actions run in
+    processes, a queue has a consumer for each core.
     """
     defaults = tomllib.loads(resources.files("config").joinpath("default.toml").read_text("utf-8"))
     queues = defaults["queues"]
+    layers = [*layers]
+    named_actions = [values.get("actions") for values in layers]
+    if any(isinstance(actions, dict) and has_processes(actions) for actions in named_actions):
+        usual = queues["tasks"]
+        usual["concurrency"] = max(usual["concurrency"], os.cpu_count() or 1)
     for values in layers:
         named = values.get("queues")
         if isinstance(named, dict):  # If not, its error comes later, with all others.
@@ -293,6 +323,11 @@ def _parse(override: str) -> dict[str, Any]:
             continue
     message = f"--set {redacted(override)}: must be section.key=value"
     raise SettingsError(message)
+
+
+def _in_force(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """Yields every setting that has a value; only options of actions may have none."""
+    return _flat(settings.model_dump(exclude_none=True))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -324,6 +359,9 @@ _ALLOWED = {
     "dict_type": "must be a table of keys",
     "mapping_type": "must be a table of keys",
     "value_error": "{error}",
+    "model_attributes_type": "must be a table of keys",
+    "tuple_type": 'must be a list, as in ["one", "two"]',
+    "action_kind": "{message}",
     "cap_below_base": "must be at least {other}",
     "needs_database": 'needs driver = "database", but {other}',
 }
@@ -336,6 +374,8 @@ def _describe(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     if error["type"] == "extra_forbidden":
         # Without the value: under an unknown key it could be anything, a password too.
         return f"{key}: unknown key; known are {', '.join(_known(path[:-1]))}"
+    if error["type"] == "unknown_action_key":
+        return f"{key}: unknown key; known are {error['ctx']['known']}"
     if error["type"] == "missing":
         return f"{key}: must be set"
     context = dict(error.get("ctx", {}))
@@ -346,7 +386,16 @@ def _describe(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     allowed = template.format(**context) if template else error["msg"]
     if error["loc"][-1] == "[key]":
         return f"{key}: the name {allowed}"
+    if _may_be_secret(path, error["input"]):
+        return f"{key}: {allowed}"
     return f"{_stated(path, error['input'], origins)}: {allowed}"
+
+
+def _may_be_secret(path: Sequence[str], value: object) -> bool:
+    """Returns whether the value of this key is not to be shown."""
+    if path[0] != "actions":
+        return False
+    return isinstance(value, Mapping) or path[-1] == "secret" or "headers" in path
 
 
 def _stated(path: Sequence[str], value: object, origins: Mapping[str, str]) -> str:

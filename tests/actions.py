@@ -2,6 +2,7 @@
 
 import os
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,23 @@ def record(data: Data) -> dict[str, str]:
 def not_json(_data: Data) -> object:
     """Return what JSON cannot say."""
     return {1, 2, 3}
+
+
+@dataclass
+class Size:
+    """What `resize` takes several of."""
+
+    width: int
+    height: int = 1
+
+
+@dataclass
+class Sizes:
+    """What `resize` takes."""
+
+    sizes: list[Size]
+
+
+def resize(data: Sizes) -> dict[str, int]:
+    """Add up the areas."""
+    return {"area": sum(size.width * size.height for size in data.sizes)}

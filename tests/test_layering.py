@@ -11,12 +11,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("actors", "api", "config")
 
 LAYERS = {
-    "config": ["config", "config.logs", "config.sections", "config.settings"],
+    "config": ["config", "config.actions", "config.logs", "config.sections", "config.settings"],
     # Pure: states, delays, limits, times, the error tree.
     "rules": [
         "actors",
         "actors.backoff",
         "actors.errors",
+        "actors.failures",
         "actors.filters",
         "actors.limits",
         "actors.publishing",
@@ -31,10 +32,25 @@ LAYERS = {
     "machinery": ["actors.actor", "actors.address"],
     "actions": [
         "actors.actions",
+        "actors.actions.action",
+        "actors.actions.addresses",
         "actors.actions.builtin",
+        "actors.actions.call",
+        "actors.actions.children",
+        "actors.actions.connection",
         "actors.actions.context",
+        "actors.actions.process",
+        "actors.actions.program",
+        "actors.actions.python",
         "actors.actions.registry",
+        "actors.actions.result",
+        "actors.actions.typed_dict",
+        "actors.actions.webhook",
+        "actors.actions.worker",
     ],
+    "catalog": ["actors.catalog"],
+    # For users' tests.
+    "testing": ["actors.testing"],
     "store": [
         "actors.store",
         "actors.store.census",
@@ -91,6 +107,7 @@ LAYERS = {
         "api.validation",
     ],
     "resources": [
+        "api.actions",
         "api.dead_letters",
         "api.health",
         "api.publishing",
@@ -99,7 +116,7 @@ LAYERS = {
         "api.tasks",
     ],
     "app": ["api.app", "api.channel", "api.dispatcher", "api.refusals"],
-    "process": ["api.__main__", "api.cli", "api.configured", "api.server"],
+    "process": ["api.__main__", "api.cli", "api.configured", "api.run", "api.server"],
 }
 """The modules of each layer, the lowest first; a new module needs a place here."""
 
@@ -123,6 +140,8 @@ ARROWS: dict[str, set[str]] = {
     "messages": {"reply", "rules"},
     "machinery": {"messages", "reply", "rules"},
     "actions": {"rules"},
+    "catalog": {"actions", "config", "rules"},
+    "testing": {"actions", "catalog", "config", "rules"},
     "store": {"rules"},
     "drivers": {"messages", "reply", "rules"},
     "clock": MACHINERY,
@@ -134,11 +153,20 @@ ARROWS: dict[str, set[str]] = {
     "scheduler": MACHINERY,
     "supervisor": MACHINERY,
     "writer": MACHINERY | {"reply", "store"},
-    "system": ACTORS | MACHINERY | {"actions", "config", "drivers", "store"},
+    "system": ACTORS | MACHINERY | {"actions", "catalog", "config", "drivers", "store"},
     "shapes": {"reply", "rules"},
     "resources": {"messages", "rules", "shapes", "system"},
     "app": {"reply", "resources", "rules", "shapes", "system"},
-    "process": {"app", "config", "resources", "rules", "shapes", "system"},
+    "process": {
+        "actions",
+        "app",
+        "catalog",
+        "config",
+        "resources",
+        "rules",
+        "shapes",
+        "system",
+    },
 }
 """Which other layers each layer may import."""
 

@@ -1,7 +1,9 @@
 """The tutorial's actions: `uppercase`, `sum`, and `processed` for any other name."""
 
 import math
+import time
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from actors.errors import Reject
@@ -55,9 +57,10 @@ def processed(_data: Data) -> dict[str, str]:
     return {"output": "processed"}
 
 
-def slowed(action: Action, seconds: float, sleep: Callable[[float], None]) -> Action:
+def slowed(action: Action, seconds: float, sleep: Callable[[float], None] = time.sleep) -> Action:
     """The action after a simulated time of work, as in the tutorial."""
 
+    @wraps(action)
     def slow(data: Data) -> Any:  # noqa: ANN401 - whatever the action returns
         sleep(seconds)
         return action(data)

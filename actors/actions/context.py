@@ -1,12 +1,17 @@
 """What an action may know and say about the task it runs for."""
 
-import inspect
+import time
 from collections.abc import Callable
+from functools import cached_property
+from math import isinf
 from typing import Any
 
+import structlog
+
+from actors.actions.call import Call
 from actors.errors import Cancelled
-from actors.task import ClaimedTask, printable
-from actors.wire import Progress, Wire
+from actors.task import printable
+from actors.wire import Progress
 
 MAX_MESSAGE_CHARS = 500
 
@@ -15,19 +20,41 @@ class Context:
     """The second argument of an action that takes two.
 
     Attributes:
-        task_id: The task's id.
+        id: The task's id.
+        queue: The name of its queue.
+        action: What the task calls the action.
         attempt: Which attempt this is, from 1.
         max_attempts: How many there may be.
     """
 
-    def __init__(self, claimed: ClaimedTask, wire: Wire) -> None:
-        self.task_id = claimed.lease.task_id
-        self.attempt = claimed.attempt
-        self.max_attempts = claimed.max_attempts
-        self._lease = claimed.lease
-        self._wire = wire
+    def __init__(self, call: Call, now: Callable[[], float] = time.time) -> None:
+        self.id = call.claimed.lease.task_id
+        self.queue = call.wire.queue
+        self.action = call.claimed.action
+        self.attempt = call.claimed.attempt
+        self.max_attempts = call.claimed.max_attempts
+        self._call = call
+        self._now = now
 
-    def progress(self, fraction: float, message: str | None = None) -> None:
+    @cached_property
+    def deadline(self) -> float | None:
+        """Until when the attempt may take, Unix seconds; None: as long as it likes."""
+        left = self._call.remaining_seconds
+        return None if isinf(left) else self._now() + left
+
+    @cached_property
+    def log(self) -> Any:  # noqa: ANN401 - a structlog logger, whose type depends on its set-up
+        """A logger whose lines carry the task's id, queue, action and attempt.
+
+        Of structlog: `task.log.info("resized", width=640)`.
+        """
+        return structlog.get_logger().bind(
+            id=self.id, queue=self.queue, action=self.action, attempt=self.attempt
+        )
+
+    def progress(
+        self, fraction: float, message: str | None = None, *, stop_if_cancelled: bool = False
+    ) -> None:
         """Report how far the task is; `GET /tasks/{id}` shows it.
 
         As often as you like: the newest report is written down, a few times a second at most.
@@ -35,20 +62,25 @@ class Context:
         Args:
             fraction: From 0 to 1.
             message: What to say about it, cut at `MAX_MESSAGE_CHARS`.
+            stop_if_cancelled: Whether to stop here as by `stop_if_cancelled`.
 
         Raises:
             ValueError: The fraction is none.
+            Cancelled: Somebody asked to cancel the task, and it stops here.
         """
         if not 0 <= fraction <= 1:
             complaint = f"progress must be from 0 to 1, not {fraction!r}"
             raise ValueError(complaint)
         text = None if message is None else printable(str(message))[:MAX_MESSAGE_CHARS]
-        self._wire.progress = Progress(self._lease, float(fraction), text)
+        call = self._call
+        call.wire.progress = Progress(call.claimed.lease, float(fraction), text)
+        if stop_if_cancelled:
+            self.stop_if_cancelled()
 
     @property
     def cancelled(self) -> bool:
         """Whether somebody asked to cancel the task."""
-        return self._wire.stop == self._lease
+        return self._call.cancelled
 
     def stop_if_cancelled(self) -> None:
         """Go on, unless somebody asked to cancel the task.
@@ -59,16 +91,3 @@ class Context:
         if self.cancelled:
             text = "cancelled"
             raise Cancelled(text)
-
-
-def takes_context(function: Callable[..., Any]) -> bool:
-    """Whether the function wants a `Context` besides the data."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # some functions in C have no signature
-        return False
-    positional = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    required = [
-        each for each in parameters if each.kind in positional and each.default is each.empty
-    ]
-    return len(required) > 1

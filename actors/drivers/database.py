@@ -188,6 +188,13 @@ class DatabaseDriver:
         """Have it kept whether the queue is paused."""
         self._writer.tell(SetPaused(self._queue_address, self._queue, paused, waiter))
 
+    def reconfigure(self, lease_seconds: float, limits: QueueLimits) -> None:
+        """Go by these from now on; what a lifted or raised limit holds back is looked for."""
+        self._lease_seconds = lease_seconds
+        self._limits = limits
+        self._renew_at = 0.0
+        self._sweep_after = ""
+
     def stored(self, task_ids: Iterable[str]) -> None:
         """Note that these publishes are on disk."""
         for task_id in task_ids:

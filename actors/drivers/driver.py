@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+from actors.limits import QueueLimits
 from actors.messages import Publish, Tended, WriteFailed
 from actors.reply import Reply
 from actors.task import Lease, Settlement
@@ -50,6 +51,9 @@ class Driver(Protocol):
 
     def pause(self, waiter: Reply[None], *, paused: bool) -> None:
         """Keep whether the queue starts nothing, beyond this process's life, and answer."""
+
+    def reconfigure(self, lease_seconds: float, limits: QueueLimits) -> None:
+        """Go by these from now on."""
 
     def stored(self, task_ids: Iterable[str]) -> None:
         """Note that these are on disk."""

@@ -6,6 +6,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from actors.errors import BadRowError, QueueFullError
+from actors.limits import QueueLimits
 from actors.messages import (
     Claimed,
     Insert,
@@ -142,6 +143,9 @@ class MemoryDriver:
         """Nothing to keep: like all else it is lost with the process."""
         waiter.answer(None)
         self._queue_address.tell(PauseKept(paused))
+
+    def reconfigure(self, lease_seconds: float, limits: QueueLimits) -> None:
+        """Nothing: there are neither leases nor limits."""
 
     def stored(self, task_ids: Iterable[str]) -> None:
         """Forget the finished tasks that are rows now."""

@@ -85,10 +85,16 @@ def history(connection: sa.Connection, task_id: str) -> tuple[Task, list[Attempt
     if (last := row.last_attempt) is not None:  # as of this look, not of a moment later
         ended = {"task_id": task_id, "last_attempt": last}
         rows = connection.execute(statements.ATTEMPTS, ended).mappings()
-        attempts = [Attempt(**{**each, "outcome": Outcome(each["outcome"])}) for each in rows]
-    if task.status in {Status.RUNNING, Status.COMPLETED}:
+        attempts = [_attempt(row) for row in rows]
+    is_told = attempts and attempts[-1].outcome is Outcome.COMPLETED
+    if task.status is Status.RUNNING or (task.status is Status.COMPLETED and not is_told):
         attempts.append(_own_attempt(task))
     return task, attempts
+
+
+def _attempt(row: sa.RowMapping) -> Attempt:
+    outcome = Outcome(row["outcome"])
+    return Attempt(**{**row, "outcome": outcome, "error": row["error"] or None})
 
 
 def _own_attempt(task: Task) -> Attempt:

@@ -51,13 +51,14 @@ tasks = sa.Table(
     sa.Column("keep_result_seconds", sa.BigInteger),
     sa.Column("backoff", sa.Text),
     sa.Column("occurrence", sa.Text),
+    sa.Column("timeout_seconds", sa.Double),
 )
 
 attempts = sa.Table(
     "attempts",
     metadata,
-    # Every attempt that ended, but for those that completed their task: the task's own row tells
-    # of those, so that a task that goes well is no row more.
+    # Every attempt that ended, but for those that completed their task and left nothing on standard
+    # error: the task's own row tells of those, so that a task that goes well is no row more.
     sa.Column("seq", _RowNumber, sa.Identity(), primary_key=True),
     sa.Column("task_id", sa.Text, nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
@@ -67,6 +68,7 @@ attempts = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False),
     sa.Column("error", sa.Text, nullable=False),
     sa.Column("traceback", sa.Text),
+    sa.Column("stderr", sa.Text),
 )
 sa.Index("attempts_task_id", attempts.c.task_id)
 

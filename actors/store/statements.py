@@ -34,6 +34,7 @@ OPTION_COLUMNS = (
     tasks.c.keep_result_seconds,
     tasks.c.backoff,
     tasks.c.occurrence,
+    tasks.c.timeout_seconds,
 )
 """Each a field of `Options`."""
 COURSE_COLUMNS = (
@@ -59,6 +60,7 @@ _LEASED_COLUMNS = (
     tasks.c.expires_at,
     tasks.c.backoff,
     tasks.c.postponed,
+    tasks.c.timeout_seconds,
 )
 
 _PLAIN = ("id", "queue", "action", "data", "status", "priority", "rank", "max_attempts")
@@ -208,7 +210,17 @@ SETTLE_ATTRIBUTES = {
 }
 """Each parameter's attribute of `Settlement`."""
 RECORD = sa.insert(attempts).from_select(
-    ["task_id", "number", "started_at", "ended_at", "worker", "outcome", "error", "traceback"],
+    [
+        "task_id",
+        "number",
+        "started_at",
+        "ended_at",
+        "worker",
+        "outcome",
+        "error",
+        "traceback",
+        "stderr",
+    ],
     sa.select(
         tasks.c.id,
         tasks.c.attempt,
@@ -218,6 +230,7 @@ RECORD = sa.insert(attempts).from_select(
         sa.cast(sa.bindparam("outcome_name"), sa.Text),
         sa.cast(sa.bindparam("why"), sa.Text),
         sa.cast(sa.bindparam("where"), sa.Text),
+        sa.cast(sa.bindparam("said"), sa.Text),
     )
     .where(_held)
     .with_for_update(),  # or another node could settle it between this and the settlement
@@ -286,6 +299,7 @@ ATTEMPTS = (
         attempts.c.outcome,
         attempts.c.error,
         attempts.c.traceback,
+        attempts.c.stderr,
     )
     .where(
         attempts.c.task_id == sa.bindparam("task_id"),

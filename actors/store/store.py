@@ -14,7 +14,18 @@ from actors.store import rate, statements
 from actors.store.connect import Database
 from actors.store.prepared import Prepared, PreparedRows
 from actors.store.schema import tasks
-from actors.task import EXPIRED, ORDINARY, ClaimedTask, Lease, Settlement, Status, Task, Terms
+from actors.task import (
+    EXPIRED,
+    ORDINARY,
+    ClaimedTask,
+    Failure,
+    Lease,
+    Outcome,
+    Settlement,
+    Status,
+    Task,
+    Terms,
+)
 
 _RETRYABLE_SQLSTATE_CLASS = "40"
 """PostgreSQL rolled the transaction back because of a neighbour: a deadlock, a serialization."""
@@ -179,11 +190,11 @@ class Store:
         # One order on every node, so that two of them never wait for each other.
         in_order = sorted(settlements, key=attrgetter("lease.task_id"))
         completed = [each for each in in_order if each.status is Status.COMPLETED]
+        if recorded := [each for each in in_order if each.is_recorded]:
+            self._record(recorded)
         written = self._say_for(self._complete, completed) if completed else 0
         if len(completed) < len(in_order):
             others = [each for each in in_order if each.status is not Status.COMPLETED]
-            if failed := [each for each in others if each.failure is not None]:
-                self._record(failed)
             written += self._say_for(self._settle, others)
         if written == len(settlements):
             return []
@@ -336,20 +347,22 @@ class Store:
         finally:
             cursor.close()  # or a connection that is thrown away would keep its locks
 
-    def _record(self, failed: Sequence[Settlement]) -> None:
-        rows = [
-            {
-                "held_id": each.lease.task_id,
-                "held_lease_id": each.lease.lease_id,
-                "started": each.started_at,
-                "ended": each.ended_at,
-                "outcome_name": each.failure.outcome.value,
-                "why": each.failure.error,
-                "where": each.failure.traceback,
-            }
-            for each in failed
-            if each.failure is not None
-        ]
+    def _record(self, settlements: Sequence[Settlement]) -> None:
+        rows = []
+        for each in settlements:
+            ending = each.failure or Failure("", Outcome.COMPLETED)
+            rows.append(
+                {
+                    "held_id": each.lease.task_id,
+                    "held_lease_id": each.lease.lease_id,
+                    "started": each.started_at,
+                    "ended": each.ended_at,
+                    "outcome_name": ending.outcome.value,
+                    "why": ending.error,
+                    "where": ending.traceback,
+                    "said": each.stderr,
+                }
+            )
         self.connection.execute(statements.RECORD, rows)
 
 
@@ -372,7 +385,7 @@ def _claimed(row: Sequence[Any]) -> ClaimedTask:
 
 _TERMS = 9
 """Where in a claimed row its terms begin."""
-_ORDINARY = (None, None, None, 0)
+_ORDINARY = (None, None, None, 0, None)
 
 
 def _reason(error: sa.exc.SQLAlchemyError) -> str:

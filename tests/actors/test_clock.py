@@ -6,7 +6,7 @@ from tests.fakes import Inbox, ManualClock, life, running
 def test_everybody_is_told_what_time_it_is_again_and_again() -> None:
     now = ManualClock()
     inboxes = [Inbox(), Inbox()]
-    with running(Clock.start(life("clock"), listeners=inboxes, now=now)):
+    with running(Clock.start(life("clock"), listeners=lambda: inboxes, now=now)):
         assert [inbox.wait_for(Tick).now for inbox in inboxes] == [now.now] * 2
         later = now.advance(3600)
         assert inboxes[1].wait_for(Tick).now in {now.now, later}

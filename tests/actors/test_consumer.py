@@ -1,11 +1,17 @@
+import os
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from actors.actions.action import Done
+from actors.actions.python import PythonFunction, ThreadAction
 from actors.actions.registry import Registry
-from actors.consumer import MAX_FRAMES, Actions, ConsumerActor
-from actors.errors import Cancelled, Reject, RetryLater
+from actors.consumer import Actions, ConsumerActor
+from actors.errors import Cancelled, Reject, RetryLater, TimedOut
+from actors.failures import MAX_FRAMES, Ended
 from actors.messages import Ack, Deliver, Nack, Ready
 from actors.task import MAX_ERROR_CHARS, ClaimedTask, Failure, Lease, Outcome
 from actors.wire import Wire
@@ -16,19 +22,19 @@ DEPTH = 3 * MAX_FRAMES
 
 
 class OneAction:
-    """Stands in for the registry, and has as many frames as it."""
+    """Stands in for the registry."""
 
     def __init__(self, action: Callable[[], str], *, stop: bool = False) -> None:
         self.action = action
         self.stop = stop
         self.wire: Wire | None = None
 
-    def run(self, claimed: ClaimedTask, wire: Wire) -> str:
+    def run(self, claimed: ClaimedTask, wire: Wire) -> Done:
         assert claimed is TASK
         self.wire = wire
         if self.stop:  # somebody asks for it meanwhile
             wire.stop = claimed.lease
-        return self.action()
+        return Done(self.action(), "said" if self.stop else None)
 
 
 class Unspeakable(Exception):  # noqa: N818
@@ -115,7 +121,36 @@ def test_an_action_that_stops_though_nobody_asked_it_has_failed() -> None:
 
 
 def test_an_action_that_was_asked_to_stop_and_goes_on_is_done() -> None:
-    assert isinstance(outcome(OneAction(lambda: "1", stop=True)), Ack)
+    assert outcome(OneAction(lambda: "1", stop=True)) == Ack("one", TASK, "1", NOW, "said")
+
+
+def test_an_action_that_took_too_long_says_so() -> None:
+    seen = failure(raises(TimedOut("timed out after 5 s")))
+    assert (seen.error, seen.outcome) == ("timed out after 5 s", Outcome.TIMED_OUT)
+
+
+def test_what_became_of_an_attempt_in_another_process_is_told_as_it_is() -> None:
+    ended = Failure("died", Outcome.CRASHED, stderr="why", contained=True)
+    assert failure(raises(Ended(ended))) == replace(ended, started_at=NOW)
+
+
+def test_a_process_that_the_action_has_forked_ends_where_the_action_does() -> None:
+    """Else it would be a second server with the same sockets and the same database."""
+    read, write = os.pipe()
+
+    def fork() -> str:
+        if os.fork() == 0:
+            os.close(read)
+            return "child"  # and here it would go on, if it were let
+        os.close(write)
+        return "parent"
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on, of the fork
+        assert outcome(OneAction(fork)) == Ack("one", TASK, "parent", NOW)
+    with os.fdopen(read, "rb") as pipe:
+        assert pipe.read() == b""  # its end is closed: it is over
+    assert os.wait()[1] == 0
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
@@ -148,7 +183,10 @@ def test_a_traceback_begins_with_the_action_without_frames_of_ours() -> None:
     def action(_data: object) -> None:
         dig(0)
 
-    message = outcome(Registry({"sum": action}, None))
+    thread = ThreadAction(
+        PythonFunction(action), timeout_seconds=0.0, overdue_seconds=0.0, max_result_bytes=1024
+    )
+    message = outcome(Registry({"sum": thread}, None))
     assert isinstance(message, Nack)
     assert message.failure.traceback is not None
     frames = [line for line in message.failure.traceback.splitlines() if "  File" in line]
@@ -160,7 +198,7 @@ def test_a_traceback_keeps_the_innermost_frames_and_the_last_characters() -> Non
     deep = failure(lambda: dig(DEPTH)).traceback
     assert deep is not None
     assert "raise ValueError(text)" in deep
-    assert "lambda" not in deep  # the outermost frame
+    assert "lambda" not in deep  # an outer frame
     long = failure(raises(ValueError("x" * 2 * MAX_ERROR_CHARS))).traceback
     assert long == "x" * (MAX_ERROR_CHARS - 1) + "\n"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import count
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from actors.backoff import Backoff
 from actors.drivers.database import DatabaseDriver
 from actors.drivers.memory import MemoryDriver
 from actors.errors import AnswerTimeoutError, StoreUnavailableError, UnavailableError
-from actors.limits import NO_LIMITS
+from actors.limits import NO_LIMITS, QueueLimits
 from actors.messages import (
     Ack,
     Claim,
@@ -28,7 +29,10 @@ from actors.messages import (
     Publish,
     QueueState,
     Ready,
+    Reconfigure,
     Renewed,
+    Replace,
+    Retire,
     SetPaused,
     Settled,
     Stored,
@@ -38,7 +42,7 @@ from actors.messages import (
     Unblocked,
     WriteFailed,
 )
-from actors.queue import CRASHED, LOST, QueueActor
+from actors.queue import CRASHED, LOST, QueueActor, stack_of
 from actors.reply import Reply
 from actors.store.connect import Database
 from actors.store.store import Store
@@ -52,7 +56,7 @@ from actors.task import (
     Status,
     Terms,
 )
-from actors.wire import Progress, Wire
+from actors.wire import Deadline, Progress, Wire
 from actors.writer import DatabaseWriter
 from tests.fakes import NOW, Inbox, ManualClock, a_task, life, work
 
@@ -76,6 +80,7 @@ class BookkeepingDriver:
         self.pauses: list[bool] = []
         self.tendings: list[Tended] = []
         self.recovered = False
+        self.settings: tuple[float, QueueLimits] | None = None
 
     def recover(self) -> None:
         self.recovered = True
@@ -106,6 +111,9 @@ class BookkeepingDriver:
         assert not waiter.is_done
         self.pauses.append(paused)
 
+    def reconfigure(self, lease_seconds: float, limits: QueueLimits) -> None:
+        self.settings = (lease_seconds, limits)
+
     def stored(self, task_ids: Iterable[str]) -> None:
         pass
 
@@ -131,13 +139,16 @@ class Queue:
         self.driver = BookkeepingDriver()
         self.consumers = {"one": Inbox(), "two": Inbox()}
         self.clock = ManualClock()
+        self.supervisor = Inbox()
         self.actor = QueueActor(
             life("queue"),
             driver=self.driver,
             consumers=self.consumers,
             prefetch=prefetch,
             backoff=Backoff(base_seconds=10.0, factor=2.0, cap_seconds=100.0),
+            supervisor=self.supervisor,
             now=self.clock,
+            monotonic=self.clock,
             random=lambda: 0.5,
         )
         self.actor.setup()
@@ -449,6 +460,130 @@ def test_a_drain_past_its_deadline_gives_back_what_still_runs(queue: Queue) -> N
     assert drain.reply_to.wait(0) == (task.lease.task_id,)
 
 
+def test_what_is_cut_short_by_a_drain_is_asked_to_stop_so_that_no_process_of_it_goes_on(
+    queue: Queue,
+) -> None:
+    task, wire = some(1)[0], Wire()
+    queue.gets(Ready("one", wire), Claimed((task,), more=False), Drain(NOW + 10), Tick(NOW + 10))
+    assert wire.stop == task.lease
+
+
+# --- deadlines ------------------------------------------------------------------------------
+
+
+def test_a_consumer_that_does_not_come_back_is_replaced_and_its_task_timed_out(
+    queue: Queue,
+) -> None:
+    task, wire = some(1)[0], Wire()
+    queue.gets(Ready("one", wire), Claimed((task,), more=False))
+    wire.deadline = Deadline(task.lease, 5.0, NOW + 6)  # the clock here is the same for both
+    queue.clock.advance(5.9)
+    queue.gets(Tick(NOW + 5.9))
+    assert queue.driver.settlements == []
+    queue.clock.advance(0.1)
+    queue.gets(Tick(NOW + 6))
+    assert queue.settled() == [(task.lease, Status.SCHEDULED, 1)]
+    assert queue.outcomes() == [Outcome.TIMED_OUT]
+    assert queue.driver.settlements[0].error == "timed out after 5 s, and did not stop"
+    assert queue.driver.settlements[0].losses == 0
+    assert queue.supervisor.messages == [Replace("one")]
+    assert wire.stop == task.lease  # it may still look
+    assert queue.busy() == (0, 0, 0)
+
+
+def test_a_consumer_that_was_replaced_gets_nothing_until_its_successor_is_ready(
+    queue: Queue,
+) -> None:
+    stuck, later = some(1)[0], some(1)[0]
+    wire = Wire()
+    queue.gets(Ready("one", wire), Claimed((stuck,), more=False))
+    wire.deadline = Deadline(stuck.lease, 5.0, NOW)
+    queue.gets(Tick(NOW), Claimed((later,), more=False))
+    assert queue.delivered("one") == [stuck]
+    queue.gets(Ack("one", stuck, "{}", NOW))  # it came back after all
+    assert queue.delivered("one") == [stuck]
+    queue.gets(ready("one"), SuspectClaimed(None))
+    assert queue.delivered("one") == [stuck, later]
+
+
+def test_the_deadline_of_a_former_task_does_not_count(queue: Queue) -> None:
+    former, task, wire = some(1)[0], some(1)[0], Wire()
+    wire.deadline = Deadline(former.lease, 5.0, NOW)
+    queue.gets(Ready("one", wire), Claimed((task,), more=False), Tick(NOW + 100))
+    assert queue.driver.settlements == []
+    assert queue.supervisor.messages == []
+
+
+def test_the_stack_of_a_thread_shows_where_it_is_and_that_of_one_that_is_over_nothing() -> None:
+    assert "test_the_stack_of_a_thread" in stack_of(get_ident())
+    assert stack_of(-1) == ""
+
+
+# --- other settings -------------------------------------------------------------------------
+
+
+def reconfigure(queue: Queue, *consumers: str, prefetch: int = 4) -> Reconfigure:
+    backoff = Backoff(base_seconds=2.0, factor=1.0, cap_seconds=2.0)
+    addresses = {name: queue.consumers.get(name) or Inbox() for name in consumers}
+    queue.consumers = addresses
+    return Reconfigure(
+        consumers=addresses,
+        prefetch=prefetch,
+        backoff=backoff,
+        lease_seconds=7.0,
+        limits=NO_LIMITS,
+    )
+
+
+def test_a_further_consumer_is_given_tasks_as_soon_as_it_is_ready(queue: Queue) -> None:
+    first, second = some(2)
+    change = reconfigure(queue, "one", "two", "three")
+    queue.gets(ready("one"), Claimed((first, second), more=False), change)
+    assert change.reply_to.is_done
+    queue.gets(ready("three"))
+    assert queue.delivered("three") == [second]
+
+
+def test_a_consumer_that_is_not_wanted_goes_at_once_if_it_is_free_else_after_its_task(
+    queue: Queue,
+) -> None:
+    task = some(1)[0]
+    queue.gets(ready("one"), Claimed((task,), more=False), ready("two"))
+    queue.gets(reconfigure(queue))
+    assert queue.supervisor.messages == [Retire(("two",))]
+    queue.gets(Ack("one", task, "{}", NOW))
+    assert queue.supervisor.messages == [Retire(("two",)), Retire(("one",))]
+    assert queue.settled() == [(task.lease, Status.COMPLETED, 1)]
+    assert queue.busy() == (0, 0, 0)
+
+
+def test_a_consumer_that_is_wanted_again_before_its_task_ends_stays(queue: Queue) -> None:
+    task = some(1)[0]
+    one = queue.consumers["one"]
+    queue.gets(ready("one"), Claimed((task,), more=False), reconfigure(queue))
+    change = reconfigure(queue, "one")
+    queue.consumers["one"] = one
+    queue.gets(change, Ack("one", task, "{}", NOW))
+    assert queue.supervisor.messages == []
+    assert queue.busy() == (1, 0, 0)
+
+
+def test_a_consumer_kept_free_for_a_suspect_goes_too_if_it_is_not_wanted(queue: Queue) -> None:
+    queue.gets(ready("one"), Tick(NOW), reconfigure(queue), SuspectClaimed(None))
+    assert queue.supervisor.messages == [Retire(("one",))]
+
+
+def test_other_settings_hold_for_the_next_claim_the_next_failure_and_the_driver(
+    queue: Queue,
+) -> None:
+    task = some(1)[0]
+    queue.gets(ready("one"), Claimed((), more=False), reconfigure(queue, "one", prefetch=9))
+    assert queue.driver.claims[-1] == (10, 1)
+    assert queue.driver.settings == (7.0, NO_LIMITS)
+    queue.gets(Claimed((task,), more=False), Nack("one", task, NO))
+    assert queue.driver.settlements[0].run_at == NOW + 1.0
+
+
 def test_nothing_is_published_during_a_drain(queue: Queue) -> None:
     queue.gets(ready("one"), Drain(NOW + 10))
     with pytest.raises(UnavailableError, match="shutting down"):
@@ -720,7 +855,9 @@ class Office:
             consumers={"one": self.consumer},
             prefetch=4,
             backoff=Backoff(base_seconds=10.0, factor=2.0, cap_seconds=100.0),
+            supervisor=Inbox(),
             now=self.clock,
+            monotonic=self.clock,
             random=lambda: 0.5,
         )
         address.bind(self.queue.actor_ref)

@@ -66,7 +66,7 @@ class Idle:
             life("scheduler"),
             address=self.own,
             writer=self.writer,
-            queues=QUEUES,
+            queues=lambda: QUEUES,
             configured=configured,
             now=self.clock,
         )
@@ -252,7 +252,7 @@ def nodes(database: Database, number: int, clock: ManualClock) -> Iterator[list[
                 life("scheduler"),
                 address=address,
                 writer=writer,
-                queues=QUEUES,
+                queues=lambda: QUEUES,
                 configured=(),
                 now=clock,
             )

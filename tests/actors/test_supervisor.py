@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -8,8 +9,18 @@ from actors.actor import Actor, Life
 from actors.address import Address
 from actors.backoff import Backoff
 from actors.errors import MigrationError, TaskQueueError
-from actors.messages import Boot, Command, Died, ListChildren, Message, Stop
-from actors.supervisor import ChildSpec, Intensity, Restart, Strategy, Supervisor, Watchdog
+from actors.messages import (
+    Boot,
+    Command,
+    CountStuck,
+    Died,
+    ListChildren,
+    Message,
+    Replace,
+    Retire,
+    Stop,
+)
+from actors.supervisor import Add, ChildSpec, Intensity, Restart, Strategy, Supervisor, Watchdog
 from tests.fakes import ManualClock, life, running
 from tests.harness import eventually
 
@@ -40,6 +51,20 @@ class Child(Actor):
         self.events.append(f"stop {self.name}")
 
 
+@dataclass(frozen=True, slots=True)
+class Hang(Command):
+    """Do not come back before the test says so."""
+
+    until: threading.Event
+
+
+class Hanging(Child):
+    def receive(self, message: Message) -> None:
+        if not isinstance(message, Hang):
+            self.unexpected(message)
+        assert message.until.wait(TIMEOUT)
+
+
 class OneShot(Child):
     def setup(self) -> None:
         super().setup()
@@ -52,6 +77,7 @@ class Family:
 
     specs: list[ChildSpec]
     max_restarts: int = 5
+    max_stuck: int = 1
     clock: ManualClock = field(default_factory=ManualClock)
     delays: list[float] = field(default_factory=list)
     due: list[Callable[[], None]] = field(default_factory=list)
@@ -69,6 +95,7 @@ class Family:
             address=self.address,
             intensity=Intensity(self.max_restarts, period_seconds=30.0),
             backoff=Backoff(base_seconds=1.0, factor=2.0, cap_seconds=5.0),
+            max_stuck=lambda: self.max_stuck,
             on_hopeless=lambda: self.hopeless.append("hopeless"),
             now=self.clock,
             random=lambda: 1.0,
@@ -106,6 +133,10 @@ def spec(
         strategy=strategy,
         group=group,
     )
+
+
+def hanging(name: str, events: list[str]) -> ChildSpec:
+    return ChildSpec(Address(name), lambda life: Hanging.start(life, events))
 
 
 def one_shot(name: str, events: list[str], error: TaskQueueError | None = None) -> ChildSpec:
@@ -287,6 +318,92 @@ def test_a_restart_that_fails_counts_as_a_death() -> None:
         family.pass_time()
         assert family.up() == ["a"]
         assert family.delays == [1.0, 2.0]
+        supervisor.ask(Stop(), TIMEOUT)
+
+
+# --- replaced, added, retired ---------------------------------------------------------------
+
+
+def test_a_child_that_hangs_is_left_behind_and_counted_until_it_comes_back() -> None:
+    events: list[str] = []
+    one, released = hanging("a", events), threading.Event()
+    family = Family([one])
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        one.address.tell(Hang(released))
+        assert supervisor.ask(CountStuck(), TIMEOUT) == 0
+        supervisor.tell(Replace("a"))
+        assert supervisor.ask(CountStuck(), TIMEOUT) == 1
+        assert events == ["start a", "start a"]
+        assert family.up() == ["a"]
+        released.set()
+        eventually(lambda: supervisor.ask(CountStuck(), TIMEOUT) == 0, "it came back", TIMEOUT)
+        assert (family.delays, family.hopeless) == ([], [])
+        supervisor.ask(Stop(), TIMEOUT)
+
+
+def test_too_many_that_hang_are_not_replaced_until_one_of_them_comes_back() -> None:
+    events: list[str] = []
+    children = [hanging(name, events) for name in "ab"]
+    released = {name: threading.Event() for name in "ab"}
+    family = Family(children, max_stuck=1)
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        for child in children:
+            child.address.tell(Hang(released[child.name]))
+            supervisor.tell(Replace(child.name))
+        assert supervisor.ask(CountStuck(), TIMEOUT) == 2
+        assert family.up() == ["a"]
+        family.pass_time()  # still too many: it is tried once more later
+        assert family.up() == ["a"]
+        released["a"].set()
+        eventually(lambda: supervisor.ask(CountStuck(), TIMEOUT) == 1, "one came back", TIMEOUT)
+        family.pass_time()
+        assert family.up() == ["a", "b"]
+        released["b"].set()
+        supervisor.ask(Stop(), TIMEOUT)
+
+
+def test_the_death_of_another_does_not_start_one_that_is_held_back() -> None:
+    events: list[str] = []
+    stuck, other, released = hanging("a", events), spec("b", events), threading.Event()
+    family = Family([stuck, other], max_stuck=0)
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        stuck.address.tell(Hang(released))
+        supervisor.tell(Replace("a"))
+        assert family.up() == ["b"]
+        family.crash("b")
+        family.pass_time()
+        assert family.up() == ["b"]
+        released.set()
+        supervisor.ask(Stop(), TIMEOUT)
+
+
+def test_children_that_are_added_are_children_like_the_others() -> None:
+    events: list[str] = []
+    family = Family([spec("a", events)])
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        supervisor.ask(Add([spec("b", events), spec("c", events)]), TIMEOUT)
+        assert events == ["start a", "start b", "start c"]
+        assert family.up() == ["a", "b", "c"]
+        supervisor.ask(Stop(), TIMEOUT)
+        assert sorted(events[3:]) == ["stop a", "stop b", "stop c"]
+
+
+def test_children_that_are_retired_stop_and_are_forgotten() -> None:
+    events: list[str] = []
+    family = Family([spec(name, events) for name in "abc"])
+    with running(family.start()) as supervisor:
+        supervisor.ask(Boot(), TIMEOUT)
+        supervisor.tell(Retire(("b", "c", "nobody")))
+        assert family.up() == ["a"]
+        assert sorted(events[3:]) == ["stop b", "stop c"]
+        supervisor.tell(Replace("b"))  # a late wish for one that is gone
+        supervisor.tell(Died("c", 1, "late news"))
+        assert family.up() == ["a"]
+        assert family.delays == []
         supervisor.ask(Stop(), TIMEOUT)
 
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from actors.store.migrate import ADVISORY_LOCK
-from api.cli import CAPABILITIES, EXAMPLES
+from api.cli import CAPABILITIES, EXAMPLES, RUN_EXAMPLES
 from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
 
 pytestmark = pytest.mark.system
@@ -66,21 +66,22 @@ def test_version_is_the_installed_one(run: Run) -> None:
     assert result.stdout == f"task-queue {version('task-queue')}\n"
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["migrate"], ["config"], ["version"]])
+@pytest.mark.parametrize("command", [[], ["serve"], ["run"], ["migrate"], ["config"], ["version"]])
 def test_help_is_there_for_every_command(run: Run, command: list[str]) -> None:
     result = run(*command, "--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert "Usage: " in result.stdout
-    expected = ["--set", "--config"] if command in (["serve"], ["migrate"], ["config"]) else []
-    expected += [] if command else ["serve", "migrate", "config", "version"]
+    expected = [] if command in ([], ["version"]) else ["--set", "--config"]
+    expected += [] if command else ["serve", "run", "migrate", "config", "version"]
     assert [word for word in expected if word not in result.stdout] == []
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["migrate"], ["config"], ["version"]])
+@pytest.mark.parametrize("command", [[], ["serve"], ["run"], ["migrate"], ["config"], ["version"]])
 def test_help_fits_a_screen_of_80_columns(run: Run, command: list[str]) -> None:
     lines = run(*command, "--help", COLUMNS="80").stdout.splitlines()
     assert max(len(line) for line in lines) <= 80
-    epilog = {"": CAPABILITIES, "serve": EXAMPLES}.get("".join(command), "")
+    epilogs = {"": CAPABILITIES, "serve": EXAMPLES, "run": RUN_EXAMPLES}
+    epilog = epilogs.get("".join(command), "")
     expected = [f" {line}" for line in epilog.strip().splitlines() if line]
     assert [line for line in expected if line.rstrip() not in map(str.rstrip, lines)] == []
 

@@ -11,7 +11,7 @@ import pytest
 
 from actors.errors import AnswerTimeoutError
 from actors.limits import QueueLimits
-from actors.messages import OldestReady, QueueState
+from actors.messages import CountStuck, OldestReady, QueueState
 from api.health import STALLED_SECONDS, ReadinessResource
 from tests.harness import Gate, ServerProcess, eventually
 
@@ -31,7 +31,9 @@ class Answers:
 
     def ask(self, request: object, timeout: float) -> object:
         assert timeout == 1.0
-        answer = self._answer(request) if callable(self._answer) else self._answer
+        answer = self._answer
+        while callable(answer):
+            answer = answer(request)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -45,12 +47,14 @@ def readiness(
     children: object = UP,
     *,
     oldest: object = None,
+    stuck: int = 0,
     limits: QueueLimits | None = None,
     states: Mapping[str, QueueState] | None = None,
 ) -> tuple[int, dict[str, Any]]:
     states = states or {"tasks": state()}
     system = SimpleNamespace(
-        supervisor=Answers(children),
+        supervisor=Answers(lambda asked: stuck if isinstance(asked, CountStuck) else children),
+        max_stuck_threads=2,
         queues={name: Answers(each) for name, each in states.items()},
         traits={name: SimpleNamespace(limits=limits or QueueLimits()) for name in states},
         reader=Answers(oldest),
@@ -60,6 +64,15 @@ def readiness(
     answer = falcon.testing.TestClient(app).simulate_get("/")
     assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
     return answer.status_code, answer.json
+
+
+@pytest.mark.parametrize(("stuck", "status"), [(2, 200), (3, 503)])
+def test_more_stuck_threads_than_may_be_are_a_problem(stuck: int, status: int) -> None:
+    seen, document = readiness(stuck=stuck)
+    assert seen == status
+    assert document["problems"] == (
+        ["3 threads are stuck in actions beyond their deadline; 2 may be"] if stuck > 2 else []
+    )
 
 
 @pytest.mark.system

@@ -92,7 +92,7 @@ def wsgi(tmp_path: Path) -> Iterator[httpx.Client]:
     )
     system = ActorSystem(settings.settings, on_hopeless=lambda: None)
     system.start()
-    transport = httpx.WSGITransport(create_app(system, Limits(DEADLINE_SECONDS), {}))
+    transport = httpx.WSGITransport(create_app(system, Limits(DEADLINE_SECONDS)))
     with httpx.Client(transport=transport, base_url="http://testserver") as client:
         yield client
     system.stop(drain_seconds=0)

@@ -84,6 +84,8 @@ def shown(server: ServerProcess, answer: httpx.Response) -> dict[str, Any]:
         ("key", "tenant 😀"),
         ("keep_result_seconds", 0),
         ("keep_result_seconds", 3_155_760_000),
+        ("timeout_seconds", 0.5),
+        ("timeout_seconds", 2_592_000.0),
         ("backoff", {"base": 0.5, "factor": 3.0, "cap": 2_592_000.0}),
         ("expires_at", 4_102_444_800.0),
     ],
@@ -193,6 +195,7 @@ def test_an_unknown_queue_is_refused_with_those_there_are(server: ServerProcess)
         {"unique_key": "u"},
         {"key": "k"},
         {"keep_result_seconds": 5},
+        {"timeout_seconds": 5},
     ],
 )
 def test_a_queue_in_memory_says_what_it_cannot_do(

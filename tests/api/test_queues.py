@@ -16,6 +16,7 @@ from actors.task import Status
 from api import errors
 from api.queues import QueuesResource
 from api.validation import Limits
+from config.settings import load
 from tests.api.answers import complaints, problem
 from tests.api.servers import DATABASES, server_on
 from tests.harness import Gate, ServerProcess, eventually
@@ -191,12 +192,12 @@ def client(reader: Reader, **states: QueueState | TaskQueueError) -> falcon.test
     system = SimpleNamespace(
         reader=reader,
         queues={name: Queue(each) for name, each in states.items()},
+        queue_settings=dict.fromkeys(states, load(environ={}).settings.queues["tasks"]),
         traits=dict.fromkeys(states, traits),
     )
     app = falcon.App()
     errors.install(app)
-    settings = {name: {"driver": "database"} for name in states}
-    resource = QueuesResource(cast("ActorSystem", system), Limits(1.0), settings, now=lambda: NOW)
+    resource = QueuesResource(cast("ActorSystem", system), Limits(1.0), now=lambda: NOW)
     app.add_route("/queues", resource)
     return falcon.testing.TestClient(app)
 

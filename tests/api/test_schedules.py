@@ -128,6 +128,7 @@ def test_all_that_a_publish_takes_can_be_scheduled_but_a_moment(calendar: Server
         "unique_key": "u",
         "key": "k",
         "keep_result_seconds": 60,
+        "timeout_seconds": 7.5,
     }
     assert put(calendar, **{**NIGHTLY, "task": task}).json()["task"] == task
     given = {**task, "expires_at": None, "run_at": None}

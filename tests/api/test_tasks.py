@@ -27,6 +27,7 @@ THE_OTHERS = [
     "unique_key",
     "key",
     "keep_result_seconds",
+    "timeout_seconds",
     "backoff",
     "schedule",
     "worker",
@@ -274,7 +275,8 @@ def test_one_task_is_shown_as_in_the_listing(server: ServerProcess) -> None:
 def test_what_nobody_asked_for_is_null(server: ServerProcess) -> None:
     task = server.wait_for_status(server.publish("x"), "completed")
     asked_for = ["expires_at", "unique_key", "key", "keep_result_seconds", "backoff", "schedule"]
-    assert {task[name] for name in [*asked_for, "error", "progress"]} == {None}
+    others = ["timeout_seconds", "error", "progress"]
+    assert {task[name] for name in [*asked_for, *others]} == {None}
     assert (task["priority"], task["postponed"], task["cancel_requested"]) == (0, 0, False)
 
 
@@ -288,6 +290,7 @@ def test_what_was_asked_for_is_shown(either_server: ServerProcess) -> None:
         "unique_key": "mine 🎉",
         "key": "tenant",
         "keep_result_seconds": 60,
+        "timeout_seconds": 7.5,
     }
     answer = either_server.client.post("/tasks", json={"action": "x", **members})
     assert (answer.status_code, answer.json()["status"]) == (202, "scheduled")
@@ -312,12 +315,34 @@ def test_a_completed_task_shows_its_attempt(either_server: ServerProcess) -> Non
         "outcome",
         "error",
         "traceback",
+        "stderr",
     ]
     assert (attempt["number"], attempt["outcome"]) == (1, "completed")
-    assert (attempt["error"], attempt["traceback"]) == (None, None)
+    assert (attempt["error"], attempt["traceback"], attempt["stderr"]) == (None, None, None)
     assert attempt["worker"] == task["worker"] is not None
     assert (attempt["started"], attempt["ended"]) == (task["started_at"], task["ended_at"])
     assert task["created_at"] <= attempt["started"] <= attempt["ended"] < task["created_at"] + 60
+
+
+def test_what_a_program_said_is_shown_with_its_attempt_whether_that_went_well_or_not(
+    serve: Callable[..., ServerProcess], database_url: str
+) -> None:
+    say = 'actions.{}={{command = ["sh", "-c", "echo said >&2; exit {}"]}}'
+    server = serve(
+        f"database.url={database_url}",
+        say.format("well", 0),
+        say.format("badly", 3),
+        "queues.tasks.max_attempts=1",
+    ).start()
+    well = server.wait_for_status(server.publish("well"), "completed")
+    badly = server.wait_for_status(server.publish("badly"), "dead")
+    assert [(each["outcome"], each["error"], each["stderr"]) for each in well["attempts"]] == [
+        ("completed", None, "said\n")
+    ]
+    assert well["attempts"][0]["started"] == well["started_at"]
+    assert [(each["outcome"], each["error"], each["stderr"]) for each in badly["attempts"]] == [
+        ("failed", "exit code 3: said", "said\n")
+    ]
 
 
 def test_each_failed_attempt_shows_why_and_where(

@@ -8,13 +8,14 @@ NO_TIME = (
 )
 KNOWN = (
     "action, data, queue, priority, delay_seconds, run_at, expires_at, max_attempts, backoff,"
-    " unique_key, key, keep_result_seconds"
+    " unique_key, key, keep_result_seconds, timeout_seconds"
 )
 
 _PRIORITY = "priority must be a whole number from -100 to 100"
 _DELAY = "delay_seconds must be a number from 0 to 315360000"
 _ATTEMPTS = "max_attempts must be a whole number from 1 to 1000"
 _KEEP = "keep_result_seconds must be a whole number from 0 to 3155760000"
+_TIMEOUT = "timeout_seconds must be a number above 0 and up to 2592000"
 _BASE = "backoff.base must be a number above 0 and up to 86400"
 _TEN_KB = "k" * 10_240
 
@@ -77,6 +78,9 @@ WRONG_MEMBERS: list[tuple[dict[str, Any], str]] = [
     ({"unique_key": 5}, "unique_key must be a string, not 5"),
     ({"key": _TEN_KB}, "key must have at most 200 characters, not 10240"),
     ({"key": ""}, "key must not be empty"),
+    ({"timeout_seconds": 0}, f"{_TIMEOUT}, not 0"),
+    ({"timeout_seconds": 2_592_001}, f"{_TIMEOUT}, not 2592001"),
+    ({"timeout_seconds": "5"}, f'{_TIMEOUT}, not "5"'),
     ({"keep_result_seconds": -1}, f"{_KEEP}, not -1"),
     ({"keep_result_seconds": 1e12}, f"{_KEEP}, not 1000000000000.0"),
     ({"prio": 1}, f"prio is not known; known: {KNOWN}"),

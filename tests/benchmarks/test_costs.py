@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from actors.actions.registry import load
+from actors import catalog
+from actors.actions.children import Children
 from actors.actor import Actor, Life
 from actors.address import Address
 from actors.backoff import Backoff
@@ -28,6 +29,7 @@ from actors.store.migrate import migrate
 from actors.store.store import Store
 from actors.task import Status
 from actors.writer import DatabaseWriter
+from config.settings import load
 from tests.databases import overhear
 from tests.fakes import NOW, Inbox, a_task
 
@@ -65,11 +67,13 @@ class Machinery:
                 consumers=consumers,
                 prefetch=prefetch,
                 backoff=Backoff(1.0, 2.0, 60.0),
+                supervisor=Inbox(),
                 now=lambda: NOW,
+                monotonic=lambda: 0.0,
                 random=lambda: 0.5,
             ),
         )
-        actions = load({}, fallback=True, simulated_work_seconds=0.0)
+        actions = catalog.load(load(environ={}).settings, Children())
         for address in consumers.values():
             self._add(
                 address,

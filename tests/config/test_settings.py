@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from config.actions import KINDS, PythonSettings
 from config.settings import (
     Loaded,
     QueueSettings,
@@ -89,7 +90,7 @@ def test_every_key_is_described_and_has_a_commented_default() -> None:
     assert all(field.description for field in ScheduleSettings.model_fields.values())
 
 
-def test_no_model_has_a_default_of_its_own_but_that_of_schedules() -> None:
+def test_no_model_has_a_default_of_its_own_but_those_of_schedules_and_actions() -> None:
     annotations = [field.annotation for field in Settings.model_fields.values()]
     sections = [a for a in annotations if isinstance(a, type) and issubclass(a, BaseModel)]
     models: list[type[BaseModel]] = [Settings, QueueSettings, *sections]
@@ -99,7 +100,7 @@ def test_no_model_has_a_default_of_its_own_but_that_of_schedules() -> None:
         for name, field in model.model_fields.items()
         if not field.is_required()
     ]
-    assert len(models) == 10
+    assert len(models) == 11
     assert optional == []
 
 
@@ -161,12 +162,12 @@ def test_actions_come_from_every_layer(tmp_path: Path) -> None:
     path.write_text('[actions]\nthumb = "images:thumb"\n"mail.send" = "post.office:send"\n')
     found = loaded("actions.two=b:two", file=path, TASK_QUEUE_ACTIONS__ONE="a:one")
     assert found.settings.actions == {
-        "thumb": "images:thumb",
-        "mail.send": "post.office:send",
-        "one": "a:one",
-        "two": "b:two",
+        "thumb": PythonSettings(python="images:thumb"),
+        "mail.send": PythonSettings(python="post.office:send"),
+        "one": PythonSettings(python="a:one"),
+        "two": PythonSettings(python="b:two"),
     }
-    assert found.origins["actions.mail.send"] == f"file {path}"
+    assert found.origins["actions.mail.send.python"] == f"file {path}"
 
 
 def test_a_queue_comes_from_any_layer(file: Path) -> None:
@@ -304,12 +305,14 @@ def test_what_a_schedule_does_not_say_is_utc_and_skip_and_shown_as_default() -> 
     ]
 
 
-def test_the_schedule_in_the_comments_of_the_defaults_is_one(tmp_path: Path) -> None:
+def test_what_the_comments_of_the_defaults_show_can_be_set(tmp_path: Path) -> None:
     text = (CONFIG / "default.toml").read_text()
     path = tmp_path / "mine.toml"
     path.write_text("\n".join(line[6:] for line in text.splitlines() if line.startswith("#     ")))
-    schedules = loaded(file=path).settings.schedules
-    assert schedules["nightly-report"].task["action"] == "uppercase"
+    settings = loaded(file=path).settings
+    assert settings.schedules["nightly-report"].task["action"] == "uppercase"
+    shown = {key for action in settings.actions.values() for key in action.model_fields_set}
+    assert shown == {key for kind in KINDS.values() for key in kind.model_fields}
 
 
 @pytest.mark.parametrize(

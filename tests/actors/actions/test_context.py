@@ -1,13 +1,12 @@
-import functools
-from collections.abc import Callable
-from typing import Any
-
 import pytest
+from structlog.testing import capture_logs
 
-from actors.actions.context import MAX_MESSAGE_CHARS, Context, takes_context
+from actors.actions.call import Call
+from actors.actions.context import MAX_MESSAGE_CHARS, Context
 from actors.errors import Cancelled
 from actors.task import ClaimedTask, Lease
 from actors.wire import Progress, Wire
+from tests.fakes import NOW
 
 TASK = ClaimedTask(Lease("task", 7), "sum", "{}", 2, 5)
 LEASE = TASK.lease
@@ -29,13 +28,46 @@ class Overtaken(Wire):
 
 
 def test_an_action_knows_which_attempt_of_which_task_it_is() -> None:
-    context = Context(TASK, Wire())
-    assert (context.task_id, context.attempt, context.max_attempts) == ("task", 2, 5)
+    context = Context(Call(TASK, Wire("mail")))
+    assert (context.id, context.queue, context.action) == ("task", "mail", "sum")
+    assert (context.attempt, context.max_attempts) == (2, 5)
+
+
+def test_an_action_knows_until_when_it_may_take_or_that_it_may_take_as_long_as_it_likes() -> None:
+    passed = 100.0
+    call = Call(TASK, Wire(), 5.0, lambda: passed)
+    passed = 102.0
+    assert Context(call, lambda: NOW).deadline == NOW + 3.0
+    assert Context(Call(TASK, Wire())).deadline is None
+
+
+def test_a_report_may_be_the_place_to_stop_at_and_is_kept_all_the_same() -> None:
+    wire = Wire()
+    context = Context(Call(TASK, wire))
+    context.progress(0.1, stop_if_cancelled=True)
+    wire.stop = LEASE
+    context.progress(0.2)
+    with pytest.raises(Cancelled):
+        context.progress(0.3, stop_if_cancelled=True)
+    assert wire.take_progress(LEASE) == Progress(LEASE, 0.3, None)
+
+
+def test_what_an_action_logs_says_of_which_task_it_is() -> None:
+    with capture_logs() as lines:
+        Context(Call(TASK, Wire("mail"))).log.info("resized", width=640)
+    (line,) = lines
+    assert (line["event"], line["width"]) == ("resized", 640)
+    assert (line["id"], line["queue"], line["action"], line["attempt"]) == (
+        "task",
+        "mail",
+        "sum",
+        2,
+    )
 
 
 def test_only_the_newest_report_is_there_to_be_taken_once() -> None:
     wire = Wire()
-    context = Context(TASK, wire)
+    context = Context(Call(TASK, wire))
     assert wire.take_progress(LEASE) is None
     context.progress(0)
     context.progress(0.5, "half")
@@ -47,7 +79,7 @@ def test_only_the_newest_report_is_there_to_be_taken_once() -> None:
 
 def test_what_a_former_task_of_the_consumer_reported_is_not_the_next_ones() -> None:
     wire = Wire()
-    Context(TASK, wire).progress(1.0)
+    Context(Call(TASK, wire)).progress(1.0)
     assert wire.take_progress(NEXT.lease) is None
 
 
@@ -63,13 +95,13 @@ def test_a_report_that_comes_while_another_is_taken_is_not_lost() -> None:
 def test_a_fraction_that_is_none_is_refused_and_not_reported(fraction: float) -> None:
     wire = Wire()
     with pytest.raises(ValueError, match="from 0 to 1"):
-        Context(TASK, wire).progress(fraction)
+        Context(Call(TASK, wire)).progress(fraction)
     assert wire.take_progress(LEASE) is None
 
 
 def test_a_long_message_is_cut() -> None:
     wire = Wire()
-    Context(TASK, wire).progress(0.1, "x" * (MAX_MESSAGE_CHARS + 1))
+    Context(Call(TASK, wire)).progress(0.1, "x" * (MAX_MESSAGE_CHARS + 1))
     assert wire.take_progress(LEASE) == Progress(LEASE, 0.1, "x" * MAX_MESSAGE_CHARS)
 
 
@@ -77,7 +109,7 @@ def test_a_long_message_is_cut() -> None:
 def test_a_message_that_no_database_takes_is_made_to_fit(message: str) -> None:
     """A report shares its commit with others, and PostgreSQL has no NUL in a text."""
     wire = Wire()
-    Context(TASK, wire).progress(0.1, message)
+    Context(Call(TASK, wire)).progress(0.1, message)
     progress = wire.take_progress(LEASE)
     assert progress is not None
     assert progress.message is not None
@@ -87,7 +119,7 @@ def test_a_message_that_no_database_takes_is_made_to_fit(message: str) -> None:
 
 def test_an_action_that_nobody_asked_to_stop_goes_on() -> None:
     wire = Wire()
-    context = Context(TASK, wire)
+    context = Context(Call(TASK, wire))
     assert not context.cancelled
     context.stop_if_cancelled()
     wire.stop = NEXT.lease  # or that another was asked for
@@ -97,51 +129,8 @@ def test_an_action_that_nobody_asked_to_stop_goes_on() -> None:
 
 def test_an_action_that_was_asked_to_stop_sees_it_and_may_stop_by_one_call() -> None:
     wire = Wire()
-    context = Context(TASK, wire)
+    context = Context(Call(TASK, wire))
     wire.stop = LEASE
     assert context.cancelled
     with pytest.raises(Cancelled):
         context.stop_if_cancelled()
-
-
-# --- who wants a context --------------------------------------------------------------------
-
-
-class Act:
-    def __call__(self, data: Any) -> None:  # noqa: ANN401 - an action's data
-        """Take the data alone."""
-
-    def with_context(self, data: Any, context: Context) -> None:  # noqa: ANN401
-        """Take both."""
-
-
-def alone(data: Any) -> None:  # noqa: ANN401
-    """Take the data alone."""
-
-
-def with_default(data: Any, tries: int = 3) -> None:  # noqa: ANN401
-    """Take the data alone: the second parameter is the action's own business."""
-
-
-def with_rest(data: Any, *rest: Any, **more: Any) -> None:  # noqa: ANN401
-    """Take the data alone."""
-
-
-def both(data: Any, context: Context) -> None:  # noqa: ANN401
-    """Take both."""
-
-
-def both_by_position(data: Any, context: Context, /) -> None:  # noqa: ANN401
-    """Take both."""
-
-
-@pytest.mark.parametrize(
-    "function", [alone, with_default, with_rest, Act(), functools.partial(both, {}), int]
-)
-def test_a_function_of_one_parameter_gets_the_data_alone(function: Callable[..., Any]) -> None:
-    assert not takes_context(function)
-
-
-@pytest.mark.parametrize("function", [both, both_by_position, Act().with_context])
-def test_a_function_of_two_parameters_gets_the_context_too(function: Callable[..., Any]) -> None:
-    assert takes_context(function)

@@ -1,28 +1,31 @@
+"""Which actions there are by the settings, what is known of them, and how they are called."""
+
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
 
+from actors import catalog
+from actors.actions.builtin import slowed
+from actors.actions.children import Children
 from actors.actions.context import Context
-from actors.actions.registry import Registry, load
-from actors.errors import ActionLoadError, Reject
-from actors.task import ClaimedTask, Lease
-from actors.wire import Progress, Wire
+from actors.actions.registry import Registry
+from actors.errors import ActionLoadError, InvalidDataError, Reject
+from actors.task import ClaimedTask, Lease, Terms
+from actors.wire import Deadline, Progress, Wire
+from config.settings import load
 
 LEASE = Lease("task", 7)
 
 
-def registry(*, fallback: bool = True, seconds: float = 0.0, **references: str) -> Registry:
-    return load(references, fallback=fallback, simulated_work_seconds=seconds)
+def registry(*overrides: str, **references: str) -> Registry:
+    actions = [f"actions.{name}={reference}" for name, reference in references.items()]
+    return catalog.load(load(overrides=[*actions, *overrides], environ={}).settings, Children())
 
 
 def run(actions: Registry, action: str, data: str = "{}", wire: Wire | None = None) -> str:
-    return actions.run(ClaimedTask(LEASE, action, data, 2, 5), wire or Wire())
-
-
-def set_of_numbers(_data: Any) -> object:  # noqa: ANN401 - an action's data
-    """Return what JSON cannot say."""
-    return {1, 2, 3}
+    return actions.run(ClaimedTask(LEASE, action, data, 2, 5), wire or Wire()).result
 
 
 def with_context(data: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401
@@ -43,16 +46,30 @@ class Multiply:
 double = Multiply(2)
 
 
+@dataclass
+class Size:
+    width: int
+
+
+def resize(data: Size) -> int:
+    """Make it as wide as that.
+
+    And no wider.
+    """
+    return data.width
+
+
 def test_the_tutorials_actions_are_there_and_any_other_name_is_processed() -> None:
     actions = registry()
     assert run(actions, "uppercase", '{"text":"hello"}') == '{"output":"HELLO"}'
     assert run(actions, "sum", '{"numbers":[1,2]}') == '{"output":3}'
     assert run(actions, "anything") == '{"output":"processed"}'
     assert actions.knows("anything")
+    assert actions.described("anything") is None
 
 
 def test_without_the_fallback_other_names_are_unknown() -> None:
-    actions = registry(fallback=False)
+    actions = registry("builtin.fallback=false")
     assert not actions.knows("anything")
     assert actions.knows("sum")
     with pytest.raises(Reject, match="known: sum, uppercase"):
@@ -60,7 +77,7 @@ def test_without_the_fallback_other_names_are_unknown() -> None:
 
 
 def test_a_configured_action_is_found_by_its_name() -> None:
-    actions = registry(fallback=False, shout="actors.actions.builtin:uppercase")
+    actions = registry("builtin.fallback=false", shout="actors.actions.builtin:uppercase")
     assert actions.names == ["shout", "sum", "uppercase"]
     assert run(actions, "shout", '{"text":"hello"}') == '{"output":"HELLO"}'
 
@@ -76,27 +93,120 @@ def test_an_action_may_be_any_object_that_can_be_called() -> None:
     assert run(registry(double=f"{__name__}:double"), "double", '{"number":3}') == "12"
 
 
+def test_data_is_checked_by_its_type_and_any_name_without_one_takes_any() -> None:
+    actions = registry(resize=f"{__name__}:resize")
+    actions.check("resize", '{"width":3}')
+    actions.check("anything", '{"width":"x"}')
+    with pytest.raises(InvalidDataError, match=r"data\.width: .*integer.*, not \"x\""):
+        actions.check("resize", '{"width":"x"}')
+
+
+def test_what_is_shown_of_an_action_is_what_its_publisher_has_to_know() -> None:
+    described = registry(resize=f"{__name__}:resize").described("resize")
+    assert described is not None
+    schema = described.pop("schema")
+    assert described == {
+        "name": "resize",
+        "kind": "python",
+        "description": "Make it as wide as that.",
+        "execution": "thread",
+        "timeout_seconds": 3600.0,
+    }
+    assert (schema["required"], schema["properties"]["width"]["type"]) == (["width"], "integer")
+
+
 @pytest.mark.parametrize(
-    "reference", ["no_such_module:f", "actors.task:no_such_function", "actors.task:MAX_ERROR_CHARS"]
+    ("own", "of_action", "of_all", "expected"),
+    [(None, None, 60, 60.0), (None, 7, 60, 7.0), (3.0, 7, 60, 3.0), (3.0, None, 0, 3.0)],
 )
-def test_an_action_that_cannot_be_loaded_is_named_at_start(reference: str) -> None:
-    with pytest.raises(ActionLoadError, match=r"actions\.broken"):
+def test_the_tasks_own_timeout_comes_before_its_actions_and_that_before_the_usual_one(
+    own: float | None, of_action: int | None, of_all: int, expected: float
+) -> None:
+    options = f", timeout_seconds = {of_action}" if of_action else ""
+    actions = registry(
+        f"execution.timeout_seconds={of_all}",
+        f'actions.mine={{python = "{__name__}:with_context"{options}}}',
+    )
+    wire = Wire()
+    actions.run(ClaimedTask(LEASE, "mine", "{}", 1, 5, terms=Terms(timeout_seconds=own)), wire)
+    assert isinstance(wire.deadline, Deadline)
+    assert (wire.deadline.lease, wire.deadline.timeout_seconds) == (LEASE, expected)
+
+
+def test_a_task_without_a_timeout_has_no_deadline() -> None:
+    wire = Wire()
+    run(registry("execution.timeout_seconds=0"), "sum", wire=wire)
+    assert wire.deadline is None
+
+
+@pytest.mark.parametrize(
+    ("reference", "problem"),
+    [
+        ("no_such_module:f", "cannot be imported: ModuleNotFoundError: No module named"),
+        ("actors.task:no_such_function", "cannot be imported: AttributeError"),
+        ("actors.task:MAX_ERROR_CHARS", "is not a function"),
+        ("actors.task:nack", "cannot be used: it must take (data) or (data, task), not (claimed"),
+    ],
+)
+def test_an_action_that_cannot_be_loaded_is_one_clear_line(reference: str, problem: str) -> None:
+    with pytest.raises(ActionLoadError) as raised:
         registry(broken=reference)
+    line = str(raised.value)
+    assert line.startswith(f"actions.broken = '{reference}' {problem}")
+    assert "\n" not in line
 
 
-def test_a_result_that_is_not_json_is_rejected() -> None:
-    with pytest.raises(Reject, match="not JSON"):
-        run(registry(broken=f"{__name__}:set_of_numbers"), "broken")
-
-
-def test_built_in_actions_pretend_to_work_and_configured_ones_do_not() -> None:
+def test_built_in_actions_pretend_to_work_and_configured_ones_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     slept: list[float] = []
-    actions = load(
-        {"shout": "actors.actions.builtin:uppercase"},
-        fallback=True,
-        simulated_work_seconds=0.1,
-        sleep=slept.append,
+    monkeypatch.setattr(
+        "actors.catalog.slowed", lambda f, seconds: slowed(f, seconds, slept.append)
+    )
+    actions = registry(
+        "builtin.simulated_work_seconds=0.1", shout="actors.actions.builtin:uppercase"
     )
     for action in ("uppercase", "sum", "anything", "shout"):
         run(actions, action)
     assert slept == [0.1] * 3
+
+
+def test_other_actions_take_the_place_of_former_ones_and_what_was_kept_warm_is_let_go() -> None:
+    let_go: list[str] = []
+    actions = Registry({}, None, let_go=lambda: let_go.append("former"))
+    actions.become(registry())
+    assert (actions.names, let_go) == (["sum", "uppercase"], ["former"])
+    assert run(actions, "sum") == '{"output":0}'
+
+
+# --- actions of installed packages ----------------------------------------------------------
+
+
+@pytest.fixture
+def offered(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
+    """The entry points that installed packages have."""
+    offers: list[EntryPoint] = []
+    monkeypatch.setattr(
+        "actors.catalog.entry_points",
+        lambda group: [each for each in offers if each.group == group],
+    )
+    return offers
+
+
+def test_an_installed_package_offers_actions_and_the_settings_have_the_last_word(
+    offered: list[EntryPoint],
+) -> None:
+    group = "task_queue.actions"
+    offered.append(EntryPoint("double", f"{__name__}:double", group))
+    offered.append(EntryPoint("mine", f"{__name__}:double", group))
+    actions = registry(mine=f"{__name__}:resize")
+    assert run(actions, "double", '{"number":3}') == "12"
+    assert run(actions, "mine", '{"width":3}') == "3"
+
+
+def test_what_an_installed_package_offers_and_is_not_there_is_one_clear_line(
+    offered: list[EntryPoint],
+) -> None:
+    offered.append(EntryPoint("double", "no_such_module:f", "task_queue.actions"))
+    with pytest.raises(ActionLoadError, match="the action double of an installed package = "):
+        registry()

@@ -51,7 +51,9 @@ from actors.task import (
     EXPIRED,
     FINAL,
     ClaimedTask,
+    Failure,
     Lease,
+    Outcome,
     Receipt,
     Settlement,
     Status,
@@ -70,7 +72,8 @@ class Model:
 
     Attributes:
         rows: The tasks by id, in the order in which they were published.
-        attempts: The attempts that ended otherwise than well, in the order in which they did.
+        attempts: The attempts that ended otherwise than well, or left something on standard error,
+            in the order in which they did.
         paused: The queues that are paused.
         schedules: By name.
         remembered: The rows of the idempotency keys by key, with receipts in place of their text.
@@ -310,7 +313,8 @@ class Model:
             self._places[settle.place] = settle.requester
 
     def _record(self, row: Row, settlement: Settlement) -> None:
-        if (failure := settlement.failure) is not None:
+        if settlement.failure is not None or settlement.stderr is not None:
+            failure = settlement.failure or Failure("", Outcome.COMPLETED)
             began = settlement.started_at
             self.attempts.append(
                 {
@@ -322,6 +326,7 @@ class Model:
                     "outcome": failure.outcome,
                     "error": failure.error,
                     "traceback": failure.traceback,
+                    "stderr": settlement.stderr,
                 }
             )
 
@@ -525,7 +530,9 @@ def _lease(row: Row) -> Lease:
 
 
 def _claimed(row: Row) -> ClaimedTask:
-    terms = Terms(row["key"], row["expires_at"], row["backoff"], row["postponed"])
+    terms = Terms(
+        row["key"], row["expires_at"], row["backoff"], row["postponed"], row["timeout_seconds"]
+    )
     return ClaimedTask(
         _lease(row),
         row["action"],

@@ -125,6 +125,7 @@ WISHES = {
     "keep_result_seconds": st.sampled_from([0, 60, 1_000_000]),
     "max_attempts": st.sampled_from([1, 2]),
     "backoff": st.just({"base": 5.0}),
+    "timeout_seconds": st.just(7.5),
     "data": st.sampled_from(['{"text":"h\u00e9llo"}', f'"{"x" * 60}"']),
 }
 leases = st.sampled_from([10.0, HOUR])
@@ -153,9 +154,11 @@ failures = st.builds(
     retry_after=st.sampled_from([None, None, None, None, 0.0, 90.0, 1e9]),
     started_at=st.sampled_from([None, NOW + 0.5]),
     traceback=st.sampled_from([None, "line 1\nline 2"]),
+    stderr=st.sampled_from([None, None, "said"]),
+    contained=st.booleans(),
 )
 Ending = str | Failure
-endings = st.sampled_from(["ack", "give back", "drain", "unstorable"]) | failures
+endings = st.sampled_from(["ack", "ack and say", "give back", "drain", "unstorable"]) | failures
 Wish = dict[str, Any]
 Batch = list[tuple[str, Wish]]
 batches = st.lists(st.tuples(queue_names, wishes), min_size=1, max_size=6)
@@ -460,6 +463,8 @@ class Life(RuleBasedStateMachine):
                 self.fail(claimed, ending)
             case "ack":
                 self.settle(claimed, done)
+            case "ack and say":
+                self.settle(claimed, done._replace(stderr="said"))
             case "unstorable":
                 self.settle(claimed, unstorable(done, ValueError("bad"), self.now))
             case "drain":

@@ -1,0 +1,390 @@
+"""Tasks in a test: what is published is run at once, and what goes wrong is raised.
+
+    from actors.testing import run_inline
+
+    def test_a_picture_is_resized():
+        with run_inline(resize=resize) as queue:
+            task = queue.publish("resize", {"width": 3})
+            assert task.result == {"area": 9}
+            assert task.progress == [(0.5, "half"), (1.0, None)]
+
+There is no server, no database and no other process, but for actions that are one. The data is
+checked by its type, and what the action returns must be JSON, as in the service. There are no
+retries: whatever the action raises reaches the test, `Reject` and `RetryLater` too.
+
+As a fixture of pytest:
+
+    @pytest.fixture
+    def queue():
+        with run_inline("shop.toml") as queue:
+            yield queue
+
+Code that publishes over HTTP is given a client that ends here:
+
+    client = httpx.Client(transport=queue.transport, base_url="http://queue")
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from uuid_utils import uuid7
+
+from actors import catalog
+from actors.actions.action import Done
+from actors.actions.children import Children
+from actors.actions.python import MAX_SHOWN_CHARS, PythonFunction, ThreadAction
+from actors.actions.registry import Registry
+from actors.errors import ActionLoadError, InvalidDataError, TaskQueueError
+from actors.failures import failure_of
+from actors.task import ClaimedTask, Lease, Terms
+from actors.wire import Progress, Wire
+from config.settings import ExecutionSettings, Settings, load
+
+if TYPE_CHECKING:
+    import httpx
+
+MEMBERS = (
+    "queue",
+    "priority",
+    "delay_seconds",
+    "run_at",
+    "expires_at",
+    "max_attempts",
+    "backoff",
+    "unique_key",
+    "key",
+    "keep_result_seconds",
+    "timeout_seconds",
+)
+"""What `POST /tasks` takes besides `action` and `data`."""
+QUEUE = "tasks"
+"""The queue of a task that names none."""
+OVERRIDES = ("builtin.fallback=false", "builtin.simulated_work_seconds=0")
+"""What no test wants, whatever its settings say: names that are typing errors, and waiting."""
+
+_Answer = tuple[HTTPStatus, dict[str, str], dict[str, Any]]
+
+
+class RefusedError(TaskQueueError):
+    """What was published is refused; the service would answer 400. The text is its `detail`.
+
+    Attributes:
+        error: The answer's `error`, as in `unknown action`.
+    """
+
+    def __init__(self, error: str, detail: str | None = None) -> None:
+        super().__init__(detail or error)
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A task that was published, and what came of it.
+
+    Attributes:
+        id: Its id, a UUID of version 7.
+        action: What was to be done.
+        data: Its input, as the action got it.
+        members: What else was asked for, as in `{"queue": "mail", "delay_seconds": 60}`.
+        result: What its action returned, as it comes back from JSON: a tuple is a list.
+        error: Why it failed, as the service says it; None: it did not.
+        progress: What its action reported, as pairs of fraction and message, in that order. Of an
+            action in a process of its own only the newest report in a tenth of a second is here.
+        stderr: The last of what its program wrote to standard error; None: nothing.
+    """
+
+    id: str
+    action: str
+    data: dict[str, Any]
+    members: Mapping[str, Any]
+    result: Any = None
+    error: str | None = None
+    progress: list[tuple[float, str | None]] = field(default_factory=list)
+    stderr: str | None = None
+
+
+@contextmanager
+def run_inline(
+    config: str | Path | None = None, **actions: Callable[..., Any]
+) -> Iterator["InlineQueue"]:
+    """Gives a queue for a test, which runs what is published to it at once.
+
+        with run_inline(resize=resize) as queue:
+            assert queue.publish("resize", {"width": 3}).result == {"area": 9}
+
+    The built-in actions are there too. A name that is none of all these is refused, whatever
+    `builtin.fallback` says, since in a test it is a typing error. The environment is not read.
+
+    Args:
+        config: A TOML file of settings, whose actions are there as well. Its functions are found
+            where the test finds its modules.
+        actions: Functions by the names of their actions; they come before those of the file.
+            A name that is none in Python is given as `**{"send-mail": send}`.
+
+    Yields:
+        The queue. At the end of the block the processes of its actions are gone.
+
+    Raises:
+        SettingsError: The file cannot be read, or is wrong.
+        ActionLoadError: An action cannot be used.
+    """
+    settings = load(None if config is None else Path(config), OVERRIDES, environ={}).settings
+    own = {name: _action(name, each, settings.execution) for name, each in actions.items()}
+    with closing(Children()) as children:
+        yield InlineQueue([Registry(own, None), catalog.load(settings, children)], settings)
+
+
+class InlineQueue:
+    """Runs what is published to it before it returns; made by `run_inline`."""
+
+    def __init__(self, registries: Sequence[Registry], settings: Settings) -> None:
+        """Store what is needed.
+
+        Args:
+            registries: The actions; the first that knows a name counts.
+            settings: All of them.
+        """
+        self._registries = registries
+        self._settings = settings
+        self._tasks: dict[str, Published] = {}
+
+    @property
+    def published(self) -> list[Published]:
+        """All tasks that were published so far, in that order, those that failed too."""
+        return list(self._tasks.values())
+
+    def publish(
+        self, action: str, data: dict[str, Any] | None = None, **members: object
+    ) -> Published:
+        """Check a task as `POST /tasks` does, and run it, once, in this thread.
+
+        It is run now, also with a `delay_seconds` or a `unique_key` that is taken: what is asked
+        for by such members is noted and has no effect, but for `timeout_seconds`, and `queue` and
+        `max_attempts`, which the action can see. A function that is neither `async` nor runs in a
+        process has no timeout here. Where an event loop runs, the action has a thread of its own,
+        since a thread can run one loop only.
+
+        Args:
+            action: What to do.
+            data: Its input, what JSON can hold; None: `{}`.
+            members: What else `POST /tasks` takes, by name: see `MEMBERS`.
+
+        Returns:
+            The task, with its result.
+
+        Raises:
+            RefusedError: There is no such action or member.
+            InvalidDataError: The data is not what the action takes.
+            TypeError: The data is not JSON.
+            Ended: The action failed in its process, program or connection; the text says how.
+            Exception: Whatever the action raises, the very same object.
+        """
+        return self._run(*self._checked(action, data, members))
+
+    @property
+    def transport(self) -> "httpx.MockTransport":
+        """A transport for clients of httpx, synchronous or not, whose requests are answered here.
+
+            client = httpx.Client(transport=queue.transport, base_url="http://queue")
+            answer = client.post("/tasks", json={"action": "resize", "data": {"width": 3}})
+            assert client.get(answer.headers["Location"]).json()["result"] == {"area": 9}
+
+        `POST /tasks` runs the task and answers `202`, or `400` with the service's `error`; the
+        action's own error is raised by the client's method. `GET /tasks/{id}` shows `id`,
+        `payload`, `status`, `result`, `queue`, `error` and `progress`. The rest is `404`.
+        """
+        import httpx  # noqa: PLC0415 - it takes a tenth of a second
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            status, headers, document = self._answer(
+                request.method, request.url.path, request.content
+            )
+            return httpx.Response(status, headers=headers, content=orjson.dumps(document))
+
+        return httpx.MockTransport(answer)
+
+    def _answer(self, method: str, path: str, body: bytes) -> _Answer:
+        match method, path.split("/"):
+            case "POST", ["", "tasks"]:
+                try:
+                    task, registry = self._checked(**_members(body))
+                except InvalidDataError as error:
+                    return _problem(HTTPStatus.BAD_REQUEST, str(error))
+                except RefusedError as error:
+                    return _problem(HTTPStatus.BAD_REQUEST, error.error, str(error))
+                self._run(task, registry)
+                return _json(HTTPStatus.ACCEPTED, {"id": task.id, "status": "queued"}, task.id)
+            case "GET", ["", "tasks", task_id] if task_id in self._tasks:
+                return _json(HTTPStatus.OK, _document(self._tasks[task_id]))
+            case "GET", ["", "tasks", _]:
+                return _problem(HTTPStatus.NOT_FOUND, "task not found")
+            case _:
+                return _problem(HTTPStatus.NOT_FOUND, "not found")
+
+    def _checked(
+        self, action: object, data: object, members: Mapping[str, object]
+    ) -> tuple[Published, Registry]:
+        """A task to be run, and what runs it.
+
+        Raises:
+            RefusedError: See `publish`.
+            InvalidDataError: See `publish`.
+        """
+        if action in (None, ""):
+            message = "action is missing or empty; it names what to do"
+            raise RefusedError("action required", message)
+        if not isinstance(action, str):
+            raise RefusedError(f"action must be a string, not {_shown(action)}")
+        if not isinstance(data, dict | None):
+            raise RefusedError(f"data must be a JSON object, not {_shown(data)}")
+        if unknown := [name for name in members if name not in MEMBERS]:
+            known = ", ".join(("action", "data", *MEMBERS))
+            raise RefusedError(f"{unknown[0]} is not known; known: {known}")
+        registry = next((each for each in self._registries if each.knows(action)), None)
+        if registry is None:
+            known = ", ".join(sorted({name for each in self._registries for name in each.names}))
+            message = f"action {action!r} is not known; known: {known}"
+            raise RefusedError("unknown action", message)
+        text = orjson.dumps(data or {}).decode()
+        registry.check(action, text)
+        given = orjson.loads(text)
+        return Published(id=str(uuid7()), action=action, data=given, members=members), registry
+
+    def _run(self, task: Published, registry: Registry) -> Published:
+        self._tasks[task.id] = task
+        wire = _Wire(task.members.get("queue") or QUEUE)
+        claimed = self._claimed(task, wire.queue)
+        came_of_it: dict[str, Any] = {}
+        try:
+            done = _beside_any_loop(lambda: registry.run(claimed, wire))
+            came_of_it = {"result": orjson.loads(done.result), "stderr": done.stderr}
+        except BaseException as error:
+            failure = failure_of(error, None, asked_to_stop=False)
+            came_of_it = {"error": failure.error, "stderr": failure.stderr}
+            raise
+        finally:
+            self._tasks[task.id] = replace(task, progress=wire.reports, **came_of_it)
+        return self._tasks[task.id]
+
+    def _claimed(self, task: Published, queue: str) -> ClaimedTask:
+        usual = self._settings.queues.get(queue) or self._settings.queues[QUEUE]
+        return ClaimedTask(
+            Lease(task.id, 0),
+            task.action,
+            orjson.dumps(task.data).decode(),
+            attempt=1,
+            max_attempts=task.members.get("max_attempts") or usual.max_attempts,
+            terms=Terms(timeout_seconds=task.members.get("timeout_seconds")),
+        )
+
+
+class _Wire(Wire):
+    """Keeps all that is reported, and not only the newest."""
+
+    __slots__ = ("_newest", "reports")
+
+    def __init__(self, queue: str) -> None:
+        self.reports: list[tuple[float, str | None]] = []
+        self._newest: Progress | None = None
+        super().__init__(queue)
+
+    @property
+    def progress(self) -> Progress | None:
+        return self._newest
+
+    @progress.setter
+    def progress(self, progress: Progress | None) -> None:
+        self._newest = progress
+        if progress is not None:
+            self.reports.append((progress.fraction, progress.message))
+
+
+def _action(name: str, function: Callable[..., Any], execution: ExecutionSettings) -> ThreadAction:
+    """The function as an action.
+
+    Raises:
+        ActionLoadError: It cannot be one.
+    """
+    if not callable(function):
+        raise ActionLoadError(f"{name} = {function!r} is not a function")
+    try:
+        found = PythonFunction(function)
+    except ActionLoadError as error:
+        raise ActionLoadError(f"{name} = {function!r} cannot be used: {error}") from error
+    return ThreadAction(
+        found,
+        timeout_seconds=execution.timeout_seconds,
+        overdue_seconds=execution.kill_grace_seconds,
+        max_result_bytes=execution.max_result_bytes,
+    )
+
+
+def _beside_any_loop(run: Callable[[], Done]) -> Done:
+    """What it returns, in a thread of its own if an event loop runs in this one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(copy_context().run, run).result()
+
+
+def _members(body: bytes) -> dict[str, Any]:
+    """What the body asks for, as arguments of `_checked`.
+
+    Raises:
+        RefusedError: It is no JSON object.
+    """
+    try:
+        members = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RefusedError("invalid JSON", f"the body is not valid JSON: {error}") from error
+    if not isinstance(members, dict):
+        raise RefusedError("invalid JSON", "the body must be a JSON object")
+    action, data = members.pop("action", None), members.pop("data", None)
+    return {"action": action, "data": data, "members": members}
+
+
+def _document(task: Published) -> dict[str, Any]:
+    """The task as the API shows it, what is known of it here."""
+    newest = task.progress[-1] if task.progress else None
+    return {
+        "id": task.id,
+        "payload": {"id": task.id, "action": task.action, "data": task.data},
+        "status": "completed" if task.error is None else "dead",
+        "result": task.result,
+        "queue": task.members.get("queue") or QUEUE,
+        "error": task.error,
+        "progress": newest and {"fraction": newest[0], "message": newest[1]},
+    }
+
+
+def _json(status: HTTPStatus, document: dict[str, Any], location: str | None = None) -> _Answer:
+    headers = {"Content-Type": "application/json"}
+    if location is not None:
+        headers["Location"] = f"/tasks/{location}"
+    return status, headers, document
+
+
+def _problem(status: HTTPStatus, error: str, detail: str | None = None) -> _Answer:
+    document = {
+        "error": error,
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail or error,
+    }
+    return status, {"Content-Type": "application/problem+json"}, document
+
+
+def _shown(value: object) -> str:
+    text = orjson.dumps(value, default=str).decode()
+    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"

@@ -1,0 +1,255 @@
+"""The settings of actions: one frozen model for each kind."""
+
+import base64
+import re
+from collections.abc import Mapping
+from ipaddress import ip_network
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    SerializeAsAny,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from config.sections import Section
+
+SECRET_PREFIX = "whsec_"  # noqa: S105 - begins a secret
+SECRET_BYTES = range(24, 65)
+"""How long a secret may be (Standard Webhooks, "Signature scheme")."""
+
+ActionName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""What `POST /tasks` calls an action."""
+
+ActionTarget = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$")]
+"""Where an action's function is: `package.module:function`."""
+
+
+def _like(pattern: str, example: str) -> AfterValidator:
+    """Returns a check for texts that have to look like this."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            message = f"must look like {example}"
+            raise ValueError(message)
+        return text
+
+    return AfterValidator(check)
+
+
+def _is_network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        message = "must be a network, as in 10.1.0.0/16 or fd00::/8"
+        raise ValueError(message) from None
+    return text
+
+
+VariableName = Annotated[str, _like(r"[A-Za-z_][A-Za-z0-9_]*", "AWS_REGION")]
+"""What an environment variable is called."""
+
+HeaderName = Annotated[str, _like(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "X-Api-Key")]
+"""What a header is called (RFC 9110, section 5.6.2)."""
+
+Network = Annotated[str, AfterValidator(_is_network)]
+"""A range of addresses."""
+
+
+class ActionSettings(Section):
+    """What all kinds of actions have in common."""
+
+    timeout_seconds: float | None = Field(default=None, gt=0, le=2_592_000)
+    """Seconds an attempt may take, at most 30 days; None: `execution.timeout_seconds`."""
+
+
+class PythonSettings(ActionSettings):
+    """A Python function."""
+
+    python: ActionTarget
+    """Where it is."""
+
+    execution: Literal["thread", "process"] | None = None
+    """Where it runs; None: in a process if `cpu`, else in a thread."""
+
+    cpu: bool = False
+    """Whether it computes rather than waits."""
+
+    memory_limit_mib: int | None = Field(default=None, ge=16, le=1_048_576)
+    """MiB of memory, of its process and all that it starts; None: no limit."""
+
+    @property
+    def in_process(self) -> bool:
+        """Whether it runs in a process of its own."""
+        return self.execution == "process" or (self.execution is None and self.cpu)
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> "PythonSettings":
+        if self.memory_limit_mib is not None and not self.in_process:
+            message = (
+                'memory_limit_mib needs execution = "process": a thread has no memory of its own'
+            )
+            raise ValueError(message)
+        if self.cpu and not self.in_process:
+            message = 'cpu = true contradicts execution = "thread"'
+            raise ValueError(message)
+        return self
+
+
+class ProgramSettings(ActionSettings):
+    """A program."""
+
+    command: tuple[str, ...]
+    """The program and its arguments; no shell reads them."""
+
+    directory: str | None = Field(default=None, min_length=1)
+    """Where it runs; None: where the server was started."""
+
+    pass_environment: tuple[VariableName, ...] = ()
+    """Which of the server's environment variables it gets besides the usual ones."""
+
+    memory_limit_mib: int | None = Field(default=None, ge=1, le=1_048_576)
+    """MiB of memory, of the program and all that it starts; None: no limit."""
+
+    @field_validator("command")
+    @classmethod
+    def _names_a_program(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or not value[0]:
+            message = "must begin with a program"
+            raise ValueError(message)
+        if any("\x00" in word for word in value):
+            message = "must not hold the NUL character"
+            raise ValueError(message)
+        return value
+
+
+class HttpActionSettings(ActionSettings):
+    """A request to somewhere else."""
+
+    http: str
+    """The address."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    """What is done there; the data goes into the query with `GET` and `DELETE`, else the body."""
+
+    headers: Mapping[HeaderName, SecretStr] = Field(default_factory=dict)
+    """What is sent besides; never shown."""
+
+    secret: SecretStr | None = None
+    """Signs what is sent, as Standard Webhooks; None: it is not signed."""
+
+    url_in_data: bool = False
+    """Whether a `url` in the data takes the place of the address."""
+
+    allow_networks: tuple[Network, ...] = ()
+    """Which addresses that are not public it may connect to."""
+
+    follow_redirects: bool = False
+    """Whether to go where a redirect leads."""
+
+    @field_validator("http")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if not is_http_url(value):
+            message = "must be an address that begins with http:// or https://"
+            raise ValueError(message)
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, value: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+        for name, text in value.items():
+            secret = text.get_secret_value()
+            if not secret.isascii() or not secret.isprintable():
+                message = f"the value of {name} must be printable ASCII"
+                raise ValueError(message)
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _is_a_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(secret_bytes(value.get_secret_value())) not in SECRET_BYTES:
+            message = f"must be {SECRET_PREFIX} and Base64 of 24 to 64 bytes"
+            raise ValueError(message)
+        return value
+
+
+def is_http_url(text: str) -> bool:
+    """Returns whether the text is an address to which a request can go."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and text.isprintable()
+
+
+def secret_bytes(secret: str) -> bytes:
+    """Returns what the secret of a webhook stands for; nothing if it is none."""
+    try:
+        return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except ValueError:
+        return b""
+
+
+KINDS: Mapping[str, type[ActionSettings]] = {
+    "python": PythonSettings,
+    "command": ProgramSettings,
+    "http": HttpActionSettings,
+}
+"""The kinds of actions, by the key that each must have."""
+
+
+def _of_its_kind(value: object) -> object:
+    """Returns the settings of whichever kind the keys say it is."""
+    if isinstance(value, ActionSettings):
+        return value
+    if isinstance(value, str):
+        return _short(value)
+    if not isinstance(value, dict):
+        message = 'must be "module:function" or a table of keys'
+        raise ValueError(message)  # noqa: TRY004 - pydantic's protocol
+    kinds = [key for key in KINDS if key in value]
+    if len(kinds) != 1:
+        message = f"must have one of {', '.join(KINDS)}"
+        if kinds:
+            message += f", not {' and '.join(kinds)} together"
+        raise PydanticCustomError("action_kind", "{message}", {"message": message})
+    model = KINDS[kinds[0]]
+    if unknown := [key for key in value if key not in model.model_fields]:
+        known = ", ".join(model.model_fields)
+        error = PydanticCustomError("unknown_action_key", "{known}", {"known": known})
+        problems = [InitErrorDetails(type=error, loc=(key,), input=None) for key in unknown]
+        raise ValidationError.from_exception_data(model.__name__, problems)
+    return model.model_validate(value)
+
+
+def _short(target: str) -> PythonSettings:
+    try:
+        return PythonSettings(python=target)
+    except ValidationError as error:
+        (details,) = error.errors()
+        problem = InitErrorDetails(type=details["type"], input=target, ctx=details["ctx"])
+        raise ValidationError.from_exception_data("action", [problem]) from None
+
+
+AnyAction = Annotated[SerializeAsAny[ActionSettings], BeforeValidator(_of_its_kind)]
+"""The settings of an action of any kind."""
+
+
+def has_processes(actions: Mapping[str, Any]) -> bool:
+    """Returns whether one of these actions, as a layer of the settings has them, is a process."""
+    tables = [each for each in actions.values() if isinstance(each, Mapping)]
+    return any(
+        table.get("execution") == "process"
+        or (table.get("execution") is None and table.get("cpu") in {True, "true", "1"})
+        for table in tables
+    )

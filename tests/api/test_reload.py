@@ -1,0 +1,228 @@
+"""SIGHUP: other actions and queues while the service runs, and nothing is lost or stopped."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.faults.stored import Stored, most_at_once
+from tests.harness import DEADLINE_SECONDS, ROOT, Gate, ServerProcess, eventually
+
+pytestmark = pytest.mark.system
+
+Serve = Callable[..., ServerProcess]
+WAIT = 'wait = "tests.actions:wait_for_fifo"'
+
+
+class Configured:
+    """A server with a file of settings that can be written anew."""
+
+    def __init__(self, serve: Serve, directory: Path, text: str, *overrides: str) -> None:
+        self.path = directory / "live.toml"
+        self.path.write_text(text)
+        self.server = serve(*overrides)
+        self.server.environ["TASK_QUEUE_CONFIG"] = str(self.path)
+        self.server.start()
+
+    def reload(self, text: str, event: str = "settings reloaded") -> dict[str, Any]:
+        """Write the file anew, have it read, and wait for the line that says what came of it."""
+        self.path.write_text(text)
+        self.server.signal(signal.SIGHUP)
+        return self.server.wait_for_log(event)
+
+    def refused(self, text: str) -> str:
+        """Why the file is refused."""
+        line = self.reload(text, "settings refused, the former ones stay")
+        assert line["level"] == "error"
+        return str(line["error"])
+
+    def queue(self, name: str = "tasks") -> dict[str, Any]:
+        document: dict[str, Any] = self.server.client.get(f"/queues/{name}").json()
+        return document
+
+    def started(self) -> list[str]:
+        """The tasks that a consumer has begun so far."""
+        return [line["id"] for line in self.server.log if line["event"] == "processing task"]
+
+    def post(self, action: str, **members: object) -> httpx.Response:
+        return self.server.client.post("/tasks", json={"action": action, **members})
+
+
+def test_actions_come_and_go_while_what_runs_and_what_waits_goes_on(
+    serve: Serve, tmp_path: Path
+) -> None:
+    builtin = "[builtin]\nfallback = false\n"
+    live = Configured(serve, tmp_path, f"{builtin}[actions]\n{WAIT}\n")
+    gate = Gate(tmp_path)
+    running = live.server.publish("wait", fifo=str(gate.path))
+    live.server.wait_for_log("processing task", id=running)
+    assert live.post("record").status_code == 400
+    line = live.reload(f'{builtin}[actions]\nrecord = "tests.actions:record"\n')
+    assert line["actions"] == ["record", "sum", "uppercase"]
+    assert live.post("wait").status_code == 400
+    file = tmp_path / "lines"
+    recorded = live.server.publish("record", file=str(file), line="new")
+    live.server.wait_for_status(recorded, "completed")
+    gate.open("old")
+    done = live.server.wait_for_status(running, "completed")
+    assert (done["result"], done["attempt"]) == ({"output": "old"}, 1)
+    names = [each["name"] for each in live.server.client.get("/actions").json()["actions"]]
+    assert names == ["record", "sum", "uppercase"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[actions\n", "is not valid TOML"),
+        ("[actions]\nx = 5\n", "actions.x = 5"),
+        (
+            '[actions]\nx = "no_such_module:f"\n',
+            "actions.x = 'no_such_module:f' cannot be imported",
+        ),
+        (
+            '[actions.x]\ncommand = ["no-such-program"]\n',
+            "the program 'no-such-program' is not there",
+        ),
+        ("[queues.tasks]\nconcurrency = 0\n", "queues.tasks.concurrency = 0"),
+        ('[queues.tasks]\ndriver = "memory"\n', "queues.tasks.driver cannot be changed"),
+        (f"[actions]\n{WAIT}\n", "queues.quick keeps its tasks in memory"),
+    ],
+)
+def test_settings_that_are_no_good_are_refused_whole_and_the_former_ones_stay(
+    serve: Serve, tmp_path: Path, text: str, why: str
+) -> None:
+    quick = '[queues.quick]\ndriver = "memory"\n'
+    live = Configured(serve, tmp_path, f"[actions]\n{WAIT}\n{quick}")
+    before = live.queue()["settings"]
+    assert why in live.refused(text if "queues.quick" in why else f"{text}{quick}")
+    assert live.queue()["settings"] == before
+    gate = Gate(tmp_path)
+    task = live.server.publish("wait", fifo=str(gate.path))
+    gate.open()
+    live.server.wait_for_status(task, "completed")
+    assert live.server.client.get("/readyz").json()["status"] == "ready"
+
+
+def test_more_consumers_run_more_at_once_and_fewer_fewer_without_stopping_any(
+    serve: Serve, tmp_path: Path, database_url: str
+) -> None:
+    text = f"[actions]\n{WAIT}\n[queues.tasks]\nconcurrency = "
+    live = Configured(serve, tmp_path, f"{text}1\n", f"database.url={database_url}")
+    gates = [Gate(tmp_path) for _ in range(6)]
+    tasks = [live.server.publish("wait", fifo=str(gate.path)) for gate in gates]
+    live.server.wait_for_log("processing task", id=tasks[0])
+    assert live.reload(f"{text}3\nprefetch = 1\n")["changed"] == ["tasks"]
+    eventually(lambda: len(live.started()) == 3, "three run")
+    assert live.queue()["settings"]["concurrency"] == 3
+    live.reload(f"{text}1\nprefetch = 1\n")
+    for gate in gates:
+        gate.open()
+    done = [live.server.wait_for_status(task, "completed") for task in tasks]
+    assert {each["attempt"] for each in done} == {1}
+    runs = Stored(database_url).runs()
+    assert most_at_once([run for task in tasks[:3] for run in runs[task]]) == 3
+    assert most_at_once([run for task in tasks[3:] for run in runs[task]]) == 1
+    assert live.server.client.get("/readyz").json()["status"] == "ready"
+    assert live.server.terminate() == 0
+
+
+def test_queues_come_and_go_and_one_that_goes_lets_what_runs_finish_and_keeps_what_waits(
+    serve: Serve, tmp_path: Path
+) -> None:
+    text = f"[actions]\n{WAIT}\n"
+    mail = "[queues.mail]\nconcurrency = 1\n"
+    live = Configured(serve, tmp_path, text)
+    assert live.post("wait", queue="mail").status_code == 400
+    assert live.reload(f"{text}{mail}")["added"] == ["mail"]
+    gates = [Gate(tmp_path) for _ in range(2)]
+    ids = [
+        live.post("wait", queue="mail", data={"fifo": str(gate.path)}).json()["id"]
+        for gate in gates
+    ]
+    live.server.wait_for_log("processing task", id=ids[0])
+    assert live.reload(text)["removed"] == ["mail"]
+    assert live.post("wait", queue="mail").json()["error"] == "unknown queue"
+    assert live.server.client.get("/queues/mail").status_code == 404
+    assert "try again later" in live.refused(f"{text}{mail}")
+    gates[0].open()
+    assert live.server.wait_for_status(ids[0], "completed")["attempt"] == 1
+    waits = live.server.task(ids[1])
+    assert (waits["status"], waits["attempt"]) == ("queued", 0)
+
+    def is_back() -> bool:
+        live.server.signal(signal.SIGHUP)
+        return live.server.client.get("/queues/mail").status_code == 200
+
+    live.path.write_text(f"{text}{mail}")
+    eventually(is_back, "the queue is back")
+    gates[1].open()
+    live.server.wait_for_status(ids[1], "completed")
+
+
+def test_a_queue_that_lets_its_last_task_finish_is_drained_with_the_others(
+    serve: Serve, tmp_path: Path
+) -> None:
+    text = f"[actions]\n{WAIT}\n[shutdown]\ndrain_seconds = 0.5\n"
+    live = Configured(serve, tmp_path, f"{text}[queues.mail]\n")
+    gate = Gate(tmp_path)
+    task = live.post("wait", queue="mail", data={"fifo": str(gate.path)}).json()["id"]
+    live.server.wait_for_log("processing task", id=task)
+    live.reload(text)
+    assert live.server.terminate() == 0
+    (line,) = [each for each in live.server.log if each["event"].startswith("tasks cut short")]
+    assert line["ids"] == [task]
+
+
+def test_what_cannot_be_changed_without_a_restart_is_named(serve: Serve, tmp_path: Path) -> None:
+    live = Configured(serve, tmp_path, "[log]\nlevel = 'INFO'\n")
+    live.reload("[log]\nlevel = 'ERROR'\n[retention]\ncompleted_seconds = 5\n")
+    line = live.server.wait_for_log("settings that need a restart have changed")
+    assert sorted(line["sections"]) == ["log", "retention"]
+
+
+def test_many_hangups_under_load_lose_nothing(serve: Serve, tmp_path: Path) -> None:
+    text = "[queues.tasks]\nconcurrency = "
+    live = Configured(serve, tmp_path, f"{text}1\n")
+    ids = []
+    for number in range(20):
+        ids += [live.server.publish("sum", numbers=[number, each]) for each in range(5)]
+        live.reload(f"{text}{number % 4 + 1}\n")
+    for task in ids:
+        assert live.server.wait_for_status(task, "completed")["attempt"] == 1
+    assert live.server.terminate() == 0
+    assert not [line for line in live.server.log if "crashed" in line["event"]]
+
+
+def test_a_terminal_that_is_closed_ends_the_server_as_ever(tmp_path: Path) -> None:
+    """There a hangup says that nobody is there any more, not that the settings have changed."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [
+            *("setsid", "--ctty", "--wait"),
+            *(sys.executable, "-m", "api", "serve", "--set", "http.port=0"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    )
+    os.close(theirs)
+    try:
+        assert process.stdout is not None
+        assert " listens on " in process.stdout.readline()
+        os.close(ours)
+        assert process.wait(DEADLINE_SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
