@@ -66,6 +66,7 @@ class ConsumerActor(Actor):
         self._queue = queue
         self._actions = actions
         self._now = now
+        self._process = os.getpid()
         self._wire = Wire(queue_name)
         self._monotonic = monotonic
 
@@ -90,27 +91,22 @@ class ConsumerActor(Actor):
         }
         self.log.info("processing task", **fields)
         started, started_at = self._monotonic(), self._now()
-        process = os.getpid()
         try:
             done = self._actions.run(claimed, self._wire)
         except BaseException as error:  # noqa: BLE001 - the action's failure, whatever it is
-            end_if_forked(process)
+            self._end_if_forked()
             failure = failure_of(error, started_at, asked_to_stop=self._wire.stop == claimed.lease)
             self._queue.tell(Nack(self.name, claimed, failure))
         else:
-            end_if_forked(process)
+            self._end_if_forked()
             duration = round(self._monotonic() - started, 6)
             self._queue.tell(Ack(self.name, claimed, done.result, started_at, done.stderr))
             self.log.info("task completed", **fields, duration_seconds=duration)
 
+    def _end_if_forked(self) -> None:
+        """End this process, if it is one that the action has forked: it has no business here.
 
-def end_if_forked(process: int) -> None:
-    """End this process, if it is one that the action has forked: it has no business here.
-
-    It has a copy of every descriptor, of the server's socket and the database's too.
-
-    Args:
-        process: The id of the one that ran the action.
-    """
-    if os.getpid() != process:
-        os._exit(0)
+        It has a copy of every descriptor, of the server's socket and the database's too.
+        """
+        if os.getpid() != self._process:
+            os._exit(0)

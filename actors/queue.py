@@ -40,7 +40,7 @@ from actors.messages import (
 )
 from actors.rates import Rates
 from actors.task import ClaimedTask, Failure, Lease, Outcome, ack, drained, expire, nack, requeue
-from actors.wire import Deadline, Wire
+from actors.wire import Wire
 
 LOST = "lost: what ran it died, or its lease lapsed"
 CRASHED = "crashed: the consumer that ran it died"
@@ -343,8 +343,8 @@ class QueueActor(Actor):
         monotonic = self._monotonic()
         for consumer, claimed in tuple(self._running.items()):
             self._report(consumer, claimed)
-            if (deadline := self._wires[consumer].overdue(claimed.lease, monotonic)) is not None:
-                self._leave_behind(consumer, claimed, deadline)
+            if self._wires[consumer].is_overdue(claimed.lease, monotonic):
+                self._leave_behind(consumer, claimed)
         self._more = True
         self._suspect_due = True
         if self._draining is not None and tick.now >= self._draining.deadline:
@@ -354,7 +354,7 @@ class QueueActor(Actor):
                 self._wires[consumer].stop = task.lease  # so that no process of its goes on
             self._running.clear()
 
-    def _leave_behind(self, consumer: str, claimed: ClaimedTask, deadline: Deadline) -> None:
+    def _leave_behind(self, consumer: str, claimed: ClaimedTask) -> None:
         """Give up on a task that has long been over its deadline, and on whoever runs it.
 
         What it comes to after all is refused, since its lease is gone.
@@ -368,7 +368,7 @@ class QueueActor(Actor):
             action=claimed.action,
             stack=stack_of(wire.thread_id),
         )
-        text = f"timed out after {deadline.timeout_seconds:g} s, and did not stop"
+        text = f"timed out after {wire.timeout_seconds:g} s, and did not stop"
         self._nack(claimed, Failure(text, Outcome.TIMED_OUT))
         del self._running[consumer]
         self._supervisor.tell(Replace(consumer))

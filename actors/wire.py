@@ -1,5 +1,6 @@
 """How a running action and its queue reach each other, while its consumer's thread is busy."""
 
+from math import inf
 from typing import NamedTuple
 
 from actors.task import Lease
@@ -19,21 +20,6 @@ class Progress(NamedTuple):
     message: str | None
 
 
-class Deadline(NamedTuple):
-    """Until when a run may take.
-
-    Attributes:
-        lease: Of which task.
-        timeout_seconds: What it was given.
-        overdue_at: From when on it does not come back by itself any more, on the clock
-            `time.monotonic`: some time after the deadline, so that it may notice.
-    """
-
-    lease: Lease
-    timeout_seconds: float
-    overdue_at: float
-
-
 class Wire:
     """One value each way, written by one side and read by the other, the newest only.
 
@@ -45,17 +31,32 @@ class Wire:
         queue: The queue's name.
         stop: The task that is asked to stop.
         progress: How far the task is that runs.
-        deadline: Until when the task may take that runs; None: for ever.
+        running: The task that runs, once the next two are its own.
+        timeout_seconds: What it may take.
+        overdue_at: From when on it does not come back by itself any more, on the clock
+            `time.monotonic`: some time after its deadline, so that it may notice; infinite if it
+            has none.
         thread_id: In which thread it runs.
     """
 
-    __slots__ = ("_taken", "deadline", "progress", "queue", "stop", "thread_id")
+    __slots__ = (
+        "_taken",
+        "overdue_at",
+        "progress",
+        "queue",
+        "running",
+        "stop",
+        "thread_id",
+        "timeout_seconds",
+    )
 
     def __init__(self, queue: str = "") -> None:
         self.queue = queue
         self.stop: Lease | None = None
         self.progress: Progress | None = None
-        self.deadline: Deadline | None = None
+        self.running: Lease | None = None
+        self.timeout_seconds = 0.0
+        self.overdue_at = inf
         self.thread_id = 0
         self._taken: Progress | None = None
 
@@ -67,14 +68,12 @@ class Wire:
         self._taken = progress  # and not cleared there: a report made meanwhile would be lost
         return progress
 
-    def overdue(self, lease: Lease, now: float) -> Deadline | None:
-        """The deadline of this task, if that is so long over that nobody waits any more.
+    def is_overdue(self, lease: Lease, now: float) -> bool:
+        """Whether the deadline of this task is so long over that nobody waits any more.
 
         Args:
             lease: Of the task that is thought to run.
             now: On the clock `time.monotonic`.
         """
-        deadline = self.deadline
-        if deadline is None or deadline.lease != lease or now < deadline.overdue_at:
-            return None
-        return deadline
+        # In the other order than they are written: then both are this task's, or none is.
+        return self.running == lease and now >= self.overdue_at

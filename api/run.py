@@ -170,8 +170,8 @@ def _outcome(
                 sys.stderr.write(f"{line}\n")
         if is_over:
             break
-        if (deadline := wire.overdue(lease, time.monotonic())) is not None:
-            text = f"timed out after {deadline.timeout_seconds:g} s, and did not stop"
+        if wire.is_overdue(lease, time.monotonic()):
+            text = f"timed out after {wire.timeout_seconds:g} s, and did not stop"
             return Failure(text, Outcome.TIMED_OUT, traceback=_stack(thread))
     error = ended.exception()
     return ended.result() if error is None else failure_of(error, None, asked_to_stop=False)

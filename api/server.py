@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from waitress.server import create_server
 
+from actors.actions.python import keep_output_open
 from actors.errors import BootError, TaskQueueError
 from actors.system import ActorSystem
 from api.app import create_app
@@ -145,6 +146,7 @@ def serve(settings: Settings, version: str, read_again: Callable[[], Settings]) 
             except SystemExit:  # it has stopped what was running already
                 return signals.exit_code
             server = _server(system, settings, listener)
+            keep_output_open()
             gc.freeze()  # what is there by now stays; to look through it again and again costs 5 %
             sys.stdout.write(_banner(settings, version, server.effective_port))
             sys.stdout.flush()

@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 
 from actors.actions.call import Call
-from actors.errors import Cancelled
 from actors.task import printable
 from actors.wire import Progress
 
@@ -66,7 +65,8 @@ class Context:
 
         Raises:
             ValueError: The fraction is none.
-            Cancelled: Somebody asked to cancel the task, and it stops here.
+            Cancelled: See `stop_if_cancelled`.
+            TimedOut: See `stop_if_cancelled`.
         """
         if not 0 <= fraction <= 1:
             complaint = f"progress must be from 0 to 1, not {fraction!r}"
@@ -83,11 +83,10 @@ class Context:
         return self._call.cancelled
 
     def stop_if_cancelled(self) -> None:
-        """Go on, unless somebody asked to cancel the task.
+        """Go on, unless somebody asked to cancel the task, or its deadline is over.
 
         Raises:
             Cancelled: Somebody did; let it pass, and the task is `cancelled`.
+            TimedOut: It took too long; let it pass, and nobody has to give up on this thread.
         """
-        if self.cancelled:
-            text = "cancelled"
-            raise Cancelled(text)
+        self._call.interrupt()

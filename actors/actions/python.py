@@ -4,10 +4,10 @@ import asyncio
 import inspect
 import json
 import sys
-import types
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from importlib import import_module
+from types import CoroutineType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import orjson
@@ -70,7 +70,7 @@ class PythonFunction:
             result = self._function(data, Context(call))
         else:
             result = self._function(data)
-        if type(result) is types.CoroutineType:
+        if type(result) is CoroutineType:
             return asyncio.run(_finished(result, call))
         return result
 
@@ -130,11 +130,7 @@ class ThreadAction:
 
     def run(self, call: Call) -> Done:
         """Call the function."""
-        try:
-            return Done(result_text(self._call(call), self._max_result_bytes))
-        finally:
-            if sys.stdout is not None and sys.stdout.closed:  # the action's doing
-                reopen_output()
+        return Done(result_text(self._call(call), self._max_result_bytes))
 
 
 def imported(name: str, target: str) -> PythonFunction:
@@ -163,9 +159,11 @@ def imported(name: str, target: str) -> PythonFunction:
         raise ActionLoadError(message) from error
 
 
-def reopen_output() -> None:
-    """Let what is printed after this be printed again."""
-    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - a descriptor, for good
+def keep_output_open() -> None:
+    """Let no action close what all others print to, and where the log goes; it only flushes it."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.close = stream.flush  # type: ignore[method-assign]
 
 
 async def _finished(coroutine: Coroutine[Any, Any, Any], call: Call) -> Any:  # noqa: ANN401 - its result

@@ -8,7 +8,7 @@ from actors.actions.action import Action, Done
 from actors.actions.call import Call
 from actors.errors import Reject
 from actors.task import ClaimedTask
-from actors.wire import Deadline, Wire
+from actors.wire import Wire
 
 
 class Registry:
@@ -92,9 +92,13 @@ class Registry:
         if action is None:
             message = f"unknown action {claimed.action!r}; known: {', '.join(self.names)}"
             raise Reject(message)
-        timeout_seconds = claimed.terms.timeout_seconds or action.timeout_seconds
-        call = Call(claimed, wire, timeout_seconds, self._monotonic)
-        if timeout_seconds:
-            overdue_at = call.deadline + action.overdue_seconds
-            wire.deadline = Deadline(claimed.lease, timeout_seconds, overdue_at)
+        call = Call(
+            claimed,
+            wire,
+            claimed.terms.timeout_seconds or action.timeout_seconds,
+            self._monotonic,
+        )
+        wire.timeout_seconds = call.timeout_seconds
+        wire.overdue_at = call.deadline + action.overdue_seconds
+        wire.running = claimed.lease  # last: see `Wire.is_overdue`
         return action.run(call)

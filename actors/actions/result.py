@@ -23,7 +23,7 @@ def result_text(value: object, max_bytes: int) -> str:
         Reject: It cannot be kept: no JSON, or too long.
     """
     try:
-        text = orjson.dumps(value, default=_as_json)
+        text = orjson.dumps(value, _as_json)
     except TypeError as error:
         message = f"the result is not JSON: {error.__cause__ or error}"
         raise Reject(message) from error

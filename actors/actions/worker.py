@@ -5,6 +5,7 @@ goes where the service prints; parent and worker talk over a socket of their own
 nothing an action returns or raises has to be pickled.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ import orjson
 import structlog
 
 from actors.actions.call import Call
-from actors.actions.python import PythonFunction, imported, reopen_output
+from actors.actions.python import PythonFunction, imported, keep_output_open
 from actors.actions.result import result_text
 from actors.failures import failure_of
 from actors.task import ClaimedTask, Lease
@@ -79,8 +80,7 @@ class Worker:
             answer = self._answer(request, call)
             if os.getpid() != self._pid:  # the action has forked, and this is the other one
                 os._exit(0)
-            if sys.stdout is not None and sys.stdout.closed:
-                reopen_output()
+            _flush_output()
             self._report(call)
             self._call = None
             self.send({**answer, "left": _has_children()})
@@ -131,6 +131,7 @@ def main(descriptor: int) -> NoReturn:
             worker.send({"log": level, "fields": {key: ascii(_text(event[key])) for key in event}})
         raise structlog.DropEvent
 
+    keep_output_open()
     structlog.configure(processors=[structlog.processors.format_exc_info, forward])
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=worker.listen, daemon=True).start()
@@ -143,6 +144,13 @@ def main(descriptor: int) -> NoReturn:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise _Interrupted
+
+
+def _flush_output() -> None:
+    """Pass on what the action has printed; this process may be killed before the next does."""
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            sys.stdout.flush()
 
 
 def _has_children() -> bool:

@@ -56,7 +56,7 @@ from actors.task import (
     Status,
     Terms,
 )
-from actors.wire import Deadline, Progress, Wire
+from actors.wire import Progress, Wire
 from actors.writer import DatabaseWriter
 from tests.fakes import NOW, Inbox, ManualClock, a_task, life, work
 
@@ -471,12 +471,17 @@ def test_what_is_cut_short_by_a_drain_is_asked_to_stop_so_that_no_process_of_it_
 # --- deadlines ------------------------------------------------------------------------------
 
 
+def limit(wire: Wire, lease: Lease, overdue_at: float) -> None:
+    """Let a run have five seconds, as the registry does."""
+    wire.running, wire.timeout_seconds, wire.overdue_at = lease, 5.0, overdue_at
+
+
 def test_a_consumer_that_does_not_come_back_is_replaced_and_its_task_timed_out(
     queue: Queue,
 ) -> None:
     task, wire = some(1)[0], Wire()
     queue.gets(Ready("one", wire), Claimed((task,), more=False))
-    wire.deadline = Deadline(task.lease, 5.0, NOW + 6)  # the clock here is the same for both
+    limit(wire, task.lease, NOW + 6)  # the clock here is the same for both
     queue.clock.advance(5.9)
     queue.gets(Tick(NOW + 5.9))
     assert queue.driver.settlements == []
@@ -497,7 +502,7 @@ def test_a_consumer_that_was_replaced_gets_nothing_until_its_successor_is_ready(
     stuck, later = some(1)[0], some(1)[0]
     wire = Wire()
     queue.gets(Ready("one", wire), Claimed((stuck,), more=False))
-    wire.deadline = Deadline(stuck.lease, 5.0, NOW)
+    limit(wire, stuck.lease, NOW)
     queue.gets(Tick(NOW), Claimed((later,), more=False))
     assert queue.delivered("one") == [stuck]
     queue.gets(Ack("one", stuck, "{}", NOW))  # it came back after all
@@ -508,7 +513,7 @@ def test_a_consumer_that_was_replaced_gets_nothing_until_its_successor_is_ready(
 
 def test_the_deadline_of_a_former_task_does_not_count(queue: Queue) -> None:
     former, task, wire = some(1)[0], some(1)[0], Wire()
-    wire.deadline = Deadline(former.lease, 5.0, NOW)
+    limit(wire, former.lease, NOW)
     queue.gets(Ready("one", wire), Claimed((task,), more=False), Tick(NOW + 100))
     assert queue.driver.settlements == []
     assert queue.supervisor.messages == []

@@ -3,7 +3,7 @@ from structlog.testing import capture_logs
 
 from actors.actions.call import Call
 from actors.actions.context import MAX_MESSAGE_CHARS, Context
-from actors.errors import Cancelled
+from actors.errors import Cancelled, TimedOut
 from actors.task import ClaimedTask, Lease
 from actors.wire import Progress, Wire
 from tests.fakes import NOW
@@ -39,6 +39,17 @@ def test_an_action_knows_until_when_it_may_take_or_that_it_may_take_as_long_as_i
     passed = 102.0
     assert Context(call, lambda: NOW).deadline == NOW + 3.0
     assert Context(Call(TASK, Wire())).deadline is None
+
+
+def test_an_action_whose_deadline_is_over_may_stop_by_the_same_call() -> None:
+    passed = 100.0
+    context = Context(Call(TASK, Wire(), 5.0, lambda: passed))
+    passed = 104.9
+    context.stop_if_cancelled()
+    passed = 105.0
+    with pytest.raises(TimedOut, match="timed out after 5 s"):
+        context.progress(0.5, stop_if_cancelled=True)
+    assert not context.cancelled
 
 
 def test_a_report_may_be_the_place_to_stop_at_and_is_kept_all_the_same() -> None:

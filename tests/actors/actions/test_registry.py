@@ -1,5 +1,6 @@
 """Which actions there are by the settings, what is known of them, and how they are called."""
 
+import time
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -13,7 +14,7 @@ from actors.actions.context import Context
 from actors.actions.registry import Registry
 from actors.errors import ActionLoadError, InvalidDataError, Reject
 from actors.task import ClaimedTask, Lease, Terms
-from actors.wire import Deadline, Progress, Wire
+from actors.wire import Progress, Wire
 from config.settings import load
 
 LEASE = Lease("task", 7)
@@ -129,14 +130,17 @@ def test_the_tasks_own_timeout_comes_before_its_actions_and_that_before_the_usua
     )
     wire = Wire()
     actions.run(ClaimedTask(LEASE, "mine", "{}", 1, 5, terms=Terms(timeout_seconds=own)), wire)
-    assert isinstance(wire.deadline, Deadline)
-    assert (wire.deadline.lease, wire.deadline.timeout_seconds) == (LEASE, expected)
+    assert (wire.running, wire.timeout_seconds) == (LEASE, expected)
+    now = time.monotonic()
+    assert not wire.is_overdue(LEASE, now + expected)  # it may notice by itself
+    assert wire.is_overdue(LEASE, now + expected + 1.0)
+    assert not wire.is_overdue(Lease("task", 8), now + 1e9)
 
 
 def test_a_task_without_a_timeout_has_no_deadline() -> None:
     wire = Wire()
     run(registry("execution.timeout_seconds=0"), "sum", wire=wire)
-    assert wire.deadline is None
+    assert not wire.is_overdue(LEASE, 1e18)
 
 
 @pytest.mark.parametrize(
