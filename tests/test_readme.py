@@ -133,7 +133,9 @@ def test_every_file_of_settings_in_the_readme_loads_and_is_used(tmp_path: Path) 
 
 def test_every_function_in_the_readme_is_an_action_of_its_settings() -> None:
     settings = [tomllib.loads(text) for name, text in files(README).items() if ".toml" in name]
-    named = {target for each in settings for target in each["actions"].values()}
+    actions = [action for each in settings for action in each["actions"].values()]
+    targets = [each if isinstance(each, str) else each.get("python") for each in actions]
+    named = set(filter(None, targets))
     defined = {
         f"{name.removesuffix('.py').replace('/', '.')}:{node.name}"
         for name, text in files(README).items()
@@ -153,7 +155,7 @@ def test_all_python_in_the_readme_is_in_files_that_its_commands_run() -> None:
 def test_the_readme_lists_every_url() -> None:
     settings = load(environ={}).settings
     system = ActorSystem(settings, on_hopeless=lambda: None)
-    routes = inspect_routes(create_app(system, Limits(1.0), {}))
+    routes = inspect_routes(create_app(system, Limits(1.0)))
     served = {
         f"{method.method} {route.path.replace('task_id', 'id')}"
         for route in routes
@@ -264,6 +266,9 @@ def answered(server: ServerProcess, example: Example, names: Names) -> Names:
     """
     port = server.client.base_url.port
     command = re.sub("(?<=localhost:)8080", str(port), typed(example.command, names))
+    # The program, where the files of the README are.
+    program = f"cd {server.directory} && PYTHONPATH={ROOT} {sys.executable} -m api"
+    command = re.sub(r"^\.venv/bin/task-queue", program, command)
     only_looks = re.search(" (-X|-d|--json) ", command) is None
     seen = ""
 
