@@ -10,7 +10,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check bench format clean
+.PHONY: help serve test check bench soak format clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ check: .venv/.dev ## Check format, lint, types and import arrows.
 
 bench: .venv/.bench ## Measure this system and its peers side by side: bench-results/.
 	@exec $(BIN)/python -m tests.benchmarks $(ARGS)
+
+soak: .venv/.dev ## Watch a server under a mixed load, ten minutes: soak-results/.
+	@exec $(BIN)/python -m tests.soak $(ARGS)
 
 format: .venv/.dev ## Format the code and apply safe fixes.
 	$(BIN)/ruff check --fix --exit-zero .

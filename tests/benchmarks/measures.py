@@ -188,6 +188,36 @@ IDLE_CPU = Measure(
     "user and system time of the process over 10 s without a request or a task, of one core",
     more_is_better=False,
 )
+CPU_ONE_PROCESS = Measure(
+    "cpu_one_process",
+    "50 ms of pure Python, one process",
+    Unit.PER_SECOND,
+    "tasks per second, each 50 ms of CPU time of its own thread in pure Python, 200 of them in two"
+    " halves, all ways in turn; from the start of the first of a half to the end of its last, by"
+    " processes that run already",
+    more_is_better=True,
+)
+CPU_TWO_PROCESSES = Measure(
+    "cpu_two_processes",
+    "50 ms of pure Python, two processes",
+    Unit.PER_SECOND,
+    CPU_ONE_PROCESS.includes,
+    more_is_better=True,
+)
+CPU_TWO_THREADS = Measure(
+    "cpu_two_threads",
+    "50 ms of pure Python, two threads",
+    Unit.PER_SECOND,
+    CPU_ONE_PROCESS.includes,
+    more_is_better=True,
+)
+CPU_TWO_TO_ONE = Measure(
+    "cpu_two_to_one",
+    "50 ms of pure Python, two processes ÷ one",
+    Unit.RATIO,
+    CPU_ONE_PROCESS.includes,
+    more_is_better=True,
+)
 GROWN_PUBLISH = Measure(
     "grown_publish",
     "publish over HTTP",

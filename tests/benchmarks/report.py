@@ -37,6 +37,10 @@ _SINGLE = (
     measures.READY_EMPTY,
     measures.READY_FULL,
     measures.IDLE_CPU,
+    measures.CPU_ONE_PROCESS,
+    measures.CPU_TWO_PROCESSES,
+    measures.CPU_TWO_THREADS,
+    measures.CPU_TWO_TO_ONE,
 )
 _VARIANTS = (DEFAULT, PREFETCH_500, QUIET)
 

@@ -20,10 +20,12 @@ from tests.benchmarks.systems.huey import Huey
 from tests.benchmarks.systems.procrastinate import Procrastinate
 from tests.benchmarks.systems.rq import RQ
 from tests.benchmarks.systems.task_queue import TaskQueue
+from tests.benchmarks.systems.task_queue_cpu import TaskQueueCPU
 from tests.benchmarks.systems.task_queue_growth import TaskQueueGrowth
 
 SYSTEMS: tuple[System, ...] = (
     TaskQueue(),
+    TaskQueueCPU(),
     TaskQueueGrowth(),
     Huey(),
     RQ(),

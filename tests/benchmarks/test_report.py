@@ -179,6 +179,17 @@ def test_the_drain_is_judged_at_each_variant() -> None:
     assert verdict(results, f"drain ÷ Huey, {QUIET.title}") is True
 
 
+@pytest.mark.parametrize(("ratio", "met"), [(1.8, True), (1.79, False)])
+def test_a_second_process_has_to_bring_most_of_a_core(ratio: float, met: bool) -> None:  # noqa: FBT001
+    results = results_of(
+        (NAME, measures.CPU_ONE_PROCESS, 19, ""),
+        (NAME, measures.CPU_TWO_THREADS, 18, ""),
+        (NAME, measures.CPU_TWO_TO_ONE, ratio, ""),
+    )
+    assert verdict(results, "50 ms of pure Python, two processes ÷ one") is met
+    assert "| 50 ms of pure Python, two threads | 18/s |" in markdown(results)
+
+
 def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     assert {target.is_met for target in targets(results_of())} == {None}
     assert Target("a", None, 1, Unit.RATIO, at_least=True).cells()[2:] == ["—", "not measured"]
