@@ -346,11 +346,6 @@ class Settlement(NamedTuple):
     stderr: str | None = None
 
     @property
-    def is_recorded(self) -> bool:
-        """Whether the attempt gets a row of its own."""
-        return self.failure is not None or self.stderr is not None
-
-    @property
     def ended_second(self) -> int | None:
         """`ended_at` in whole seconds."""
         return None if self.ended_at is None else int(self.ended_at)

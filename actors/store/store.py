@@ -190,7 +190,9 @@ class Store:
         # One order on every node, so that two of them never wait for each other.
         in_order = sorted(settlements, key=attrgetter("lease.task_id"))
         completed = [each for each in in_order if each.status is Status.COMPLETED]
-        if recorded := [each for each in in_order if each.is_recorded]:
+        if recorded := [
+            each for each in in_order if each.failure is not None or each.stderr is not None
+        ]:
             self._record(recorded)
         written = self._say_for(self._complete, completed) if completed else 0
         if len(completed) < len(in_order):
