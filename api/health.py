@@ -50,14 +50,15 @@ class ReadinessResource:
 
     def _problems(self) -> list[str]:
         try:
-            children = self._system.supervisor.ask(ListChildren(), self._timeout)
-            if down := [f"the {name} is down" for name, up in children.items() if not up]:
-                return down
+            # First: consumers that are not replaced for it are down as well.
             stuck = self._system.supervisor.ask(CountStuck(), self._timeout)
             if stuck > (allowed := self._system.max_stuck_threads):
                 return [
                     f"{stuck} threads are stuck in actions beyond their deadline; {allowed} may be"
                 ]
+            children = self._system.supervisor.ask(ListChildren(), self._timeout)
+            if down := [f"the {name} is down" for name, up in children.items() if not up]:
+                return down
             stalled = [(name, self._stalled_seconds(name)) for name in self._system.queues]
         except TaskQueueError as error:
             return [str(error)]
