@@ -58,6 +58,7 @@ class Signals:
         self.exit_code = 0
         self.stopping = False
         self._had_terminal = _has_terminal()
+        self._on_terminal = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
 
     def install(self) -> None:
         """Handle the signals from now on."""
@@ -99,6 +100,10 @@ class Signals:
 
     def _on_hangup(self) -> None:
         if self._had_terminal and not _has_terminal():
+            # What is written there from now on would fail, at the latest when the process ends.
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for descriptor in self._on_terminal:
+                os.dup2(nowhere, descriptor)
             os.kill(os.getpid(), signal.SIGTERM)
         elif self.reload is not None:
             threading.Thread(target=self.reload, name="reload", daemon=True).start()
