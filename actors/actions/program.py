@@ -92,7 +92,11 @@ class Program:
             Ended: It failed, died, was ended, or could not be started.
         """
         child = self._started(call)
-        pipes = _Pipes(child, call.claimed.data.encode(), self._max_result_bytes)
+        try:
+            pipes = _Pipes(child, call.claimed.data.encode(), self._max_result_bytes)
+        except BaseException:  # no descriptor is left for it
+            child.kill()
+            raise
         try:
             watch(
                 child,
