@@ -280,6 +280,17 @@ def test_the_data_may_say_where_it_goes_and_does_not_take_that_along() -> None:
     assert (received.target, received.body) == ("/there", b'{"text":"hello"}')
 
 
+def test_headers_of_the_settings_go_only_where_these_say_though_the_signature_goes_along() -> None:
+    """They may be credentials, and whoever publishes says where the data goes."""
+    with Endpoint() as home, Endpoint() as elsewhere:
+        action = webhook(home.url("/"), url_in_data=True, headers={"X-Key": "abc"}, secret=KEY)
+        for endpoint in (home, elsewhere):
+            action.run(a_call(f'{{"url":"{endpoint.url("/there")}"}}'))
+    assert home.requests[0].headers["x-key"] == "abc"
+    assert "x-key" not in elsewhere.requests[0].headers
+    assert "webhook-signature" in elsewhere.requests[0].headers
+
+
 def test_it_goes_into_no_query_either() -> None:
     with Endpoint() as endpoint:
         action = webhook("http://127.0.0.1:1/", url_in_data=True, method="GET")
