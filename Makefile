@@ -12,6 +12,17 @@ WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); ec
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
+# The package `task_queue`, as links to its folders: an editable install is an import hook, which mypy
+# and editors do not follow. First on the path, so that all see the same files.
+SOURCE := .venv/source
+define LINK
+rm -rf $(SOURCE) && mkdir -p $(SOURCE)/task_queue && \
+	ln -s "$(CURDIR)"/actors "$(CURDIR)"/api "$(CURDIR)"/config "$(CURDIR)"/api/public/*.* $(SOURCE)/task_queue/ && \
+	$(BIN)/python -c 'import pathlib, sysconfig; \
+		folder = pathlib.Path(sysconfig.get_path("purelib")); \
+		folder.joinpath("task_queue_source.pth").write_text("$(CURDIR)/$(SOURCE)\n")'
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help serve test check bench soak format clean
 
@@ -58,6 +69,7 @@ clean: ## Remove the virtual environment, caches and build results; data/ stays.
 	fi
 	@echo "Installing the service into .venv"
 	@$(PIP) --editable .
+	@$(LINK)
 	@touch $@
 
 .venv/.dev: .venv/.runtime

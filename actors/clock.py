@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from actors.actor import Actor, Life
-from actors.messages import Command, Message, Recipient, Tick
+from task_queue.actors.messages.base import Command, Message, Recipient
+from task_queue.actors.messages.clock import Tick
+from task_queue.actors.runtime.actor import Actor, Life
 
 TICK_SECONDS = 0.25
 """How often time is told. Four ticks a second keep "ready within a second of its time" with room

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Protocol
 
-from actors.actor import Actor, Life
-from actors.failures import failure_of
-from actors.messages import Ack, Deliver, Message, Nack, Ready, Recipient
-from actors.task import ClaimedTask
-from actors.wire import Wire
+from task_queue.actors.messages.base import Message, Recipient
+from task_queue.actors.messages.consumer import Deliver
+from task_queue.actors.messages.queue import Ack, Nack, Ready
+from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.tasks.claim import ClaimedTask
+from task_queue.actors.tasks.failures import failure_of
+from task_queue.actors.tasks.slot import Wire
 
 _forks: list[int] = []
 """Not empty in a process that an action has forked. To ask for the own id takes 0.2 µs a task."""

@@ -101,7 +101,7 @@ class Reject(TaskQueueError):  # noqa: N818 - what an action says, AMQP's word
 class RetryLater(TaskQueueError):  # noqa: N818 - what an action says
     """Raised by an action: run it again after so many seconds; no attempt is counted.
 
-    Bounded: see `actors.task.MAX_POSTPONEMENTS` and `MAX_POSTPONE_SECONDS`.
+    Bounded: see `actors.tasks.settlement.MAX_POSTPONEMENTS` and `MAX_POSTPONE_SECONDS`.
 
     Attributes:
         seconds: After how many.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from actors.actor import Actor, Life
+from task_queue.actors.runtime.actor import Actor, Life
 
 
 class MigrationActor(Actor):

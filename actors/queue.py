@@ -5,42 +5,39 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from actors.actor import Actor, Life
-from actors.backoff import Backoff
-from actors.drivers.driver import Driver
-from actors.errors import TaskQueueError, UnavailableError
-from actors.messages import (
+from task_queue.actors.drivers.driver import Driver
+from task_queue.actors.errors import TaskQueueError, UnavailableError
+from task_queue.actors.messages.base import Message, Recipient
+from task_queue.actors.messages.clock import Tick
+from task_queue.actors.messages.consumer import Deliver
+from task_queue.actors.messages.queue import (
     Ack,
-    Claim,
     Claimed,
-    ClaimSuspect,
-    Deliver,
     Drain,
     GetQueueState,
-    Message,
     Nack,
     Pause,
     PauseKept,
     Publish,
     QueueState,
     Ready,
-    Recipient,
     Reconfigure,
     Renewed,
-    Replace,
-    Retire,
-    SetPaused,
     Settled,
     Stored,
     SuspectClaimed,
     Tended,
-    Tick,
     Unblocked,
-    WriteFailed,
 )
-from actors.rates import Rates
-from actors.task import ClaimedTask, Failure, Lease, Outcome, ack, drained, expire, nack, requeue
-from actors.wire import Wire
+from task_queue.actors.messages.supervisor import Replace, Retire
+from task_queue.actors.messages.writer import Claim, ClaimSuspect, SetPaused, WriteFailed
+from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.rates import Rates
+from task_queue.actors.tasks.settlement import Failure, ack, drained, expire, nack, requeue
+from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.states import Outcome
 
 LOST = "lost: what ran it died, or its lease lapsed"
 CRASHED = "crashed: the consumer that ran it died"

@@ -2,21 +2,21 @@
 
 from contextlib import suppress
 
-from actors.actor import Actor, Life
-from actors.errors import StoreUnavailableError, TaskQueueError
-from actors.filters import ALL
-from actors.messages import (
+from task_queue.actors.errors import StoreUnavailableError, TaskQueueError
+from task_queue.actors.messages.base import Message
+from task_queue.actors.messages.reader import (
     CountTasks,
     FindDead,
     GetTask,
     ListPaused,
     ListSchedules,
     ListTasks,
-    Message,
     OldestReady,
 )
-from actors.store import census, listing, queues, schedules
-from actors.store.store import Store
+from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.store import counts, listing, queues, schedules
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.filters import ALL
 
 
 class DatabaseReader(Actor):
@@ -56,9 +56,9 @@ class DatabaseReader(Actor):
                     found = listing.dead_ids(connection, message.filters, message.limit)
                     message.reply_to.answer(found)
                 case OldestReady():
-                    message.reply_to.answer(census.oldest_ready(connection, message.queue))
+                    message.reply_to.answer(counts.oldest_ready(connection, message.queue))
                 case CountTasks():
-                    message.reply_to.answer(census.counts(connection))
+                    message.reply_to.answer(counts.by_state(connection))
                 case ListPaused():
                     message.reply_to.answer(queues.paused_queues(connection))
                 case ListSchedules():

@@ -5,21 +5,15 @@ from collections.abc import Callable, Mapping
 import orjson
 from uuid_utils import uuid7
 
-from actors.actor import Actor, Life
-from actors.messages import (
-    Fire,
-    Fired,
-    LoadSchedules,
-    Message,
-    Recipient,
-    SchedulesLoaded,
-    Tick,
-    WriteFailed,
-)
-from actors.publishing import QueueTraits, task_of
-from actors.recurrence import InvalidRecurrenceError, due
-from actors.schedule import Schedule
-from actors.task import Task
+from task_queue.actors.messages.base import Message, Recipient
+from task_queue.actors.messages.clock import Tick
+from task_queue.actors.messages.scheduler import Fired, SchedulesLoaded
+from task_queue.actors.messages.writer import Fire, LoadSchedules, WriteFailed
+from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.tasks.new import QueueTraits, task_of
+from task_queue.actors.tasks.recurrence import InvalidRecurrenceError, due
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.actors.tasks.task import Task
 
 LOAD_SECONDS = 0.5
 """How often the schedules are looked up: other nodes and the API change them."""

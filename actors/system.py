@@ -14,44 +14,36 @@ from typing import Any
 
 import pykka
 
-from actors import catalog
-from actors.actions.children import Children
-from actors.actor import Life
-from actors.address import Address
-from actors.backoff import Backoff
-from actors.clock import Clock
-from actors.consumer import ConsumerActor
-from actors.drivers.database import DatabaseDriver
-from actors.drivers.driver import Driver
-from actors.drivers.memory import MemoryDriver
-from actors.errors import ReloadError, UnavailableError
-from actors.keeper import Keeper
-from actors.limits import QueueLimits
-from actors.messages import Boot, Drain, Reconfigure, Retire, Stop
-from actors.migration import MigrationActor
-from actors.publishing import QueueTraits
-from actors.queue import QueueActor
-from actors.reader import DatabaseReader
-from actors.schedule import Schedule
-from actors.scheduler import Scheduler
-from actors.store.connect import Database
-from actors.store.lock import FileLock
-from actors.store.migrate import migrate
-from actors.store.store import Store
-from actors.supervisor import (
-    BOOT_SECONDS,
-    ONE_SHOT_SECONDS,
-    Add,
-    ChildSpec,
-    Intensity,
-    Restart,
-    Strategy,
-    Supervisor,
-    Watchdog,
-)
-from actors.task import Status
-from actors.writer import DatabaseWriter, DiskFloor
-from config.settings import DatabaseSettings, QueueSettings, Settings
+from task_queue.actors.actions.load import load_actions
+from task_queue.actors.actions.process.child import Children
+from task_queue.actors.clock import Clock
+from task_queue.actors.consumer import ConsumerActor
+from task_queue.actors.drivers.database import DatabaseDriver
+from task_queue.actors.drivers.driver import Driver
+from task_queue.actors.drivers.memory import MemoryDriver
+from task_queue.actors.errors import ReloadError, UnavailableError
+from task_queue.actors.messages.queue import Drain, Reconfigure
+from task_queue.actors.messages.supervisor import Boot, Retire, Stop
+from task_queue.actors.migration import MigrationActor
+from task_queue.actors.pruner import Keeper
+from task_queue.actors.queue import QueueActor
+from task_queue.actors.reader import DatabaseReader
+from task_queue.actors.runtime.actor import Life
+from task_queue.actors.runtime.address import Address
+from task_queue.actors.runtime.child import ChildSpec, Intensity, Restart, Strategy
+from task_queue.actors.scheduler import Scheduler
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.file_lock import FileLock
+from task_queue.actors.store.migrate import migrate
+from task_queue.actors.store.store import Store
+from task_queue.actors.supervisor import BOOT_SECONDS, ONE_SHOT_SECONDS, Add, Supervisor, Watchdog
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.limits import QueueLimits
+from task_queue.actors.tasks.new import QueueTraits
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.actors.tasks.states import Status
+from task_queue.actors.writer import DatabaseWriter, DiskFloor
+from task_queue.config.settings import DatabaseSettings, QueueSettings, Settings
 
 QUEUE = "tasks"
 """The queue that a publish goes to unless it names another."""
@@ -111,7 +103,7 @@ class ActorSystem:
         self.queues = {name: Address(f"queue-{name}") for name in settings.queues}
         self.traits = {name: traits(name, each) for name, each in settings.queues.items()}
         self.children = Children(cores)
-        self.actions = catalog.load(settings, self.children)
+        self.actions = load_actions(settings, self.children)
         self.database = database(settings.database)
         self.reader = Address("reader")
         self.supervisor = Address("supervisor")
@@ -224,7 +216,7 @@ class ActorSystem:
         with self._reloading:
             former = self._settings.queues
             self._refuse_changes(former, settings.queues)
-            actions = catalog.load(settings, self.children)
+            actions = load_actions(settings, self.children)
             reloaded = Reloaded(
                 added=tuple(name for name in settings.queues if name not in former),
                 removed=tuple(name for name in former if name not in settings.queues),

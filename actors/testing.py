@@ -1,6 +1,6 @@
 """Tasks in a test: what is published is run at once, and what goes wrong is raised.
 
-    from actors.testing import run_inline
+    from task_queue.testing import run_inline
 
     def test_a_picture_is_resized():
         with run_inline(resize=resize) as queue:
@@ -37,16 +37,17 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from uuid_utils import uuid7
 
-from actors import catalog
-from actors.actions.action import Done
-from actors.actions.children import Children
-from actors.actions.python import MAX_SHOWN_CHARS, PythonFunction, ThreadAction
-from actors.actions.registry import Registry
-from actors.errors import ActionLoadError, InvalidDataError, TaskQueueError
-from actors.failures import failure_of
-from actors.task import ClaimedTask, Lease, Terms
-from actors.wire import Progress, Wire
-from config.settings import ExecutionSettings, Settings, load
+from task_queue.actors.actions.action import Done
+from task_queue.actors.actions.load import load_actions
+from task_queue.actors.actions.process.child import Children
+from task_queue.actors.actions.python.function import MAX_SHOWN_CHARS, PythonFunction
+from task_queue.actors.actions.python.thread import ThreadAction
+from task_queue.actors.actions.registry import Registry
+from task_queue.actors.errors import ActionLoadError, InvalidDataError, TaskQueueError
+from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.failures import failure_of
+from task_queue.actors.tasks.slot import Progress, Wire
+from task_queue.config.settings import ExecutionSettings, Settings, load
 
 if TYPE_CHECKING:
     import httpx
@@ -139,7 +140,7 @@ def run_inline(
     settings = load(None if config is None else Path(config), OVERRIDES, environ={}).settings
     own = {name: _action(name, each, settings.execution) for name, each in actions.items()}
     with closing(Children()) as children:
-        yield InlineQueue([Registry(own, None), catalog.load(settings, children)], settings)
+        yield InlineQueue([Registry(own, None), load_actions(settings, children)], settings)
 
 
 class InlineQueue:

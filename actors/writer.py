@@ -4,18 +4,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from actors.actor import Actor, Life
-from actors.commit import Commit, each_alone
-from actors.errors import (
+from task_queue.actors.errors import (
     AnswerTimeoutError,
     BadRowError,
     StoreUnavailableError,
     TaskQueueError,
     UnavailableError,
 )
-from actors.messages import Change, Command, Insert, Message, Write
-from actors.news import AnyWrite, News
-from actors.store.store import Store
+from task_queue.actors.messages.base import Command, Message
+from task_queue.actors.messages.changes import Change
+from task_queue.actors.messages.writer import Insert, Write
+from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.store.commit import Commit, each_alone
+from task_queue.actors.store.notices import AnyWrite, News
+from task_queue.actors.store.store import Store
 
 LOOK_SECONDS = 1.0
 """How often the free space is looked at."""

@@ -2,9 +2,9 @@
 
 import falcon
 
-from actors.errors import NotFoundError
-from actors.system import ActorSystem
-from api.json_codec import dumps
+from task_queue.actors.errors import NotFoundError
+from task_queue.actors.system import ActorSystem
+from task_queue.api.json_codec import dumps
 
 
 class ActionsResource:

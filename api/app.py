@@ -2,17 +2,17 @@
 
 import falcon
 
-from actors.system import ActorSystem
-from api import errors
-from api.actions import ActionsResource
-from api.dead_letters import DeadLettersResource
-from api.health import HealthResource, ReadinessResource
-from api.middleware import RequestId
-from api.publishing import BatchResource, Publisher
-from api.queues import QueuesResource
-from api.schedules import ScheduleResource, SchedulesResource
-from api.tasks import TaskResource, TasksResource
-from api.validation import JSON, Limits
+from task_queue.actors.system import ActorSystem
+from task_queue.api.actions import ActionsResource
+from task_queue.api.dead_letters import DeadLettersResource
+from task_queue.api.health import HealthResource, ReadinessResource
+from task_queue.api.middleware import RequestId
+from task_queue.api.publish import BatchResource, Publisher
+from task_queue.api.queues import QueuesResource
+from task_queue.api.requests.validation import JSON, Limits
+from task_queue.api.responses import errors
+from task_queue.api.schedules import ScheduleResource, SchedulesResource
+from task_queue.api.tasks import TaskResource, TasksResource
 
 
 def create_app(

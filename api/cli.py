@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from actors.errors import TaskQueueError
-from actors.system import migrate_only
-from api.run import UsageError
-from api.run import run as run_action
-from api.server import serve as serve_http
-from config import logs
-from config.settings import Loaded, SettingsError, effective, load
+from task_queue.actors.errors import TaskQueueError
+from task_queue.actors.system import migrate_only
+from task_queue.api.run import UsageError
+from task_queue.api.run import run as run_action
+from task_queue.api.server.serve import serve as serve_http
+from task_queue.config import logs
+from task_queue.config.settings import Loaded, SettingsError, effective, load
 
 CAPABILITIES = """
 Queues, priorities, delays, cron schedules, retries with backoff, dead
@@ -90,8 +90,7 @@ Overrides = Annotated[
 @app.command(epilog=EXAMPLES)
 def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Serve HTTP and run the tasks, until Ctrl-C or SIGTERM."""
-    # Where actions are found, as with `python -m`; an installed program does not look there.
-    sys.path.insert(0, str(Path.cwd()))
+    _look_for_modules_here()
     settings = _load(config, overrides).settings
     raise SystemExit(
         serve_http(settings, _version(), lambda: load(config, overrides or ()).settings)
@@ -114,7 +113,7 @@ def run(
     overrides: Overrides = None,
 ) -> None:
     """Run one action here and now, without a server, and show its result."""
-    sys.path.insert(0, str(Path.cwd()))  # as above
+    _look_for_modules_here()
     settings = _load(config, overrides).settings
     raise SystemExit(run_action(settings, action, data, timeout))
 
@@ -166,3 +165,11 @@ def _complain(error: Exception) -> None:
 
 def _version() -> str:
     return installed_version("task-queue")
+
+
+def _look_for_modules_here() -> None:
+    """Find the user's modules in the current folder.
+
+    Behind all that is installed: a `queue.py` of theirs must not be what a library imports.
+    """
+    sys.path.append(str(Path.cwd()))

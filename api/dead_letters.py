@@ -9,16 +9,19 @@ import falcon
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from actors.filters import Filters
-from actors.messages import FindDead, GetTask, ListTasks, Redrive
-from actors.system import ActorSystem
-from actors.task import Status, Task
-from api.bodies import MAX_ACTION_CHARS, MAX_QUEUE_CHARS
-from api.errors import InvalidRequestError
-from api.json_codec import dumps
-from api.queues import refuse_memory
-from api.schemas import MAX_ERROR_PART_CHARS, DeadLetterParameters, page_document, page_of
-from api.validation import Limits, canonical_id, checked, read_json, rule, shown
+from task_queue.actors.messages.changes import Redrive
+from task_queue.actors.messages.reader import FindDead, GetTask, ListTasks
+from task_queue.actors.system import ActorSystem
+from task_queue.actors.tasks.filters import Filters
+from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.task import Task
+from task_queue.api.json_codec import dumps
+from task_queue.api.queues import refuse_memory
+from task_queue.api.requests.bodies import MAX_ACTION_CHARS, MAX_QUEUE_CHARS
+from task_queue.api.requests.listing import MAX_ERROR_PART_CHARS, DeadLetterParameters, page_of
+from task_queue.api.requests.validation import Limits, canonical_id, checked, read_json, rule, shown
+from task_queue.api.responses.documents import page_document
+from task_queue.api.responses.errors import InvalidRequestError
 
 MAX_IDS = 1_000
 MAX_REDRIVE = 10_000

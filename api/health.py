@@ -6,10 +6,12 @@ from http import HTTPStatus
 
 import falcon
 
-from actors.errors import TaskQueueError
-from actors.messages import CountStuck, GetQueueState, ListChildren, OldestReady
-from actors.system import ActorSystem
-from api.json_codec import dumps
+from task_queue.actors.errors import TaskQueueError
+from task_queue.actors.messages.queue import GetQueueState
+from task_queue.actors.messages.reader import OldestReady
+from task_queue.actors.messages.supervisor import CountStuck, ListChildren
+from task_queue.actors.system import ActorSystem
+from task_queue.api.json_codec import dumps
 
 STALLED_SECONDS = 10.0
 """How long ready work may lie while a consumer is idle before something is wrong."""

@@ -9,7 +9,7 @@ import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from uuid_utils import uuid7
 
-from api.late import ENVIRON_KEY
+from task_queue.api.responses.late import ENVIRON_KEY
 
 REQUEST_ID_HEADER = "X-Request-ID"
 

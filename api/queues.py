@@ -8,20 +8,14 @@ from typing import Any
 import falcon
 import structlog
 
-from actors.errors import ConflictError, NotFoundError
-from actors.messages import (
-    CountTasks,
-    GetQueueState,
-    ListPaused,
-    OldestReady,
-    Pause,
-    Purge,
-)
-from actors.system import ActorSystem
-from actors.task import Status
-from api.json_codec import dumps
-from api.schemas import refuse_members
-from api.validation import Limits
+from task_queue.actors.errors import ConflictError, NotFoundError
+from task_queue.actors.messages.changes import Purge
+from task_queue.actors.messages.queue import GetQueueState, Pause
+from task_queue.actors.messages.reader import CountTasks, ListPaused, OldestReady
+from task_queue.actors.system import ActorSystem
+from task_queue.actors.tasks.states import Status
+from task_queue.api.json_codec import dumps
+from task_queue.api.requests.validation import Limits, refuse_members
 
 PURGE_STEP = 500
 """How many tasks one commit cancels; publishes wait for no more than that."""

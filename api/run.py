@@ -16,21 +16,23 @@ import orjson
 import typer
 from uuid_utils import uuid7
 
-from actors import catalog
-from actors.actions.action import Done
-from actors.actions.call import SLICE_SECONDS
-from actors.actions.children import Children
-from actors.actions.program import EX_TEMPFAIL
-from actors.actions.registry import Registry
-from actors.errors import InvalidDataError, RetryLater
-from actors.failures import MAX_FRAMES, failure_of
-from actors.system import QUEUE
-from actors.task import ClaimedTask, Failure, Lease, Outcome, Terms
-from actors.wire import Wire
-from api.bodies import publish_body
-from api.errors import InvalidRequestError
-from api.json_codec import InvalidJSONError, parse
-from config.settings import Settings
+from task_queue.actors.actions.action import Done
+from task_queue.actors.actions.call import SLICE_SECONDS
+from task_queue.actors.actions.load import END_SECONDS, load_actions
+from task_queue.actors.actions.process.child import Children
+from task_queue.actors.actions.program import EX_TEMPFAIL
+from task_queue.actors.actions.registry import Registry
+from task_queue.actors.errors import InvalidDataError, RetryLater
+from task_queue.actors.system import QUEUE
+from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.failures import MAX_FRAMES, failure_of
+from task_queue.actors.tasks.settlement import Failure
+from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.states import Outcome
+from task_queue.api.json_codec import InvalidJSONError, parse
+from task_queue.api.requests.bodies import publish_body
+from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.config.settings import Settings
 
 
 class UsageError(Exception):
@@ -70,7 +72,7 @@ def run(settings: Settings, action: str, data: str, timeout_seconds: float | Non
         ActionLoadError: An action of the settings cannot be used.
     """
     children = Children()
-    actions = catalog.load(settings, children)
+    actions = load_actions(settings, children)
     claimed, wire = _claimed(actions, action, data, timeout_seconds), Wire(QUEUE)
     # What an action prints in its own process is not held back: that process is killed at the end.
     os.putenv("PYTHONUNBUFFERED", "1")
@@ -83,7 +85,7 @@ def run(settings: Settings, action: str, data: str, timeout_seconds: float | Non
                 outcome = _outcome(thread, claimed.lease, wire, ended)
             except _Stopped:
                 wire.stop = claimed.lease
-                to_end_them = catalog.END_SECONDS if children.count else 0.0
+                to_end_them = END_SECONDS if children.count else 0.0
                 wait([ended], settings.execution.kill_grace_seconds + to_end_them)
                 raise
     except _Stopped as stopped:

@@ -13,16 +13,22 @@ import orjson
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from actors.errors import ConflictError, NotFoundError
-from actors.messages import DeleteSchedule, ListSchedules, PutSchedule
-from actors.recurrence import MAX_CRON_CHARS, InvalidRecurrenceError, Missed, Recurrence
-from actors.schedule import Schedule
-from actors.system import ActorSystem
-from api.bodies import publish_body
-from api.errors import InvalidRequestError
-from api.json_codec import dumps
-from api.publishing import check_wanted
-from api.validation import Limits, checked, read_json
+from task_queue.actors.errors import ConflictError, NotFoundError
+from task_queue.actors.messages.changes import DeleteSchedule, PutSchedule
+from task_queue.actors.messages.reader import ListSchedules
+from task_queue.actors.system import ActorSystem
+from task_queue.actors.tasks.recurrence import (
+    MAX_CRON_CHARS,
+    InvalidRecurrenceError,
+    Missed,
+    Recurrence,
+)
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.api.json_codec import dumps
+from task_queue.api.publish import check_wanted
+from task_queue.api.requests.bodies import publish_body
+from task_queue.api.requests.validation import Limits, checked, read_json
+from task_queue.api.responses.errors import InvalidRequestError
 
 SHOWN_TIMES = 5
 """How many of its next times a schedule shows."""

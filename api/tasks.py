@@ -8,22 +8,18 @@ from typing import Any
 import falcon
 import structlog
 
-from actors.errors import ConflictError, NotFoundError
-from actors.messages import CancelTask, DeleteTask, GetTask, ListTasks, RetryTask
-from actors.system import ActorSystem
-from actors.task import Attempt, Status, Task
-from api.json_codec import dumps
-from api.publishing import Publisher
-from api.queues import refuse_memory
-from api.schemas import (
-    ListParameters,
-    attempt_document,
-    page_document,
-    page_of,
-    refuse_members,
-    task_document,
-)
-from api.validation import Limits, canonical_id
+from task_queue.actors.errors import ConflictError, NotFoundError
+from task_queue.actors.messages.changes import CancelTask, DeleteTask, RetryTask
+from task_queue.actors.messages.reader import GetTask, ListTasks
+from task_queue.actors.system import ActorSystem
+from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.task import Attempt, Task
+from task_queue.api.json_codec import dumps
+from task_queue.api.publish import Publisher
+from task_queue.api.queues import refuse_memory
+from task_queue.api.requests.listing import ListParameters, page_of
+from task_queue.api.requests.validation import Limits, canonical_id, refuse_members
+from task_queue.api.responses.documents import attempt_document, page_document, task_document
 
 _log = structlog.get_logger()
 

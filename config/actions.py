@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from config.sections import Section
+from task_queue.config.sections import Section
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - begins a secret
 SECRET_BYTES = range(24, 65)

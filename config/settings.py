@@ -30,7 +30,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from config.actions import (
+from task_queue.config.actions import (
     ActionName,
     ActionSettings,
     AnyAction,
@@ -39,7 +39,7 @@ from config.actions import (
     PythonSettings,
     has_processes,
 )
-from config.sections import (
+from task_queue.config.sections import (
     BuiltinSettings,
     DatabaseSettings,
     ExecutionSettings,
@@ -288,7 +288,9 @@ def _defaults(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     So what is said of one queue, `tasks` too, never changes another one. Where actions run in
     processes, a queue has a consumer for each core.
     """
-    defaults = tomllib.loads(resources.files("config").joinpath("default.toml").read_text("utf-8"))
+    defaults = tomllib.loads(
+        resources.files("task_queue.config").joinpath("default.toml").read_text("utf-8")
+    )
     queues = defaults["queues"]
     layers = [*layers]
     named_actions = [values.get("actions") for values in layers]

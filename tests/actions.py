@@ -8,8 +8,8 @@ from typing import Any
 
 import pykka
 
-from actors.actions.context import Context
-from actors.errors import Reject, RetryLater
+from task_queue.actors.actions.context import Context
+from task_queue.actors.errors import Reject, RetryLater
 
 Data = dict[str, Any]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from structlog.contextvars import clear_contextvars
 
-from actors.store.connect import Database
-from actors.store.migrate import migrate
-from config.settings import load
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.migrate import migrate
+from task_queue.config.settings import load
 from tests import postgres
 from tests.harness import ServerProcess
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from actors.store.connect import Database
-from actors.store.store import Store
-from actors.task import FINAL, Status
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.states import FINAL, Status
 from tests.fakes import NOW
 
 

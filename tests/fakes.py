@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 import pykka
 
-from actors.actor import Actor, Life
-from actors.address import Address
-from actors.messages import Command
-from actors.task import FINAL, Options, Status, Task, rank
+from task_queue.actors.messages.base import Command
+from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.runtime.address import Address
+from task_queue.actors.tasks.states import FINAL, Status
+from task_queue.actors.tasks.task import Options, Task, rank
 
 DEADLINE_SECONDS = 30.0
 NOW = 1_700_000_000.0

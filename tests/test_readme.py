@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from falcon.inspect import inspect_routes
 
-from actors.system import ActorSystem
-from api.app import create_app
-from api.validation import Limits
-from config.settings import load
+from task_queue.actors.system import ActorSystem
+from task_queue.api.app import create_app
+from task_queue.api.requests.validation import Limits
+from task_queue.config.settings import load
 from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
 from tests.readme import Example, Names, answers, blocks, examples, files, typed
 
@@ -167,7 +167,7 @@ def test_the_readme_lists_every_url() -> None:
 
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:
-    defaults = resources.files("config").joinpath("default.toml").read_text("utf-8")
+    defaults = resources.files("task_queue.config").joinpath("default.toml").read_text("utf-8")
     rows = [line.split("|") for line in section("Settings").splitlines() if line[:3] == "| `"]
     keys = [key for row in rows for key in re.findall("`(.*?)`", row[1])]
     shown = [value for row in rows for value in re.findall("`(.*?)`", row[2]) or [""]]

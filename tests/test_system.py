@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.store.connect import Database
-from actors.store.migrate import migrate
-from actors.task import Status
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.migrate import migrate
+from task_queue.actors.tasks.states import Status
 from tests.databases import execute, fill
 from tests.faults.stored import Stored
 from tests.harness import ROOT, Gate, ServerProcess, eventually

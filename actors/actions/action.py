@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from actors.actions.call import Call
+from task_queue.actors.actions.call import Call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

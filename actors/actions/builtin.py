@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from actors.errors import Reject
+from task_queue.actors.errors import Reject
 
 Data = dict[str, Any]
 Action = Callable[..., Any]

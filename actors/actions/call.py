@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from math import inf
 
-from actors.errors import Cancelled, TimedOut
-from actors.task import ClaimedTask
-from actors.wire import Wire
+from task_queue.actors.errors import Cancelled, TimedOut
+from task_queue.actors.tasks.claim import ClaimedTask
+from task_queue.actors.tasks.slot import Wire
 
 SLICE_SECONDS = 0.1
 """How long whoever waits for an action's process or connection looks at nothing else: what a

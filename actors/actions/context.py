@@ -8,9 +8,9 @@ from typing import Any
 
 import structlog
 
-from actors.actions.call import Call
-from actors.task import printable
-from actors.wire import Progress
+from task_queue.actors.actions.call import Call
+from task_queue.actors.tasks.slot import Progress
+from task_queue.actors.tasks.text import printable
 
 MAX_MESSAGE_CHARS = 500
 

@@ -9,14 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from actors.actions.action import Done
-from actors.actions.call import Call
-from actors.actions.children import Child, Children, crashed, watch
-from actors.actions.result import foreign_text, too_long
-from actors.backoff import Backoff
-from actors.errors import ActionLoadError, RetryLater, TaskQueueError
-from actors.failures import Ended, failure_of
-from actors.task import MAX_STDERR_CHARS, Failure, printable
+from task_queue.actors.actions.action import Done
+from task_queue.actors.actions.call import Call
+from task_queue.actors.actions.process.child import Child, Children, crashed, watch
+from task_queue.actors.actions.result import foreign_text, too_long
+from task_queue.actors.errors import ActionLoadError, RetryLater, TaskQueueError
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.failures import Ended, failure_of
+from task_queue.actors.tasks.settlement import Failure
+from task_queue.actors.tasks.text import MAX_STDERR_CHARS, printable
 
 EX_TEMPFAIL = 75
 """The exit code of a program that shall be run again later, as in `sysexits.h`."""

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from actors.actions.action import Action, Done
-from actors.actions.call import Call
-from actors.errors import Reject
-from actors.task import ClaimedTask
-from actors.wire import Wire
+from task_queue.actors.actions.action import Action, Done
+from task_queue.actors.actions.call import Call
+from task_queue.actors.errors import Reject
+from task_queue.actors.tasks.claim import ClaimedTask
+from task_queue.actors.tasks.slot import Wire
 
 
 class Registry:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from actors.errors import Reject
+from task_queue.actors.errors import Reject
 
 
 def result_text(value: object, max_bytes: int) -> str:

@@ -3,27 +3,28 @@
 from collections.abc import Callable, Iterable
 from math import inf
 
-from actors.backoff import Backoff
-from actors.errors import AnswerTimeoutError, BadRowError, QueueFullError
-from actors.limits import QueueLimits
-from actors.messages import (
+from task_queue.actors.errors import AnswerTimeoutError, BadRowError, QueueFullError
+from task_queue.actors.messages.base import Recipient
+from task_queue.actors.messages.queue import Publish, Tended
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.writer import (
     Claim,
     ClaimSuspect,
     Insert,
     KeyPlace,
-    Publish,
-    Recipient,
     Renew,
     Report,
     SetPaused,
     Settle,
     Tend,
-    Tended,
     WriteFailed,
 )
-from actors.reply import Reply
-from actors.task import Lease, Settlement, Status, unstorable
-from actors.wire import Progress
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.claim import Lease
+from task_queue.actors.tasks.limits import QueueLimits
+from task_queue.actors.tasks.settlement import Settlement, unstorable
+from task_queue.actors.tasks.slot import Progress
+from task_queue.actors.tasks.states import Status
 
 MAX_PENDING_PUBLISHES = 10_000
 """Publishes that may wait for their commit. HTTP threads bound them long before this; it holds

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from actors.limits import QueueLimits
-from actors.messages import Publish, Tended, WriteFailed
-from actors.reply import Reply
-from actors.task import Lease, Settlement
-from actors.wire import Progress
+from task_queue.actors.messages.queue import Publish, Tended
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.writer import WriteFailed
+from task_queue.actors.tasks.claim import Lease
+from task_queue.actors.tasks.limits import QueueLimits
+from task_queue.actors.tasks.settlement import Settlement
+from task_queue.actors.tasks.slot import Progress
 
 
 class Driver(Protocol):

@@ -5,23 +5,26 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from itertools import count
 
-from actors.errors import BadRowError, QueueFullError
-from actors.limits import QueueLimits
-from actors.messages import (
+from task_queue.actors.errors import BadRowError, QueueFullError
+from task_queue.actors.messages.base import Recipient
+from task_queue.actors.messages.queue import (
     Claimed,
-    Insert,
     PauseKept,
     Publish,
-    Recipient,
     Settled,
     Stored,
     SuspectClaimed,
     Tended,
-    WriteFailed,
 )
-from actors.reply import Reply
-from actors.task import ClaimedTask, Course, Lease, Settlement, Status, Task, Terms, printable
-from actors.wire import Progress
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.writer import Insert, WriteFailed
+from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.limits import QueueLimits
+from task_queue.actors.tasks.settlement import Settlement
+from task_queue.actors.tasks.slot import Progress
+from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.task import Course, Task
+from task_queue.actors.tasks.text import printable
 
 MAX_TASKS = 100_000
 """How many unfinished tasks are held; a publish beyond that is refused."""

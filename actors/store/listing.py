@@ -11,10 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from actors.filters import Cursor, Filters
-from actors.store import census, statements
-from actors.store.schema import tasks
-from actors.task import PLAIN, Attempt, Course, Options, Outcome, Status, Task
+from task_queue.actors.store import counts, statements
+from task_queue.actors.store.schema import tasks
+from task_queue.actors.tasks.filters import Cursor, Filters
+from task_queue.actors.tasks.states import Outcome, Status
+from task_queue.actors.tasks.task import PLAIN, Attempt, Course, Options, Task
 
 MAX_PAGE_BYTES = 8_388_608
 """A page ends early when its data and results are longer than this: with rows of a megabyte, a
@@ -256,7 +257,7 @@ def _numbers(connection: sa.Connection, filters: Filters) -> dict[str, int]:
     """How many tasks are in the queues and states asked for, by queue; only queues with any."""
     numbers = {
         queue: sum(counted[status] for status in _states(filters) or Status)
-        for queue, counted in census.counts(connection).items()
+        for queue, counted in counts.by_state(connection).items()
         if filters.queue in {None, queue}
     }
     return {queue: number for queue, number in numbers.items() if number}

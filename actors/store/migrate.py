@@ -10,8 +10,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from actors.errors import MigrationError, StoreUnavailableError
-from actors.store.connect import Database
+from task_queue.actors.errors import MigrationError, StoreUnavailableError
+from task_queue.actors.store.database import Database
 
 ADVISORY_LOCK = 7_461_736_173
 """Held while migrating on PostgreSQL, so that processes that start at once take turns."""

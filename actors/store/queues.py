@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from actors.store.dialect import insert_into
-from actors.store.schema import queues
+from task_queue.actors.store.dialect import insert_into
+from task_queue.actors.store.schema import queues
 
 
 def ensure_queue(connection: sa.Connection, queue: str) -> None:

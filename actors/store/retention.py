@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from actors.filters import Cursor
-from actors.store.schema import attempts, idempotency_keys, is_final, tasks
-from actors.task import EXPIRED, Status
+from task_queue.actors.store.schema import attempts, idempotency_keys, is_final, tasks
+from task_queue.actors.tasks.filters import Cursor
+from task_queue.actors.tasks.settlement import EXPIRED
+from task_queue.actors.tasks.states import Status
 
 STEP_ROWS = 200
 """How many tasks one step changes, deletes or looks at, at most: some milliseconds."""

@@ -5,13 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from actors.errors import NotFoundError
-from actors.recurrence import Missed, Recurrence
-from actors.schedule import Schedule
-from actors.store.dialect import insert_into
-from actors.store.guarded import insert_occurrence
-from actors.store.schema import schedules
-from actors.task import Task
+from task_queue.actors.errors import NotFoundError
+from task_queue.actors.store.conditional import insert_occurrence
+from task_queue.actors.store.dialect import insert_into
+from task_queue.actors.store.schema import schedules
+from task_queue.actors.tasks.recurrence import Missed, Recurrence
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.actors.tasks.task import Task
 
 _ALL = sa.select(schedules).order_by(schedules.c.name)
 _DUE = _ALL.where(schedules.c.next_at <= sa.bindparam("now"))

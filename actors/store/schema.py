@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from actors.task import Status
+from task_queue.actors.tasks.states import Status
 
 metadata = sa.MetaData()
 

@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from actors.store.schema import attempts, in_state, is_suspect, queues, tasks
-from actors.task import Status
+from task_queue.actors.store.schema import attempts, in_state, is_suspect, queues, tasks
+from task_queue.actors.tasks.states import Status
 
 PROMOTE_LIMIT = 1_000
 """How many due tasks become ready in one commit; the next tick takes the next ones."""

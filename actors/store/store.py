@@ -9,23 +9,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from actors.errors import BadRowError, QueryFailedError, StoreUnavailableError
-from actors.store import rate, statements
-from actors.store.connect import Database
-from actors.store.prepared import Prepared, PreparedRows
-from actors.store.schema import tasks
-from actors.task import (
-    EXPIRED,
-    ORDINARY,
-    ClaimedTask,
-    Failure,
-    Lease,
-    Outcome,
-    Settlement,
-    Status,
-    Task,
-    Terms,
-)
+from task_queue.actors.errors import BadRowError, QueryFailedError, StoreUnavailableError
+from task_queue.actors.store import rate_limit, statements
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.prepared import Prepared, PreparedRows
+from task_queue.actors.store.schema import tasks
+from task_queue.actors.tasks.claim import ORDINARY, ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.settlement import EXPIRED, Failure, Settlement
+from task_queue.actors.tasks.states import Outcome, Status
+from task_queue.actors.tasks.task import Task
 
 _RETRYABLE_SQLSTATE_CLASS = "40"
 """PostgreSQL rolled the transaction back because of a neighbour: a deadlock, a serialization."""
@@ -161,7 +153,7 @@ class Store:
         if given_back := claimed[taken:]:
             self._put(given_back, Status.QUEUED)
         if claimant.rate_limit:
-            rate.take(self.connection, claimant.queue, taken)
+            rate_limit.take(self.connection, claimant.queue, taken)
         return claimed[:taken], len(rows) == limit or bool(given_back)
 
     def claim_suspect(self, claimant: Claimant) -> ClaimedTask | None:
@@ -173,7 +165,7 @@ class Store:
         ).all()
         claimed = self._startable(rows, claimant.now)
         if claimant.rate_limit:
-            rate.take(self.connection, claimant.queue, len(claimed))
+            rate_limit.take(self.connection, claimant.queue, len(claimed))
         return claimed[0] if claimed else None
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Lease]:
@@ -240,7 +232,7 @@ class Store:
     def promote(self, *, queue: str, now: float, keys_are_limited: bool) -> list[str | None]:
         """Make scheduled tasks whose time has come ready, at most `statements.PROMOTE_LIMIT`.
 
-        Those with a key, where keys are limited, become blocked: see `actors.store.keys`.
+        Those with a key, where keys are limited, become blocked: see `actors.store.concurrency`.
 
         Returns:
             The key of each, or None.
@@ -288,7 +280,9 @@ class Store:
             raise QueryFailedError(_reason(error)) from error
 
     def _allowed(self, claimant: Claimant) -> int:
-        return rate.allowed(self.connection, claimant.queue, claimant.rate_limit, claimant.now)
+        return rate_limit.allowed(
+            self.connection, claimant.queue, claimant.rate_limit, claimant.now
+        )
 
     def _leased(self, claimant: Claimant, limit: int) -> Sequence[Sequence[Any]]:
         parameters = self._claim.parameters(**_claim_parameters(claimant, at_most=limit))

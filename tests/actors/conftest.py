@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.store.connect import Database
-from actors.store.migrate import migrate
-from actors.store.store import Store
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.migrate import migrate
+from task_queue.actors.store.store import Store
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-from actors.clock import Clock
-from actors.messages import Tick
+from task_queue.actors.clock import Clock
+from task_queue.actors.messages.clock import Tick
 from tests.fakes import Inbox, ManualClock, life, running
 
 

@@ -6,15 +6,20 @@ from typing import Any
 
 import pytest
 
-from actors.actions.action import Done
-from actors.actions.python import PythonFunction, ThreadAction
-from actors.actions.registry import Registry
-from actors.consumer import Actions, ConsumerActor
-from actors.errors import Cancelled, Reject, RetryLater, TimedOut
-from actors.failures import MAX_FRAMES, Ended
-from actors.messages import Ack, Deliver, Nack, Ready
-from actors.task import MAX_ERROR_CHARS, ClaimedTask, Failure, Lease, Outcome
-from actors.wire import Wire
+from task_queue.actors.actions.action import Done
+from task_queue.actors.actions.python.function import PythonFunction
+from task_queue.actors.actions.python.thread import ThreadAction
+from task_queue.actors.actions.registry import Registry
+from task_queue.actors.consumer import Actions, ConsumerActor
+from task_queue.actors.errors import Cancelled, Reject, RetryLater, TimedOut
+from task_queue.actors.messages.consumer import Deliver
+from task_queue.actors.messages.queue import Ack, Nack, Ready
+from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.failures import MAX_FRAMES, Ended
+from task_queue.actors.tasks.settlement import Failure
+from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.states import Outcome
+from task_queue.actors.tasks.text import MAX_ERROR_CHARS
 from tests.fakes import NOW, Inbox, ManualClock, life, running
 
 TASK = ClaimedTask(Lease("task", 1), "sum", '{"numbers":[1]}', 2, 5)
@@ -209,7 +214,9 @@ def test_an_error_of_ours_before_the_action_began_has_a_traceback_all_the_same()
     assert isinstance(message, Nack)
     assert message.failure.permanent
     assert message.failure.traceback is not None
-    assert message.failure.traceback.splitlines()[-1].startswith("actors.errors.Reject: unknown")
+    assert message.failure.traceback.splitlines()[-1].startswith(
+        "task_queue.actors.errors.Reject: unknown"
+    )
 
 
 # --- live -----------------------------------------------------------------------------------

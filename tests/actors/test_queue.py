@@ -7,22 +7,17 @@ from typing import Any
 
 import pytest
 
-from actors.actor import Actor, Life
-from actors.address import Address
-from actors.backoff import Backoff
-from actors.drivers.database import DatabaseDriver
-from actors.drivers.memory import MemoryDriver
-from actors.errors import AnswerTimeoutError, StoreUnavailableError, UnavailableError
-from actors.limits import NO_LIMITS, QueueLimits
-from actors.messages import (
+from task_queue.actors.drivers.database import DatabaseDriver
+from task_queue.actors.drivers.memory import MemoryDriver
+from task_queue.actors.errors import AnswerTimeoutError, StoreUnavailableError, UnavailableError
+from task_queue.actors.messages.base import Message
+from task_queue.actors.messages.clock import Tick
+from task_queue.actors.messages.consumer import Deliver
+from task_queue.actors.messages.queue import (
     Ack,
-    Claim,
     Claimed,
-    ClaimSuspect,
-    Deliver,
     Drain,
     GetQueueState,
-    Message,
     Nack,
     Pause,
     PauseKept,
@@ -31,33 +26,27 @@ from actors.messages import (
     Ready,
     Reconfigure,
     Renewed,
-    Replace,
-    Retire,
-    SetPaused,
     Settled,
     Stored,
     SuspectClaimed,
     Tended,
-    Tick,
     Unblocked,
-    WriteFailed,
 )
-from actors.queue import CRASHED, LOST, QueueActor, stack_of
-from actors.reply import Reply
-from actors.store.connect import Database
-from actors.store.store import Store
-from actors.task import (
-    EXPIRED,
-    ClaimedTask,
-    Failure,
-    Lease,
-    Outcome,
-    Settlement,
-    Status,
-    Terms,
-)
-from actors.wire import Progress, Wire
-from actors.writer import DatabaseWriter
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.supervisor import Replace, Retire
+from task_queue.actors.messages.writer import Claim, ClaimSuspect, SetPaused, WriteFailed
+from task_queue.actors.queue import CRASHED, LOST, QueueActor, stack_of
+from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.runtime.address import Address
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits
+from task_queue.actors.tasks.settlement import EXPIRED, Failure, Settlement
+from task_queue.actors.tasks.slot import Progress, Wire
+from task_queue.actors.tasks.states import Outcome, Status
+from task_queue.actors.writer import DatabaseWriter
 from tests.fakes import NOW, Inbox, ManualClock, a_task, life, work
 
 NO = Failure("no")

@@ -7,31 +7,33 @@ from contextlib import contextmanager
 
 import pytest
 
-from actors.actor import UnexpectedMessageError
-from actors.address import Address
-from actors.errors import QueryFailedError, StoreUnavailableError
-from actors.filters import Filters
-from actors.messages import (
-    Command,
+from task_queue.actors.errors import QueryFailedError, StoreUnavailableError
+from task_queue.actors.messages.base import Command
+from task_queue.actors.messages.reader import (
     CountTasks,
     FindDead,
     GetTask,
-    Insert,
     ListPaused,
     ListSchedules,
     ListTasks,
     OldestReady,
 )
-from actors.reader import DatabaseReader
-from actors.recurrence import Missed, Recurrence
-from actors.reply import Reply
-from actors.schedule import Schedule
-from actors.store import listing, queues, schedules
-from actors.store.connect import Database
-from actors.store.migrate import migrate
-from actors.store.store import Store
-from actors.task import Attempt, Failure, Outcome, Settlement, Status, ack
-from actors.writer import DatabaseWriter
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.writer import Insert
+from task_queue.actors.reader import DatabaseReader
+from task_queue.actors.runtime.actor import UnexpectedMessageError
+from task_queue.actors.runtime.address import Address
+from task_queue.actors.store import listing, queues, schedules
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.migrate import migrate
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.filters import Filters
+from task_queue.actors.tasks.recurrence import Missed, Recurrence
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.actors.tasks.settlement import Failure, Settlement, ack
+from task_queue.actors.tasks.states import Outcome, Status
+from task_queue.actors.tasks.task import Attempt
+from task_queue.actors.writer import DatabaseWriter
 from tests.actors.store.calls import call, claim, find, put, settle
 from tests.databases import fill
 from tests.fakes import DEADLINE_SECONDS, NOW, Inbox, ManualClock, a_task, life, running

@@ -8,31 +8,26 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from actors.address import Address
-from actors.backoff import Backoff
-from actors.errors import StoreUnavailableError
-from actors.messages import (
-    Command,
-    DeleteSchedule,
-    Fire,
-    Fired,
-    ListSchedules,
-    LoadSchedules,
-    PutSchedule,
-    SchedulesLoaded,
-    Tick,
-    WriteFailed,
-)
-from actors.publishing import QueueTraits
-from actors.reader import DatabaseReader
-from actors.recurrence import Missed, Recurrence
-from actors.schedule import Schedule
-from actors.scheduler import LOAD_SECONDS, Scheduler
-from actors.store.connect import Database
-from actors.store.schema import tasks
-from actors.store.store import Store
-from actors.task import Options, Status, rank
-from actors.writer import DatabaseWriter
+from task_queue.actors.errors import StoreUnavailableError
+from task_queue.actors.messages.base import Command
+from task_queue.actors.messages.changes import DeleteSchedule, PutSchedule
+from task_queue.actors.messages.clock import Tick
+from task_queue.actors.messages.reader import ListSchedules
+from task_queue.actors.messages.scheduler import Fired, SchedulesLoaded
+from task_queue.actors.messages.writer import Fire, LoadSchedules, WriteFailed
+from task_queue.actors.reader import DatabaseReader
+from task_queue.actors.runtime.address import Address
+from task_queue.actors.scheduler import LOAD_SECONDS, Scheduler
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.schema import tasks
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.new import QueueTraits
+from task_queue.actors.tasks.recurrence import Missed, Recurrence
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.task import Options, rank
+from task_queue.actors.writer import DatabaseWriter
 from tests.fakes import DEADLINE_SECONDS, Inbox, ManualClock, life, running
 
 DAWN = 1_699_920_000.0

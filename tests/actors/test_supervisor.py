@@ -5,22 +5,22 @@ from dataclasses import dataclass, field
 import pykka
 import pytest
 
-from actors.actor import Actor, Life
-from actors.address import Address
-from actors.backoff import Backoff
-from actors.errors import MigrationError, TaskQueueError
-from actors.messages import (
+from task_queue.actors.errors import MigrationError, TaskQueueError
+from task_queue.actors.messages.base import Command, Message
+from task_queue.actors.messages.supervisor import (
     Boot,
-    Command,
     CountStuck,
     Died,
     ListChildren,
-    Message,
     Replace,
     Retire,
     Stop,
 )
-from actors.supervisor import Add, ChildSpec, Intensity, Restart, Strategy, Supervisor, Watchdog
+from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.runtime.address import Address
+from task_queue.actors.runtime.child import ChildSpec, Intensity, Restart, Strategy
+from task_queue.actors.supervisor import Add, Supervisor, Watchdog
+from task_queue.actors.tasks.backoff import Backoff
 from tests.fakes import ManualClock, life, running
 from tests.harness import eventually
 

@@ -15,15 +15,15 @@ import falcon.testing
 import httpx
 import pytest
 
-from actors.actions.context import Context
-from actors.errors import ActionLoadError, InvalidDataError, Reject, RetryLater, TimedOut
-from actors.failures import Ended
-from actors.system import ActorSystem
-from actors.testing import MEMBERS, InlineQueue, RefusedError, run_inline
-from api.app import create_app
-from api.bodies import PublishBody
-from api.validation import Limits
-from config.settings import SettingsError, load
+from task_queue.actors.actions.context import Context
+from task_queue.actors.errors import ActionLoadError, InvalidDataError, Reject, RetryLater, TimedOut
+from task_queue.actors.system import ActorSystem
+from task_queue.actors.tasks.failures import Ended
+from task_queue.actors.testing import MEMBERS, InlineQueue, RefusedError, run_inline
+from task_queue.api.app import create_app
+from task_queue.api.requests.bodies import PublishBody
+from task_queue.api.requests.validation import Limits
+from task_queue.config.settings import SettingsError, load
 
 Data = dict[str, Any]
 
@@ -391,5 +391,5 @@ def test_what_is_not_there_over_http_is_not_found(method: str, path: str, error:
 
 
 def test_a_test_without_http_does_not_wait_for_its_library() -> None:
-    code = "import sys, actors.testing; sys.exit('httpx' in sys.modules)"
+    code = "import sys, task_queue.testing; sys.exit('httpx' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,9 +8,7 @@ from typing import TypeVar
 import pytest
 import sqlalchemy as sa
 
-from actors.actor import Life
-from actors.address import Address
-from actors.errors import (
+from task_queue.actors.errors import (
     ActorUnavailableError,
     AnswerTimeoutError,
     BadRowError,
@@ -21,57 +19,54 @@ from actors.errors import (
     StoreUnavailableError,
     UnavailableError,
 )
-from actors.limits import Conditions, Idempotency, Published, QueueLimits, Room
-from actors.messages import (
+from task_queue.actors.messages.base import Command, Message
+from task_queue.actors.messages.changes import (
     CancelTask,
     Change,
-    Claim,
-    Claimed,
-    Command,
     DeleteTask,
-    Died,
+    PutSchedule,
+    RetryTask,
+)
+from task_queue.actors.messages.pruner import Tidied
+from task_queue.actors.messages.queue import Claimed, Renewed, Settled, Stored, Tended, Unblocked
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.scheduler import Fired, SchedulesLoaded
+from task_queue.actors.messages.supervisor import Died
+from task_queue.actors.messages.writer import (
+    Claim,
     Fire,
-    Fired,
     Insert,
     KeyPlace,
     LoadSchedules,
-    Message,
-    PutSchedule,
     Renew,
-    Renewed,
     Report,
-    RetryTask,
-    SchedulesLoaded,
     SetPaused,
     Settle,
-    Settled,
-    Stored,
     Tend,
-    Tended,
-    Tidied,
     Tidy,
-    Unblocked,
     WriteFailed,
 )
-from actors.news import News
-from actors.recurrence import Missed, Recurrence
-from actors.reply import Reply
-from actors.schedule import Schedule
-from actors.store.connect import Database
-from actors.store.store import Store
-from actors.task import (
-    ClaimedTask,
-    Failure,
-    Lease,
-    Options,
-    Receipt,
-    Settlement,
-    Status,
-    Task,
-    ack,
+from task_queue.actors.runtime.actor import Life
+from task_queue.actors.runtime.address import Address
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.notices import News
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
+from task_queue.actors.tasks.limits import QueueLimits, Room
+from task_queue.actors.tasks.recurrence import Missed, Recurrence
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.actors.tasks.settlement import Failure, Settlement, ack
+from task_queue.actors.tasks.slot import Progress
+from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.task import Options, Receipt, Task
+from task_queue.actors.writer import (
+    MANY_SETTLED,
+    SETTLE_PAUSE_SECONDS,
+    DatabaseWriter,
+    DiskFloor,
+    pause_after,
 )
-from actors.wire import Progress
-from actors.writer import MANY_SETTLED, SETTLE_PAUSE_SECONDS, DatabaseWriter, DiskFloor, pause_after
 from tests.actors.store.calls import attempts, find, get
 from tests.actors.store.races import while_held
 from tests.databases import execute, held, impatient, refuse

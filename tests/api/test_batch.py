@@ -8,7 +8,7 @@ import httpx
 import orjson
 import pytest
 
-from actors.store.connect import Database
+from task_queue.actors.store.database import Database
 from tests.api.answers import complaints, problem
 from tests.api.servers import DATABASES, server_on
 from tests.databases import refuse

@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from actors.store.migrate import ADVISORY_LOCK
-from api.cli import CAPABILITIES, EXAMPLES, RUN_EXAMPLES
+from task_queue.actors.store.migrate import ADVISORY_LOCK
+from task_queue.api.cli import CAPABILITIES, EXAMPLES, RUN_EXAMPLES
 from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
 
 pytestmark = pytest.mark.system

@@ -9,14 +9,16 @@ import falcon
 import falcon.testing
 import pytest
 
-from actors.errors import AnswerTimeoutError
-from actors.limits import QueueLimits
-from actors.messages import CountStuck, OldestReady, QueueState
-from api.health import STALLED_SECONDS, ReadinessResource
+from task_queue.actors.errors import AnswerTimeoutError
+from task_queue.actors.messages.queue import QueueState
+from task_queue.actors.messages.reader import OldestReady
+from task_queue.actors.messages.supervisor import CountStuck
+from task_queue.actors.tasks.limits import QueueLimits
+from task_queue.api.health import STALLED_SECONDS, ReadinessResource
 from tests.harness import Gate, ServerProcess, eventually
 
 if TYPE_CHECKING:
-    from actors.system import ActorSystem
+    from task_queue.actors.system import ActorSystem
 
 NOW = 1_000.0
 UP = {"writer": True, "reader": True, "queue-tasks": True}

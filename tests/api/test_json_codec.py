@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.json_codec import MAX_DEPTH, InvalidJSONError, dumps, parse
+from task_queue.api.json_codec import MAX_DEPTH, InvalidJSONError, dumps, parse
 
 MAX = 2**63 - 1
 

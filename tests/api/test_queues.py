@@ -9,20 +9,22 @@ import falcon
 import falcon.testing
 import pytest
 
-from actors.errors import ActorUnavailableError, TaskQueueError
-from actors.limits import QueueLimits
-from actors.messages import CountTasks, GetQueueState, ListPaused, OldestReady, QueueState, Request
-from actors.task import Status
-from api import errors
-from api.queues import QueuesResource
-from api.validation import Limits
-from config.settings import load
+from task_queue.actors.errors import ActorUnavailableError, TaskQueueError
+from task_queue.actors.messages.base import Request
+from task_queue.actors.messages.queue import GetQueueState, QueueState
+from task_queue.actors.messages.reader import CountTasks, ListPaused, OldestReady
+from task_queue.actors.tasks.limits import QueueLimits
+from task_queue.actors.tasks.states import Status
+from task_queue.api.queues import QueuesResource
+from task_queue.api.requests.validation import Limits
+from task_queue.api.responses import errors
+from task_queue.config.settings import load
 from tests.api.answers import complaints, problem
 from tests.api.servers import DATABASES, server_on
 from tests.harness import Gate, ServerProcess, eventually
 
 if TYPE_CHECKING:
-    from actors.system import ActorSystem
+    from task_queue.actors.system import ActorSystem
 
 NOW = 1_000.0
 MEMBERS = ["name", "driver", "paused", "counts", "oldest_ready_seconds", "rates", "settings"]

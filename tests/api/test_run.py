@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from actors.actions.context import Context
-from actors.errors import Reject, RetryLater
+from task_queue.actors.actions.context import Context
+from task_queue.actors.errors import Reject, RetryLater
 from tests.harness import DEADLINE_SECONDS, ROOT, Gate, eventually
 
 pytestmark = pytest.mark.system

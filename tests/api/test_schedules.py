@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from actors.recurrence import Missed, Recurrence
-from actors.schedule import Schedule
-from actors.store.connect import Database
-from actors.store.migrate import migrate
-from actors.store.schedules import put as keep
-from actors.store.store import Store
-from api.schedules import MAX_SCHEDULES, schedule_document
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.migrate import migrate
+from task_queue.actors.store.schedules import put as keep
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.recurrence import Missed, Recurrence
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.api.schedules import MAX_SCHEDULES, schedule_document
 from tests.api.answers import complaints, problem
 from tests.api.servers import DATABASES, server_on
 from tests.harness import ServerProcess, eventually

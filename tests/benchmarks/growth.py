@@ -4,8 +4,8 @@ import time
 
 import sqlalchemy as sa
 
-from actors.store.connect import Database
-from actors.task import Status
+from task_queue.actors.store.database import Database
+from task_queue.actors.tasks.states import Status
 from tests.benchmarks.system import NUMBERS
 
 BYTES_PER_ROW = 400

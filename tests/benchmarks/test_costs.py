@@ -12,24 +12,25 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from actors import catalog
-from actors.actions.children import Children
-from actors.actor import Actor, Life
-from actors.address import Address
-from actors.backoff import Backoff
-from actors.consumer import ConsumerActor
-from actors.drivers.database import DatabaseDriver
-from actors.filters import ALL
-from actors.limits import NO_LIMITS
-from actors.messages import Publish, Tick
-from actors.queue import QueueActor
-from actors.store import census, listing
-from actors.store.connect import Database
-from actors.store.migrate import migrate
-from actors.store.store import Store
-from actors.task import Status
-from actors.writer import DatabaseWriter
-from config.settings import load
+from task_queue.actors.actions.load import load_actions
+from task_queue.actors.actions.process.child import Children
+from task_queue.actors.consumer import ConsumerActor
+from task_queue.actors.drivers.database import DatabaseDriver
+from task_queue.actors.messages.clock import Tick
+from task_queue.actors.messages.queue import Publish
+from task_queue.actors.queue import QueueActor
+from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.runtime.address import Address
+from task_queue.actors.store import counts, listing
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.migrate import migrate
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.filters import ALL
+from task_queue.actors.tasks.limits import NO_LIMITS
+from task_queue.actors.tasks.states import Status
+from task_queue.actors.writer import DatabaseWriter
+from task_queue.config.settings import load
 from tests.databases import overhear
 from tests.fakes import NOW, Inbox, a_task
 
@@ -73,7 +74,7 @@ class Machinery:
                 random=lambda: 0.5,
             ),
         )
-        actions = catalog.load(load(environ={}).settings, Children())
+        actions = load_actions(load(environ={}).settings, Children())
         for address in consumers.values():
             self._add(
                 address,
@@ -122,7 +123,7 @@ class Machinery:
             publish.reply_to.wait(0)
         counted = Counter(self.said)
         with self.store.transaction():
-            assert census.counts(self.store.connection)["tasks"][Status.COMPLETED] == count
+            assert counts.by_state(self.store.connection)["tasks"][Status.COMPLETED] == count
         self.said = counted
 
     def tick(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from config import logs
+from task_queue.config import logs
 
 LIBRARIES = ("", "alembic", "pykka", "sqlalchemy", "waitress")
 

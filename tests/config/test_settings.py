@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from config.actions import KINDS, PythonSettings
-from config.settings import (
+from task_queue.config.actions import KINDS, PythonSettings
+from task_queue.config.settings import (
     Loaded,
     QueueSettings,
     ScheduleSettings,

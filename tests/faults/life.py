@@ -9,7 +9,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from uuid import uuid4
 
-from actors.task import FINAL, Status
+from task_queue.actors.tasks.states import FINAL, Status
 from tests.faults.load import RETRY_PAUSE_SECONDS, Load
 from tests.faults.stored import Row, Run, most_at_once
 from tests.harness import ServerProcess, eventually

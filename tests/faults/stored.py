@@ -9,9 +9,9 @@ from itertools import accumulate
 
 import sqlalchemy as sa
 
-from actors.store.schema import attempts, counts, in_state, schedules, tasks
-from actors.task import FINAL, Status
-from config.settings import load
+from task_queue.actors.store.schema import attempts, counts, in_state, schedules, tasks
+from task_queue.actors.tasks.states import FINAL, Status
+from task_queue.config.settings import load
 from tests.harness import DEADLINE_SECONDS, eventually
 
 

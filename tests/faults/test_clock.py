@@ -9,15 +9,18 @@ import orjson
 import pytest
 from uuid_utils import uuid7
 
-from actors.drivers.database import RETRY
-from actors.limits import Conditions, bucket_size
-from actors.messages import Publish, PutSchedule, Renew, Settle, WriteFailed
-from actors.publishing import task_of
-from actors.recurrence import Missed, Recurrence
-from actors.schedule import Schedule
-from actors.supervisor import Intensity
-from actors.system import QUEUE, ActorSystem
-from config.settings import load
+from task_queue.actors.drivers.database import RETRY
+from task_queue.actors.messages.changes import PutSchedule
+from task_queue.actors.messages.queue import Publish
+from task_queue.actors.messages.writer import Renew, Settle, WriteFailed
+from task_queue.actors.runtime.child import Intensity
+from task_queue.actors.system import QUEUE, ActorSystem
+from task_queue.actors.tasks.conditions import Conditions
+from task_queue.actors.tasks.limits import bucket_size
+from task_queue.actors.tasks.new import task_of
+from task_queue.actors.tasks.recurrence import Missed, Recurrence
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.config.settings import load
 from tests.actors.drivers.test_database import HELD, LEASE_SECONDS, UNAVAILABLE, Books
 from tests.fakes import NOW
 from tests.faults.occurrences import SELDOM

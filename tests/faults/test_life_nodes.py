@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from actors.limits import bucket_size
+from task_queue.actors.tasks.limits import bucket_size
 from tests import postgres
 from tests.faults.occurrences import Occurrences
 from tests.faults.stored import Row, Run, Stored, most_at_once

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from actors.clock import TICK_SECONDS
-from actors.limits import bucket_size
-from actors.store.connect import Database
-from actors.store.migrate import migrate
-from actors.store.store import Claimant, Store
-from actors.task import Status
-from config.settings import load
+from task_queue.actors.clock import TICK_SECONDS
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.migrate import migrate
+from task_queue.actors.store.store import Claimant, Store
+from task_queue.actors.tasks.limits import bucket_size
+from task_queue.actors.tasks.states import Status
+from task_queue.config.settings import load
 from tests.databases import fill
 from tests.fakes import NOW
 from tests.harness import Gate, ServerProcess

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from actors.errors import StoreUnavailableError
-from actors.store.connect import Database
-from actors.store.migrate import migrate
-from actors.store.queues import set_paused
-from actors.store.store import Store
+from task_queue.actors.errors import StoreUnavailableError
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.migrate import migrate
+from task_queue.actors.store.queues import set_paused
+from task_queue.actors.store.store import Store
 from tests import postgres
 from tests.faults.load import Load
 from tests.faults.stored import Stored

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actors.actions.context import Context
+    from task_queue.actors.actions.context import Context
 
 HANGS_SECONDS = 4.0
 """How long `hang` takes: longer than its deadline and the grace after it."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.task import FINAL
+from task_queue.actors.tasks.states import FINAL
 
 _PYTHON = 'python = "tests.soak.actions:{}"'
 _PROCESS = f'{_PYTHON}\nexecution = "process"'

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from actors.store.schema import metadata
+from task_queue.actors.store.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -17,8 +17,8 @@ from typing import Any, NoReturn, Self
 
 import structlog
 
-from actors.actions.context import Context
-from actors.errors import Cancelled, Reject, RetryLater
+from task_queue.actors.actions.context import Context
+from task_queue.actors.errors import Cancelled, Reject, RetryLater
 
 DEADLINE_SECONDS = 30.0
 

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from actors.actions.builtin import processed, slowed, total, uppercase
-from actors.errors import Reject
+from task_queue.actors.actions.builtin import processed, slowed, total, uppercase
+from task_queue.actors.errors import Reject
 
 
 @pytest.mark.parametrize(

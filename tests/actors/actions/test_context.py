@@ -1,11 +1,11 @@
 import pytest
 from structlog.testing import capture_logs
 
-from actors.actions.call import Call
-from actors.actions.context import MAX_MESSAGE_CHARS, Context
-from actors.errors import Cancelled, TimedOut
-from actors.task import ClaimedTask, Lease
-from actors.wire import Progress, Wire
+from task_queue.actors.actions.call import Call
+from task_queue.actors.actions.context import MAX_MESSAGE_CHARS, Context
+from task_queue.actors.errors import Cancelled, TimedOut
+from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.slot import Progress, Wire
 from tests.fakes import NOW
 
 TASK = ClaimedTask(Lease("task", 7), "sum", "{}", 2, 5)

@@ -16,16 +16,19 @@ import orjson
 import psutil
 import pytest
 
-from actors import catalog
-from actors.actions.action import Done
-from actors.actions.call import Call
-from actors.actions.children import NICENESS, Child, Children
-from actors.actions.program import TEMPFAIL_BACKOFF, Program
-from actors.errors import ActionLoadError, RetryLater, UnavailableError
-from actors.failures import Ended
-from actors.task import MAX_STDERR_CHARS, ClaimedTask, Failure, Lease, Outcome, Terms
-from actors.wire import Wire
-from config.settings import load
+from task_queue.actors.actions.action import Done
+from task_queue.actors.actions.call import Call
+from task_queue.actors.actions.load import load_actions
+from task_queue.actors.actions.process.child import NICENESS, Child, Children
+from task_queue.actors.actions.program import TEMPFAIL_BACKOFF, Program
+from task_queue.actors.errors import ActionLoadError, RetryLater, UnavailableError
+from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.failures import Ended
+from task_queue.actors.tasks.settlement import Failure
+from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.states import Outcome
+from task_queue.actors.tasks.text import MAX_STDERR_CHARS
+from task_queue.config.settings import load
 from tests.actors.actions.acts import Ear, is_over
 from tests.harness import eventually
 
@@ -242,7 +245,7 @@ def test_it_gets_the_usual_variables_those_that_are_passed_and_what_is_said_of_t
     monkeypatch.delenv("LC_ALL", raising=False)
     monkeypatch.delenv("TZ", raising=False)
     setting = 'actions.env={command=["env"], pass_environment=["PASSED", "NOT_THERE"]}'
-    actions = catalog.load(load(overrides=[setting], environ={}).settings, children)
+    actions = load_actions(load(overrides=[setting], environ={}).settings, children)
     call = a_call()
     output = actions.run(call.claimed._replace(action="env"), call.wire).result
     assert dict(line.split("=", 1) for line in orjson.loads(output).splitlines()) == {
@@ -280,7 +283,7 @@ def test_it_leads_a_group_and_a_session_of_its_own(children: Children) -> None:
 
 NICE = """
 import os, sys
-from actors.actions.children import Children
+from task_queue.actors.actions.process.child import Children
 child = Children().start([sys.executable, "-S", "-c", sys.argv[1]], stdin=-1, stdout=-1)
 out, _ = child.process.communicate(b"go on")
 print(os.nice(0), out.decode())

@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from actors import catalog
-from actors.actions.builtin import slowed
-from actors.actions.children import Children
-from actors.actions.context import Context
-from actors.actions.registry import Registry
-from actors.errors import ActionLoadError, InvalidDataError, Reject
-from actors.task import ClaimedTask, Lease, Terms
-from actors.wire import Progress, Wire
-from config.settings import load
+from task_queue.actors.actions.builtin import slowed
+from task_queue.actors.actions.context import Context
+from task_queue.actors.actions.load import load_actions
+from task_queue.actors.actions.process.child import Children
+from task_queue.actors.actions.registry import Registry
+from task_queue.actors.errors import ActionLoadError, InvalidDataError, Reject
+from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.slot import Progress, Wire
+from task_queue.config.settings import load
 
 LEASE = Lease("task", 7)
 
 
 def registry(*overrides: str, **references: str) -> Registry:
     actions = [f"actions.{name}={reference}" for name, reference in references.items()]
-    return catalog.load(load(overrides=[*actions, *overrides], environ={}).settings, Children())
+    return load_actions(load(overrides=[*actions, *overrides], environ={}).settings, Children())
 
 
 def run(actions: Registry, action: str, data: str = "{}", wire: Wire | None = None) -> str:
@@ -78,7 +78,9 @@ def test_without_the_fallback_other_names_are_unknown() -> None:
 
 
 def test_a_configured_action_is_found_by_its_name() -> None:
-    actions = registry("builtin.fallback=false", shout="actors.actions.builtin:uppercase")
+    actions = registry(
+        "builtin.fallback=false", shout="task_queue.actors.actions.builtin:uppercase"
+    )
     assert actions.names == ["shout", "sum", "uppercase"]
     assert run(actions, "shout", '{"text":"hello"}') == '{"output":"HELLO"}'
 
@@ -147,9 +149,15 @@ def test_a_task_without_a_timeout_has_no_deadline() -> None:
     ("reference", "problem"),
     [
         ("no_such_module:f", "cannot be imported: ModuleNotFoundError: No module named"),
-        ("actors.task:no_such_function", "cannot be imported: AttributeError"),
-        ("actors.task:MAX_ERROR_CHARS", "is not a function"),
-        ("actors.task:nack", "cannot be used: it must take (data) or (data, task), not (claimed"),
+        (
+            "task_queue.actors.tasks.settlement:no_such_function",
+            "cannot be imported: AttributeError",
+        ),
+        ("task_queue.actors.tasks.settlement:MAX_POSTPONEMENTS", "is not a function"),
+        (
+            "task_queue.actors.tasks.settlement:nack",
+            "cannot be used: it must take (data) or (data, task), not (claimed",
+        ),
     ],
 )
 def test_an_action_that_cannot_be_loaded_is_one_clear_line(reference: str, problem: str) -> None:
@@ -165,10 +173,10 @@ def test_built_in_actions_pretend_to_work_and_configured_ones_do_not(
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr(
-        "actors.catalog.slowed", lambda f, seconds: slowed(f, seconds, slept.append)
+        "task_queue.actors.actions.load.slowed", lambda f, seconds: slowed(f, seconds, slept.append)
     )
     actions = registry(
-        "builtin.simulated_work_seconds=0.1", shout="actors.actions.builtin:uppercase"
+        "builtin.simulated_work_seconds=0.1", shout="task_queue.actors.actions.builtin:uppercase"
     )
     for action in ("uppercase", "sum", "anything", "shout"):
         run(actions, action)
@@ -191,7 +199,7 @@ def offered(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     """The entry points that installed packages have."""
     offers: list[EntryPoint] = []
     monkeypatch.setattr(
-        "actors.catalog.entry_points",
+        "task_queue.actors.actions.load.entry_points",
         lambda group: [each for each in offers if each.group == group],
     )
     return offers

@@ -13,8 +13,8 @@ import orjson
 import pydantic
 import pytest
 
-from actors.actions.result import foreign_text, result_text
-from actors.errors import Reject
+from task_queue.actors.actions.result import foreign_text, result_text
+from task_queue.actors.errors import Reject
 
 MANY_BYTES = 20_000_000
 MIB = 1_048_576

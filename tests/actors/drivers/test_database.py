@@ -4,26 +4,28 @@ from math import inf
 
 import pytest
 
-from actors.drivers.database import RETRY, DatabaseDriver
-from actors.errors import AnswerTimeoutError, BadRowError, StoreUnavailableError
-from actors.limits import NO_LIMITS, Conditions, QueueLimits
-from actors.messages import (
+from task_queue.actors.drivers.database import RETRY, DatabaseDriver
+from task_queue.actors.errors import AnswerTimeoutError, BadRowError, StoreUnavailableError
+from task_queue.actors.messages.queue import Publish, Tended
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.writer import (
     Claim,
     ClaimSuspect,
     Insert,
     KeyPlace,
-    Publish,
     Renew,
     Report,
     SetPaused,
     Settle,
     Tend,
-    Tended,
     WriteFailed,
 )
-from actors.reply import Reply
-from actors.task import Lease, Settlement, Status
-from actors.wire import Progress
+from task_queue.actors.tasks.claim import Lease
+from task_queue.actors.tasks.conditions import Conditions
+from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits
+from task_queue.actors.tasks.settlement import Settlement
+from task_queue.actors.tasks.slot import Progress
+from task_queue.actors.tasks.states import Status
 from tests.fakes import NOW, Inbox, ManualClock, a_task
 
 UNAVAILABLE = StoreUnavailableError("away")

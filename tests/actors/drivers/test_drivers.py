@@ -6,47 +6,37 @@ from typing import TypeVar
 
 import pytest
 
-from actors.address import Address
-from actors.backoff import Backoff
-from actors.drivers import database as database_driver
-from actors.drivers import memory as memory_driver
-from actors.drivers.database import DatabaseDriver
-from actors.drivers.driver import Driver
-from actors.drivers.memory import MemoryDriver
-from actors.errors import QueueFullError, StoreUnavailableError
-from actors.limits import NO_LIMITS, Conditions, QueueLimits
-from actors.messages import (
-    Claimed,
-    Command,
-    Publish,
-    Recipient,
-    Settled,
-    Stored,
-    Tended,
-    Unblocked,
-    WriteFailed,
-)
-from actors.reply import Reply
-from actors.store.connect import Database
-from actors.store.store import Store
-from actors.task import (
+from task_queue.actors.drivers import database as database_driver
+from task_queue.actors.drivers import memory as memory_driver
+from task_queue.actors.drivers.database import DatabaseDriver
+from task_queue.actors.drivers.driver import Driver
+from task_queue.actors.drivers.memory import MemoryDriver
+from task_queue.actors.errors import QueueFullError, StoreUnavailableError
+from task_queue.actors.messages.base import Command, Recipient
+from task_queue.actors.messages.queue import Claimed, Publish, Settled, Stored, Tended, Unblocked
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.writer import WriteFailed
+from task_queue.actors.runtime.address import Address
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.conditions import Conditions
+from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits
+from task_queue.actors.tasks.settlement import (
     EXPIRED,
-    Attempt,
-    ClaimedTask,
     Failure,
-    Lease,
-    Outcome,
     Settlement,
-    Status,
-    Task,
     ack,
     drained,
     expire,
     nack,
     requeue,
 )
-from actors.wire import Progress
-from actors.writer import DatabaseWriter
+from task_queue.actors.tasks.slot import Progress
+from task_queue.actors.tasks.states import Outcome, Status
+from task_queue.actors.tasks.task import Attempt, Task
+from task_queue.actors.writer import DatabaseWriter
 from tests.actors.store.calls import attempts, find
 from tests.databases import held, impatient, refuse
 from tests.fakes import DEADLINE_SECONDS, NOW, Inbox, ManualClock, a_task, life, running

@@ -5,9 +5,13 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from actors.store import census, listing
-from actors.store.store import Claimant, Store
-from actors.task import Attempt, ClaimedTask, Lease, Settlement, Status, Task
+from task_queue.actors.store import listing
+from task_queue.actors.store.counts import by_state
+from task_queue.actors.store.store import Claimant, Store
+from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.settlement import Settlement
+from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.task import Attempt, Task
 from tests.fakes import NOW
 
 R = TypeVar("R")
@@ -94,7 +98,7 @@ def attempts(store: Store, task_id: str) -> list[Attempt]:
 
 def counts(store: Store, queue: str = "tasks") -> dict[Status, int]:
     """How many tasks of the queue are kept count of, by state; states without any left out."""
-    counted = call(store, census.counts).get(queue, {})
+    counted = call(store, by_state).get(queue, {})
     return {status: number for status, number in counted.items() if number}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from actors.errors import (
+from task_queue.actors.errors import (
     BadRowError,
     ConflictError,
     KeyReusedError,
@@ -13,54 +13,48 @@ from actors.errors import (
     OverLimitError,
     TaskQueueError,
 )
-from actors.limits import NO_LIMITS, Conditions, Published, QueueLimits, Room
-from actors.messages import (
+from task_queue.actors.messages.base import Recipient
+from task_queue.actors.messages.changes import (
     CancelTask,
-    Claim,
-    Claimed,
-    ClaimSuspect,
     DeleteSchedule,
     DeleteTask,
+    Purge,
+    PutSchedule,
+    Redrive,
+    RetryTask,
+)
+from task_queue.actors.messages.pruner import Tidied
+from task_queue.actors.messages.queue import (
+    Claimed,
+    PauseKept,
+    Renewed,
+    SuspectClaimed,
+    Tended,
+    Unblocked,
+)
+from task_queue.actors.messages.scheduler import Fired, SchedulesLoaded
+from task_queue.actors.messages.writer import (
+    Claim,
+    ClaimSuspect,
     Fire,
-    Fired,
     Insert,
     KeyPlace,
     LoadSchedules,
-    PauseKept,
-    Purge,
-    PutSchedule,
-    Recipient,
-    Redrive,
     Renew,
-    Renewed,
     Report,
-    RetryTask,
-    SchedulesLoaded,
     SetPaused,
     Settle,
-    SuspectClaimed,
     Tend,
-    Tended,
-    Tidied,
     Tidy,
-    Unblocked,
 )
-from actors.news import AnyWrite, News
-from actors.schedule import Schedule
-from actors.task import (
-    EXPIRED,
-    FINAL,
-    ClaimedTask,
-    Failure,
-    Lease,
-    Outcome,
-    Receipt,
-    Settlement,
-    Status,
-    Task,
-    Terms,
-    rank,
-)
+from task_queue.actors.store.notices import AnyWrite, News
+from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.conditions import Conditions, Published
+from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits, Room
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.actors.tasks.settlement import EXPIRED, Failure, Settlement
+from task_queue.actors.tasks.states import FINAL, Outcome, Status
+from task_queue.actors.tasks.task import Receipt, Task, rank
 
 Row = dict[str, Any]
 """A row of a table, column by column, without its number."""

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from actors.store.connect import Database
-from actors.store.store import Store
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.store import Store
 from tests.fakes import DEADLINE_SECONDS
 from tests.harness import eventually
 

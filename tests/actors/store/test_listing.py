@@ -7,12 +7,14 @@ from typing import TypeVar
 import pytest
 import sqlalchemy as sa
 
-from actors.filters import ALL, Cursor, Filters
-from actors.store import listing
-from actors.store.listing import MAX_PAGE_BYTES
-from actors.store.schema import tasks
-from actors.store.store import Store
-from actors.task import PLAIN, Attempt, Failure, Options, Outcome, Settlement, Status, Task
+from task_queue.actors.store import listing
+from task_queue.actors.store.listing import MAX_PAGE_BYTES
+from task_queue.actors.store.schema import tasks
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.filters import ALL, Cursor, Filters
+from task_queue.actors.tasks.settlement import Failure, Settlement
+from task_queue.actors.tasks.states import Outcome, Status
+from task_queue.actors.tasks.task import PLAIN, Attempt, Options, Task
 from tests.actors.store.calls import attempts, call, claim, find, get, ids, put, settle
 from tests.fakes import NOW, a_task
 

@@ -13,15 +13,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 
-import actors.store.migrate
-from actors.errors import MigrationError, StoreUnavailableError, TaskQueueError
-from actors.filters import ALL
-from actors.store import census, control, listing
-from actors.store.connect import Database
-from actors.store.migrate import migrate
-from actors.store.schema import metadata, tasks
-from actors.store.store import Store
-from actors.task import Status, ack
+import task_queue.actors.store.migrate
+from task_queue.actors.errors import MigrationError, StoreUnavailableError, TaskQueueError
+from task_queue.actors.store import changes, listing
+from task_queue.actors.store.counts import unfinished
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.migrate import migrate
+from task_queue.actors.store.schema import metadata, tasks
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.filters import ALL
+from task_queue.actors.tasks.settlement import ack
+from task_queue.actors.tasks.states import Status
 from tests.actors.store.calls import call, claim, claimed_ids, counts, get, ids, put, settle
 from tests.databases import execute
 from tests.fakes import DEADLINE_SECONDS, NOW, a_task
@@ -57,7 +59,7 @@ def tables(database: Database) -> dict[str, list[str]]:
 def migrate_to(database: Database, revision: str) -> None:
     """Bring the database to where a former version left it."""
     config = Config()
-    steps = Path(actors.store.migrate.__file__).parent / "migrations"
+    steps = Path(task_queue.actors.store.migrate.__file__).parent / "migrations"
     config.set_main_option("script_location", str(steps))
     with database.engine().connect() as connection, connection.begin():
         config.attributes["connection"] = connection
@@ -187,16 +189,16 @@ def test_old_rows_are_counted_and_every_change_to_them_from_then_on(upgraded: St
     }
     assert counts(upgraded, "other") == {Status.QUEUED: 1}
     in_bytes = len('{"a":"é"}'.encode())
-    assert call(upgraded, lambda connection: census.unfinished(connection, "tasks")) == (
+    assert call(upgraded, lambda connection: unfinished(connection, "tasks")) == (
         6,
         6 * in_bytes,
     )
     (first, *_), _ = claim(upgraded)
     settle(upgraded, ack(first, "1", NOW, NOW))
     put(upgraded, a_task(), a_task(queue="new"))
-    call(upgraded, lambda connection: control.cancel(connection, "w", NOW))
-    call(upgraded, lambda connection: control.delete(connection, "u"))
-    call(upgraded, lambda connection: control.retry(connection, "t", NOW))
+    call(upgraded, lambda connection: changes.cancel(connection, "w", NOW))
+    call(upgraded, lambda connection: changes.delete(connection, "u"))
+    call(upgraded, lambda connection: changes.retry(connection, "t", NOW))
     for queue in ("tasks", "other", "new"):
         found = call(upgraded, lambda connection: list(connection.execute(_BY_STATE)))
         rows = {Status(row.status): row.number for row in found if row.queue == queue}
@@ -231,7 +233,7 @@ def test_what_an_old_process_left_running_is_found_and_can_be_settled(upgraded: 
 
 
 def test_an_old_dead_task_can_be_put_back_and_waits_its_turn(upgraded: Store) -> None:
-    call(upgraded, lambda connection: control.retry(connection, "t", NOW + 100))
+    call(upgraded, lambda connection: changes.retry(connection, "t", NOW + 100))
     assert claimed_ids(claim(upgraded)[0]) == ["z", "y", "v", "q", "t"]
 
 

@@ -28,58 +28,52 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from actors.backoff import Backoff
-from actors.commit import Commit, each_alone
-from actors.errors import BadRowError, StoreUnavailableError
-from actors.limits import Conditions, Idempotency, Published, QueueLimits
-from actors.messages import (
+from task_queue.actors.errors import BadRowError, StoreUnavailableError
+from task_queue.actors.messages.base import Command
+from task_queue.actors.messages.changes import (
     CancelTask,
-    Claim,
-    Claimed,
-    ClaimSuspect,
-    Command,
     DeleteSchedule,
     DeleteTask,
+    Purge,
+    PutSchedule,
+    Redrive,
+    RetryTask,
+)
+from task_queue.actors.messages.queue import Claimed, Renewed, Settled, SuspectClaimed, Tended
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.writer import (
+    Claim,
+    ClaimSuspect,
     Fire,
     Insert,
     KeyPlace,
     LoadSchedules,
-    Purge,
-    PutSchedule,
-    Redrive,
     Renew,
-    Renewed,
     Report,
-    RetryTask,
     SetPaused,
     Settle,
-    Settled,
-    SuspectClaimed,
     Tend,
-    Tended,
     Tidy,
 )
-from actors.news import AnyWrite, News
-from actors.publishing import QueueTraits, task_of
-from actors.recurrence import Missed, Recurrence, due
-from actors.reply import Reply
-from actors.schedule import Schedule
-from actors.store import census, queues, schedules
-from actors.store.connect import Database
-from actors.store.schema import attempts, counts, idempotency_keys, tasks
-from actors.store.schema import queues as queue_rows
-from actors.store.schema import schedules as schedule_rows
-from actors.store.store import Store
-from actors.task import (
-    FINAL,
-    ClaimedTask,
+from task_queue.actors.store import queues, schedules
+from task_queue.actors.store.commit import Commit, each_alone
+from task_queue.actors.store.counts import by_state, unfinished
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.notices import AnyWrite, News
+from task_queue.actors.store.schema import attempts, counts, idempotency_keys, tasks
+from task_queue.actors.store.schema import queues as queue_rows
+from task_queue.actors.store.schema import schedules as schedule_rows
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
+from task_queue.actors.tasks.limits import QueueLimits
+from task_queue.actors.tasks.new import QueueTraits, task_of
+from task_queue.actors.tasks.recurrence import Missed, Recurrence, due
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.actors.tasks.settlement import (
     Failure,
-    Lease,
-    Outcome,
-    Receipt,
     Settlement,
-    Status,
-    Task,
     ack,
     drained,
     expire,
@@ -87,7 +81,9 @@ from actors.task import (
     requeue,
     unstorable,
 )
-from actors.wire import Progress
+from task_queue.actors.tasks.slot import Progress
+from task_queue.actors.tasks.states import FINAL, Outcome, Status
+from task_queue.actors.tasks.task import Receipt, Task
 from tests.actors.store.model import Model, Row
 from tests.fakes import NOW, Inbox
 
@@ -691,11 +687,11 @@ def remembered(connection: sa.Connection) -> dict[str, Row]:
 def check_counts(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """What is kept of how many tasks there are is how many there are."""
     t = tasks.c
-    by_state = sa.select(t.queue, t.status, sa.func.count()).group_by(t.queue, t.status)
-    there = {(queue, status): number for queue, status, number in connection.execute(by_state)}
+    counted = sa.select(t.queue, t.status, sa.func.count()).group_by(t.queue, t.status)
+    there = {(queue, status): number for queue, status, number in connection.execute(counted)}
     kept = {
         (queue, status): number
-        for queue, numbers in census.counts(connection).items()
+        for queue, numbers in by_state(connection).items()
         for status, number in numbers.items()
         if number
     }
@@ -703,7 +699,7 @@ def check_counts(connection: sa.Connection, rows: Sequence[Row]) -> None:
     for queue in QUEUES:
         own = [row for row in rows if row["queue"] == queue and row["processed_at"] is None]
         size = sum(len(row["data"].encode()) for row in own)
-        assert census.unfinished(connection, queue) == (len(own), size)
+        assert unfinished(connection, queue) == (len(own), size)
 
 
 def check_limits(rows: Sequence[Row]) -> None:
@@ -727,7 +723,7 @@ def wipe(store: Store) -> bool:
     with store.transaction():
         for table in (tasks, attempts, queue_rows, schedule_rows, idempotency_keys):
             store.connection.execute(sa.delete(table))
-        kept = census.counts(store.connection).values()
+        kept = by_state(store.connection).values()
         store.connection.execute(sa.delete(counts))
     return not any(number for numbers in kept for number in numbers.values())
 

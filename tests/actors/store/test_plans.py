@@ -8,12 +8,22 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from actors.filters import ALL, Cursor, Filters
-from actors.store import census, control, guarded, keys, listing, rate, retention
-from actors.store.connect import Database
-from actors.store.queues import ensure_queue
-from actors.store.store import Store
-from actors.task import FINAL, Failure, Lease, Settlement, Status
+from task_queue.actors.store import (
+    changes,
+    concurrency,
+    conditional,
+    counts,
+    listing,
+    rate_limit,
+    retention,
+)
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.queues import ensure_queue
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.claim import Lease
+from task_queue.actors.tasks.filters import ALL, Cursor, Filters
+from task_queue.actors.tasks.settlement import Failure, Settlement
+from task_queue.actors.tasks.states import FINAL, Status
 from tests.actors.store.calls import call, claimant
 from tests.databases import execute, fill, overhear
 from tests.fakes import NOW, a_task
@@ -37,7 +47,7 @@ def hot_deeds(store: Store) -> dict[str, tuple[Deed, tuple[str, ...]]]:
     return {
         "claim": (lambda _: store.claim(claimant(), limit=15, free=5), ("tasks_ready",)),
         "claim a suspect": (lambda _: store.claim_suspect(claimant()), ("tasks_suspects",)),
-        "spend the rate": (lambda c: rate.allowed(c, "tasks", 9.0, NOW), ()),
+        "spend the rate": (lambda c: rate_limit.allowed(c, "tasks", 9.0, NOW), ()),
         "is it paused": (lambda _: store.is_paused("tasks"), ()),
         "settle": (lambda _: store.settle([DEAD]), ()),
         "complete": (lambda _: store.settle([DEAD._replace(status=Status.COMPLETED)]), ()),
@@ -48,14 +58,14 @@ def hot_deeds(store: Store) -> dict[str, tuple[Deed, tuple[str, ...]]]:
             ("tasks_due",),
         ),
         "lapsed": (lambda _: store.lapsed(queue="tasks", now=NOW), ("tasks_by_state",)),
-        "unblock": (lambda c: keys.unblock(c, "tasks", "tenant-1", 100), ("tasks_keys",)),
-        "sweep keys": (lambda c: keys.blocked(c, "tasks", ""), ("tasks_keys",)),
+        "unblock": (lambda c: concurrency.unblock(c, "tasks", "tenant-1", 100), ("tasks_keys",)),
+        "sweep keys": (lambda c: concurrency.blocked(c, "tasks", ""), ("tasks_keys",)),
         "publish what is there": (
-            lambda _: guarded.publish(store, [a_task(unique_key=TAKEN)], None, NOW),
+            lambda _: conditional.publish(store, [a_task(unique_key=TAKEN)], None, NOW),
             ("tasks_unique",),
         ),
         "purge": (
-            lambda c: control.purge(c, "tasks", 100, SOON + FINISHED, NOW),
+            lambda c: changes.purge(c, "tasks", 100, SOON + FINISHED, NOW),
             ("tasks_by_state",),
         ),
         "expire": (lambda c: retention.expire(c, NOW), ("tasks_expiring",)),
@@ -64,10 +74,10 @@ def hot_deeds(store: Store) -> dict[str, tuple[Deed, tuple[str, ...]]]:
             lambda c: retention.sweep(c, NOW + 10**6, retention_seconds, (SOON, 5)),
             ("tasks_created",),
         ),
-        "count": (census.counts, ("tasks_by_state",)),
-        "unfinished": (lambda c: census.unfinished(c, "tasks"), ()),
+        "count": (counts.by_state, ("tasks_by_state",)),
+        "unfinished": (lambda c: counts.unfinished(c, "tasks"), ()),
         "oldest ready": (
-            lambda c: census.oldest_ready(c, "tasks"),
+            lambda c: counts.oldest_ready(c, "tasks"),
             ("tasks_by_state", "tasks_ready"),
         ),
         "history": (lambda c: listing.history(c, LEASE.task_id), ("attempts_task_id",)),

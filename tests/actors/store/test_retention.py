@@ -5,18 +5,21 @@ from collections.abc import Mapping
 import pytest
 import sqlalchemy as sa
 
-from actors.backoff import Backoff
-from actors.commit import Commit
-from actors.filters import Cursor
-from actors.limits import Conditions, Idempotency
-from actors.messages import Tidied, Tidy
-from actors.store import control, guarded, retention
-from actors.store.connect import Database
-from actors.store.retention import MAX_TERMS, RESERVE_PAGES, STEP_PAGES, STEP_ROWS
-from actors.store.schema import attempts as attempt_rows
-from actors.store.schema import idempotency_keys
-from actors.store.store import Store
-from actors.task import EXPIRED, FINAL, Failure, Status, Task, nack
+from task_queue.actors.messages.pruner import Tidied
+from task_queue.actors.messages.writer import Tidy
+from task_queue.actors.store import changes, conditional, retention
+from task_queue.actors.store.commit import Commit
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.retention import MAX_TERMS, RESERVE_PAGES, STEP_PAGES, STEP_ROWS
+from task_queue.actors.store.schema import attempts as attempt_rows
+from task_queue.actors.store.schema import idempotency_keys
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.conditions import Conditions, Idempotency
+from task_queue.actors.tasks.filters import Cursor
+from task_queue.actors.tasks.settlement import EXPIRED, Failure, nack
+from task_queue.actors.tasks.states import FINAL, Status
+from task_queue.actors.tasks.task import Task
 from tests.actors.store.calls import attempts, call, claim, counts, find, get, put, settle
 from tests.actors.store.races import while_held
 from tests.databases import fill
@@ -252,7 +255,7 @@ def test_a_task_that_is_retried_while_it_is_swept_is_kept_with_its_attempts(
     later = NOW + 30 * DAY
     swept = while_held(
         postgres_only,
-        lambda node: control.retry(node.connection, task_id, later),
+        lambda node: changes.retry(node.connection, task_id, later),
         lambda node: sweep(node, now=later),
     )
     assert swept == (0, None)
@@ -268,7 +271,7 @@ def test_idempotency_keys_are_forgotten_after_their_time_so_many_at_a_time(store
     with store.transaction():
         for number in range(STEP_ROWS + 2):
             once = Idempotency(f"key {number}", "a", NOW + (number == 0))
-            guarded.publish(store, [a_task()], Conditions(idempotency=once), NOW - DAY)
+            conditional.publish(store, [a_task()], Conditions(idempotency=once), NOW - DAY)
 
     def forget() -> int:
         return call(store, lambda connection: retention.forget_keys(connection, NOW))

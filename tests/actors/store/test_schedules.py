@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from actors.errors import NotFoundError
-from actors.recurrence import Missed, Recurrence
-from actors.schedule import Schedule
-from actors.store import control, schedules
-from actors.store.connect import Database
-from actors.store.store import Store
-from actors.task import Status, Task
+from task_queue.actors.errors import NotFoundError
+from task_queue.actors.store import changes, schedules
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.recurrence import Missed, Recurrence
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.task import Task
 from tests.actors.store.calls import call, counts, find, get, put
 from tests.actors.store.races import race, while_held
 from tests.fakes import NOW, a_task
@@ -163,7 +164,7 @@ def test_a_schedule_whose_task_is_unique_publishes_none_while_there_is_one(store
     keep(store, a_schedule())
     (holder,) = put(store, a_task(unique_key="u"))
     assert fire(store, NOW + HOUR, an_occurrence(NOW + HOUR, unique_key="u"))
-    call(store, lambda connection: control.cancel(connection, holder, NOW))
+    call(store, lambda connection: changes.cancel(connection, holder, NOW))
     assert fire(store, NOW + 2 * HOUR, an_occurrence(NOW + 2 * HOUR, unique_key="u"))
     assert counts(store) == {Status.CANCELLED: 1, Status.QUEUED: 1}
 

@@ -7,25 +7,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from actors.errors import BadRowError, QueryFailedError, StoreUnavailableError
-from actors.store import census, control, queues
-from actors.store.connect import Database
-from actors.store.statements import PROMOTE_LIMIT
-from actors.store.store import Store
-from actors.task import (
-    EXPIRED,
-    FINAL,
-    ClaimedTask,
-    Failure,
-    Lease,
-    Outcome,
-    Settlement,
-    Status,
-    Terms,
-    ack,
-    drained,
-    requeue,
-)
+from task_queue.actors.errors import BadRowError, QueryFailedError, StoreUnavailableError
+from task_queue.actors.store import changes, counts, queues
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.statements import PROMOTE_LIMIT
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.settlement import EXPIRED, Failure, Settlement, ack, drained, requeue
+from task_queue.actors.tasks.states import FINAL, Outcome, Status
 from tests.actors.store.calls import (
     attempts,
     call,
@@ -248,7 +237,7 @@ def test_what_somebody_asked_to_cancel_is_not_started_again_but_cancelled(
     store: Store, status: Status
 ) -> None:
     asked, other = a_claimed_task(store), a_claimed_task(store)
-    call(store, lambda connection: control.cancel(connection, asked.lease.task_id, NOW + 0.75))
+    call(store, lambda connection: changes.cancel(connection, asked.lease.task_id, NOW + 0.75))
     settle(store, *(failed(claimed, status) for claimed in (asked, other)))
     assert get(store, other.lease.task_id).status is status
     task = get(store, asked.lease.task_id)
@@ -262,7 +251,7 @@ def test_what_ended_before_it_could_be_cancelled_is_what_it_came_to(
     store: Store, status: Status
 ) -> None:
     claimed = a_claimed_task(store)
-    call(store, lambda connection: control.cancel(connection, claimed.lease.task_id, NOW))
+    call(store, lambda connection: changes.cancel(connection, claimed.lease.task_id, NOW))
     settle(store, done(claimed) if status is Status.COMPLETED else failed(claimed, status))
     assert get(store, claimed.lease.task_id).status is status
 
@@ -359,7 +348,7 @@ def test_a_running_task_that_somebody_asked_to_cancel_is_found_though_its_lease_
     (elsewhere,), _ = claim(store, queue="other")
     with store.transaction():
         for claimed in (asked, elsewhere):
-            control.cancel(store.connection, claimed.lease.task_id, NOW)
+            changes.cancel(store.connection, claimed.lease.task_id, NOW)
         assert store.lapsed(queue="tasks", now=NOW) == ([], [asked.lease])
 
 
@@ -605,7 +594,7 @@ def test_a_read_only_store_reads_and_cannot_write(database: Database, store: Sto
 def test_a_query_without_its_table_fails(empty_database: Database) -> None:
     store = Store(empty_database)
     with pytest.raises(QueryFailedError), store.transaction(), store.asking() as connection:
-        census.counts(connection)
+        counts.by_state(connection)
     store.close()
 
 

@@ -9,11 +9,11 @@ from typing import Self
 import orjson
 from uuid_utils import uuid7
 
-from actors.store.connect import Database
-from actors.store.migrate import migrate
-from actors.store.store import Store
-from actors.system import QUEUE
-from actors.task import Task
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.migrate import migrate
+from task_queue.actors.store.store import Store
+from task_queue.actors.system import QUEUE
+from task_queue.actors.tasks.task import Task
 from tests.benchmarks.system import NUMBERS
 from tests.harness import DEADLINE_SECONDS
 

@@ -8,8 +8,8 @@ from unittest.mock import patch
 
 import falcon
 
-from api.cli import main
-from api.validation import JSON
+from task_queue.api.cli import main
+from task_queue.api.requests.validation import JSON
 
 _ANSWER = b'{"id":"01a1ffdb-9d85-745c-b59d-278a47ee03a3","status":"queued"}'
 
@@ -48,5 +48,7 @@ def _create_app(*_: object) -> "falcon.App[falcon.Request, falcon.Response]":
 
 
 if __name__ == "__main__":
-    with patch.multiple("api.server", ActorSystem=_NoActors, create_app=_create_app):
+    with patch.multiple(
+        "task_queue.api.server.serve", ActorSystem=_NoActors, create_app=_create_app
+    ):
         main()

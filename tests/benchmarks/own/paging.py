@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from api.schemas import DEFAULT_LIMIT, cursor_of
+from task_queue.api.requests.listing import DEFAULT_LIMIT
+from task_queue.api.responses.cursor import cursor_of
 from tests.benchmarks import measures
 from tests.benchmarks.load import request
 from tests.benchmarks.own.database import Seen

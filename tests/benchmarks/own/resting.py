@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from actors.task import Status
+from task_queue.actors.tasks.states import Status
 from tests.benchmarks import measures
 from tests.benchmarks.growth import fill
 from tests.benchmarks.own.database import new_database

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from actors.task import Status
-from api.schemas import DEFAULT_LIMIT
+from task_queue.actors.tasks.states import Status
+from task_queue.api.requests.listing import DEFAULT_LIMIT
 from tests.benchmarks import measures
 from tests.benchmarks.growth import BYTES_PER_ROW, fill
 from tests.benchmarks.own import draining, paging

@@ -1,0 +1,163 @@
+"""The actions that the settings describe, and those that installed packages offer."""
+
+import random
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from task_queue.actors.actions.action import Action, Execution
+from task_queue.actors.actions.builtin import processed, slowed, total, uppercase
+from task_queue.actors.actions.process.action import ProcessAction
+from task_queue.actors.actions.process.child import Children
+from task_queue.actors.actions.process.pool import START_SECONDS, Workers
+from task_queue.actors.actions.program import USUAL_VARIABLES, Program
+from task_queue.actors.actions.python.function import PythonFunction, imported
+from task_queue.actors.actions.python.thread import ThreadAction
+from task_queue.actors.actions.registry import Registry
+from task_queue.actors.errors import ActionLoadError
+from task_queue.config.actions import secret_bytes
+from task_queue.config.settings import (
+    ActionSettings,
+    HttpActionSettings,
+    ProgramSettings,
+    PythonSettings,
+    Settings,
+    variables,
+)
+
+ENTRY_POINTS = "task_queue.actions"
+"""The group of entry points by which an installed package offers actions."""
+END_SECONDS = 2.0
+"""What it takes besides the grace to end a process or a connection and to notice."""
+
+
+def load_actions(settings: Settings, children: Children) -> Registry:
+    """All actions: the built-in ones, those of installed packages, and those of the settings.
+
+    The later one takes the place of a former one by the same name.
+
+    Args:
+        settings: All of them.
+        children: Starts the processes.
+
+    Raises:
+        ActionLoadError: One of them cannot be used.
+    """
+    return _Catalog(settings, children).registry()
+
+
+class _Catalog:
+    """Makes actions of settings."""
+
+    def __init__(self, settings: Settings, children: Children) -> None:
+        self._settings = settings
+        self._execution = Execution(
+            **settings.execution.model_dump(exclude={"max_stuck_threads"}),
+        )
+        self._children = children
+        self._workers = Workers(children, self._execution)
+
+    def registry(self) -> Registry:
+        builtin = self._settings.builtin
+        actions: dict[str, Action] = {
+            "uppercase": self._builtin(uppercase),
+            "sum": self._builtin(total),
+        }
+        actions |= dict(self._offered())
+        for name, settings in self._settings.actions.items():
+            actions[name] = self._configured(name, settings)
+        fallback = self._builtin(processed) if builtin.fallback else None
+        return Registry(actions, fallback, let_go=self._workers.retire)
+
+    def _builtin(self, function: Any) -> Action:  # noqa: ANN401 - a function
+        seconds = self._settings.builtin.simulated_work_seconds
+        works = slowed(function, seconds) if seconds else function
+        return self._in_thread(PythonFunction(works), None, "builtin")
+
+    def _offered(self) -> Iterator[tuple[str, Action]]:
+        for each in entry_points(group=ENTRY_POINTS):
+            name = f"the action {each.name} of {_package(each)}"
+            yield each.name, self._in_thread(imported(name, each.value), None)
+
+    def _configured(self, name: str, settings: ActionSettings) -> Action:
+        match settings:
+            case PythonSettings():
+                function = imported(f"actions.{name}", settings.python)
+                if settings.in_process:
+                    return self._in_process(function, settings)
+                return self._in_thread(function, settings.timeout_seconds)
+            case ProgramSettings():
+                try:
+                    return self._program(settings)
+                except ActionLoadError as error:
+                    message = f"actions.{name} cannot be used: {error}"
+                    raise ActionLoadError(message) from error
+            case HttpActionSettings():
+                return self._webhook(settings)
+            case _:
+                raise TypeError(type(settings))
+
+    def _in_thread(
+        self, function: PythonFunction, timeout_seconds: float | None, kind: str = "python"
+    ) -> Action:
+        return ThreadAction(
+            function,
+            timeout_seconds=self._timeout(timeout_seconds),
+            overdue_seconds=self._execution.kill_grace_seconds,
+            max_result_bytes=self._execution.max_result_bytes,
+            kind=kind,
+        )
+
+    def _in_process(self, function: PythonFunction, settings: PythonSettings) -> Action:
+        return ProcessAction(
+            function,
+            settings.python,
+            workers=self._workers,
+            timeout_seconds=self._timeout(settings.timeout_seconds),
+            overdue_seconds=START_SECONDS + self._end_seconds,
+            max_result_bytes=self._execution.max_result_bytes,
+            memory_limit_mib=settings.memory_limit_mib,
+        )
+
+    def _program(self, settings: ProgramSettings) -> Action:
+        return Program(
+            settings.command,
+            directory=settings.directory,
+            environment=variables((*USUAL_VARIABLES, *settings.pass_environment)),
+            children=self._children,
+            timeout_seconds=self._timeout(settings.timeout_seconds),
+            overdue_seconds=self._end_seconds,
+            kill_grace_seconds=self._execution.kill_grace_seconds,
+            max_result_bytes=self._execution.max_result_bytes,
+            memory_limit_mib=settings.memory_limit_mib,
+            random=random.random,
+        )
+
+    def _webhook(self, settings: HttpActionSettings) -> Action:
+        # Imported where it is needed: its client takes a tenth of a second.
+        from task_queue.actors.actions.http.request import Webhook  # noqa: PLC0415
+
+        secret = settings.secret
+        return Webhook(
+            url=settings.http,
+            method=settings.method,
+            headers={name: each.get_secret_value() for name, each in settings.headers.items()},
+            secret=None if secret is None else secret_bytes(secret.get_secret_value()),
+            url_in_data=settings.url_in_data,
+            allow_networks=settings.allow_networks,
+            follow_redirects=settings.follow_redirects,
+            timeout_seconds=self._timeout(settings.timeout_seconds),
+            overdue_seconds=self._end_seconds,
+            max_result_bytes=self._execution.max_result_bytes,
+        )
+
+    def _timeout(self, own: float | None) -> float:
+        return self._execution.timeout_seconds if own is None else own
+
+    @property
+    def _end_seconds(self) -> float:
+        return self._execution.kill_grace_seconds + END_SECONDS
+
+
+def _package(entry_point: EntryPoint) -> str:
+    return "an installed package" if entry_point.dist is None else entry_point.dist.name

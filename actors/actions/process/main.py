@@ -1,0 +1,170 @@
+"""The process in which Python actions run: one task after the other, as its parent says.
+
+`actors.actions.process.pool` starts it, and it imports as little as it can. What its actions print
+goes where the service prints; parent and worker talk over a socket of their own, in JSON, so that
+nothing an action returns or raises has to be pickled.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import MutableMapping
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from types import FrameType
+from typing import Any, NoReturn
+
+import orjson
+import structlog
+
+from task_queue.actors.actions.call import Call
+from task_queue.actors.actions.python.function import PythonFunction, imported
+from task_queue.actors.actions.python.thread import keep_output_open
+from task_queue.actors.actions.result import result_text
+from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.failures import failure_of
+from task_queue.actors.tasks.slot import Wire
+
+REPORT_SECONDS = 0.1
+"""How often progress is passed on."""
+
+
+class _Interrupted(BaseException):
+    """The parent ends this process; raised in the action, so that it can clean up behind itself."""
+
+
+class Worker:
+    """Runs what the parent sends; a thread listens to it meanwhile."""
+
+    def __init__(self, line: Connection) -> None:
+        """Store it.
+
+        Args:
+            line: To the parent.
+        """
+        self._line = line
+        self._sending = threading.Lock()
+        self._requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self._functions: dict[str, PythonFunction] = {}
+        self._call: Call | None = None
+        self._pid = os.getpid()
+
+    def listen(self) -> NoReturn:
+        """Take requests and stops, pass on progress; end everything when the parent is gone."""
+        while True:
+            call = self._call
+            try:
+                if not self._line.poll(None if call is None else REPORT_SECONDS):
+                    self._report(call)
+                    continue
+                message = orjson.loads(self._line.recv_bytes())
+            except (EOFError, OSError):
+                os.killpg(os.getpgrp(), signal.SIGKILL)
+            if "run" in message:
+                request = message["run"]
+                claimed = ClaimedTask(Lease(*request["lease"]), *request["task"])
+                wire = Wire(request["queue"])
+                self._call = Call(claimed, wire, request["timeout_seconds"])
+                self._requests.put(request)
+            elif (call := self._call) is not None:
+                call.wire.stop = call.claimed.lease
+                self.send({"stopping": list(call.claimed.lease)})
+
+    def work(self) -> NoReturn:
+        """Run one request after the other."""
+        while True:
+            request = self._requests.get()
+            call = self._call
+            assert call is not None  # noqa: S101 - set before the request was put
+            answer = self._answer(request, call)
+            if os.getpid() != self._pid:  # the action has forked, and this is the other one
+                os._exit(0)
+            _flush_output()
+            self._report(call)
+            self._call = None
+            self.send({**answer, "left": _has_children()})
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Tell the parent."""
+        with self._sending:
+            self._line.send_bytes(orjson.dumps(message, default=_text))
+
+    def _answer(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
+        try:
+            result = self._function(request).call(call)
+            return {"done": result_text(result, request["max_result_bytes"])}
+        except _Interrupted:
+            os._exit(128 + signal.SIGTERM)
+        except BaseException as error:  # noqa: BLE001 - the action's failure, whatever it is
+            failure = failure_of(error, None, asked_to_stop=call.cancelled)
+            return {
+                "failed": {
+                    "error": failure.error,
+                    "outcome": failure.outcome,
+                    "permanent": failure.permanent,
+                    "retry_after": failure.retry_after,
+                    "traceback": failure.traceback,
+                }
+            }
+
+    def _function(self, request: dict[str, Any]) -> PythonFunction:
+        target = request["target"]
+        if target not in self._functions:
+            self._functions[target] = imported(f"actions.{request['task'][0]}", target)
+        return self._functions[target]
+
+    def _report(self, call: Call | None) -> None:
+        if call is not None and (progress := call.wire.take_progress(call.claimed.lease)):
+            lease, fraction, message = progress
+            self.send({"progress": [list(lease), fraction, message]})
+
+
+def main(descriptor: int) -> NoReturn:
+    """Work for the parent at the other end of this socket."""
+    worker = Worker(Connection(descriptor))
+
+    def forward(_logger: object, level: str, event: MutableMapping[str, Any]) -> NoReturn:
+        try:
+            worker.send({"log": level, "fields": event})
+        except TypeError:  # a number beyond 64 bits, a lone surrogate
+            worker.send({"log": level, "fields": {key: ascii(_text(event[key])) for key in event}})
+        raise structlog.DropEvent
+
+    keep_output_open()
+    structlog.configure(processors=[structlog.processors.format_exc_info, forward])
+    signal.signal(signal.SIGTERM, _interrupt)
+    threading.Thread(target=worker.listen, daemon=True).start()
+    worker.send({"ready": True})
+    try:
+        worker.work()
+    except _Interrupted:  # while it waited for a task
+        os._exit(0)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Interrupted
+
+
+def _flush_output() -> None:
+    """Pass on what the action has printed; this process may be killed before the next does."""
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            sys.stdout.flush()
+
+
+def _has_children() -> bool:
+    """Whether an action left processes behind, running or dead."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - foreign code
+        return f"<{type(value).__name__}>"

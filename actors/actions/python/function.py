@@ -1,0 +1,221 @@
+"""A Python function as an action: how it is found, what it takes, and how it is called."""
+
+import asyncio
+import inspect
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from importlib import import_module
+from types import CoroutineType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import orjson
+
+from task_queue.actors.actions.call import SLICE_SECONDS, Call
+from task_queue.actors.actions.context import Context
+from task_queue.actors.errors import ActionLoadError, Cancelled, InvalidDataError, Reject, TimedOut
+
+MAX_SHOWN_CHARS = 60
+"""What an error shows of a value."""
+CONTEXT_NAMES = {"task", "context"}
+"""What the second parameter is called if it need not be given, and is all the same."""
+
+_POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+_SAYINGS = {"missing": "is missing", "extra_forbidden": "is not known"}
+
+
+class PythonFunction:
+    """A function that gets the data, and the context too if it has a second parameter.
+
+    Attributes:
+        description: The first line of its docstring.
+        schema: The JSON Schema of its data; None: any object will do.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        """Look at its signature.
+
+        Raises:
+            ActionLoadError: It cannot be called so, or the type of its data is of no use.
+        """
+        self._function = function
+        parameters = _parameters(function)
+        self._wants_context = _wants_context(parameters)
+        hint = _hint(function, parameters[0]) if parameters else None
+        self._adapter: Any = None if _is_any_object(hint) else _adapter(hint)
+        self.schema: Mapping[str, Any] | None = self._adapter and self._adapter.json_schema()
+        self.description = _first_line(function)
+
+    def check(self, data: str) -> None:
+        """Accept the data, a JSON object as text.
+
+        Raises:
+            InvalidDataError: It is not what the function takes.
+        """
+        if self._adapter is not None:
+            self._parsed(data)
+
+    def call(self, call: Call) -> Any:  # noqa: ANN401 - whatever the function returns
+        """What the function returns.
+
+        Raises:
+            Reject: The data is not what it takes.
+            BaseException: Whatever it raises.
+        """
+        data = orjson.loads(call.claimed.data) if self._adapter is None else self._given(call)
+        if self._wants_context:
+            result = self._function(data, Context(call))
+        else:
+            result = self._function(data)
+        if type(result) is CoroutineType:
+            return asyncio.run(_finished(result, call))
+        return result
+
+    def _given(self, call: Call) -> Any:  # noqa: ANN401 - of the type that the function names
+        try:
+            return self._parsed(call.claimed.data)
+        except InvalidDataError as error:  # what it takes has changed since
+            raise Reject(str(error)) from error
+
+    def _parsed(self, data: str) -> Any:  # noqa: ANN401 - of the type that the function names
+        from pydantic import ValidationError  # noqa: PLC0415 - see `_adapter`
+
+        try:
+            return self._adapter.validate_json(data)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            member = "".join(
+                f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]
+            )
+            problem = _SAYINGS.get(first["type"]) or (
+                f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {_shown(first['input'])}"
+            )
+            raise InvalidDataError(f"data{member}", problem) from error
+
+
+def imported(name: str, target: str) -> PythonFunction:
+    """The function.
+
+    Args:
+        name: What the settings call the action, for errors.
+        target: Where it is, as `module:function`.
+
+    Raises:
+        ActionLoadError: The module cannot be imported, has no such function, or it cannot be used.
+    """
+    module_name, _, function_name = target.partition(":")
+    try:
+        found = getattr(import_module(module_name), function_name)
+    except Exception as error:  # whatever a module's own code raises
+        message = f"{name} = {target!r} cannot be imported: {type(error).__name__}: {error}"
+        raise ActionLoadError(message.replace("\n", " ")) from error
+    if not callable(found):
+        message = f"{name} = {target!r} is not a function"
+        raise ActionLoadError(message)
+    try:
+        return PythonFunction(found)
+    except ActionLoadError as error:
+        message = f"{name} = {target!r} cannot be used: {error}"
+        raise ActionLoadError(message) from error
+
+
+async def _finished(coroutine: Coroutine[Any, Any, Any], call: Call) -> Any:  # noqa: ANN401 - its result
+    """What the coroutine returns, unless it is cancelled or takes too long."""
+    running = asyncio.ensure_future(coroutine)
+    # Looked at in any case, or asyncio logs it whenever it is thrown away.
+    running.add_done_callback(lambda over: over.cancelled() or over.exception())
+    while not (await asyncio.wait({running}, timeout=SLICE_SECONDS))[0]:
+        try:
+            call.interrupt()
+        except (Cancelled, TimedOut):
+            running.cancel()
+            await asyncio.wait({running})
+            raise
+    return running.result()
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters that may be given by position; none if there is no telling.
+
+    Raises:
+        ActionLoadError: It cannot be called with the data alone, nor with data and context.
+    """
+    try:
+        all_of_them = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # some functions in C have no signature
+        return []
+    positional = [each for each in all_of_them if each.kind in _POSITIONAL]
+    required = [each for each in positional if each.default is each.empty]
+    takes_any = any(each.kind is each.VAR_POSITIONAL for each in all_of_them)
+    named_only = any(
+        each.kind is each.KEYWORD_ONLY and each.default is each.empty for each in all_of_them
+    )
+    if not (positional or takes_any) or len(required) > 2 or named_only:  # noqa: PLR2004
+        message = f"it must take (data) or (data, task), not {inspect.signature(function)}"
+        raise ActionLoadError(message)
+    return positional
+
+
+def _wants_context(parameters: list[inspect.Parameter]) -> bool:
+    """Whether the function wants a `Context` besides the data."""
+    if len(parameters) < 2:  # noqa: PLR2004 - the data and it
+        return False
+    second = parameters[1]
+    return second.default is second.empty or second.name in CONTEXT_NAMES
+
+
+def _hint(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:  # noqa: ANN401 - a type
+    """The type of the data; None if the function does not say."""
+    if parameter.annotation is parameter.empty:
+        return None
+    if not isinstance(parameter.annotation, str):
+        return parameter.annotation
+    inner = inspect.unwrap(function)
+    while isinstance(inner, partial):
+        inner = inspect.unwrap(inner.func)
+    named = inner if hasattr(inner, "__globals__") else type(inner).__call__
+    # Only this one: what the others say may be there for type checkers only.
+    holder = type("holder", (), {"__annotations__": {"data": parameter.annotation}})
+    try:
+        return get_type_hints(holder, getattr(named, "__globals__", {}), include_extras=True)[
+            "data"
+        ]
+    except Exception as error:  # whatever comes of evaluating it
+        message = f"the type of its data, {parameter.annotation}, is not known: {error}"
+        raise ActionLoadError(message) from error
+
+
+def _is_any_object(hint: Any) -> bool:  # noqa: ANN401 - a type
+    """Whether every JSON object is of this type."""
+    if any(hint is each for each in (None, Any, object, dict, Mapping)):
+        return True
+    any_of_them = ((), (str, Any), (str, object))
+    return get_origin(hint) in {dict, Mapping} and get_args(hint) in any_of_them
+
+
+def _adapter(hint: Any) -> Any:  # noqa: ANN401 - a type, and pydantic's `TypeAdapter` for it
+    """Turns JSON into the type."""
+    # Imported where it is needed: processes for actions whose data has no type start faster.
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    from task_queue.actors.actions.python.typed_dict import understood  # noqa: PLC0415 - as above
+
+    try:
+        adapter = TypeAdapter(understood(hint))
+        adapter.json_schema()
+    except Exception as error:  # whatever a type's own code raises
+        text = str(error).partition("\n")[0]
+        message = f"the type of its data cannot be checked: {text}"
+        raise ActionLoadError(message) from error
+    return adapter
+
+
+def _first_line(function: Callable[..., Any]) -> str | None:
+    text = inspect.getdoc(function)
+    return text.partition("\n")[0] if text else None
+
+
+def _shown(value: object) -> str:
+    # Not orjson, which has no numbers beyond 64 bits.
+    text = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
+    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"

@@ -1,0 +1,52 @@
+"""A Python function as an action that runs in a thread."""
+
+import sys
+
+from task_queue.actors.actions.action import Done
+from task_queue.actors.actions.call import Call
+from task_queue.actors.actions.python.function import PythonFunction
+from task_queue.actors.actions.result import result_text
+
+
+class ThreadAction:
+    """A Python function that runs in its consumer's thread."""
+
+    execution = "thread"
+
+    def __init__(
+        self,
+        function: PythonFunction,
+        *,
+        timeout_seconds: float,
+        overdue_seconds: float,
+        max_result_bytes: int,
+        kind: str = "python",
+    ) -> None:
+        """Store what is needed.
+
+        Args:
+            function: What it does.
+            timeout_seconds: See `Action`.
+            overdue_seconds: See `Action`.
+            max_result_bytes: How long the result may be, as JSON.
+            kind: See `Action`.
+        """
+        self.kind = kind
+        self.description = function.description
+        self.schema = function.schema
+        self.timeout_seconds = timeout_seconds
+        self.overdue_seconds = overdue_seconds
+        self.check = function.check
+        self._call = function.call
+        self._max_result_bytes = max_result_bytes
+
+    def run(self, call: Call) -> Done:
+        """Call the function."""
+        return Done(result_text(self._call(call), self._max_result_bytes))
+
+
+def keep_output_open() -> None:
+    """Let no action close what all others print to, and where the log goes; it only flushes it."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.close = stream.flush  # type: ignore[method-assign]

@@ -1,0 +1,1 @@
+"""Everything one actor may say to another, a file for each receiver."""

@@ -1,0 +1,16 @@
+"""What the clock tells."""
+
+from dataclasses import dataclass
+
+from task_queue.actors.messages.base import Command
+
+
+@dataclass(frozen=True, slots=True)
+class Tick(Command):
+    """Time has passed; from the clock.
+
+    Attributes:
+        now: The present moment, Unix seconds.
+    """
+
+    now: float

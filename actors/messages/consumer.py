@@ -1,0 +1,17 @@
+"""What a consumer can be told."""
+
+from dataclasses import dataclass
+
+from task_queue.actors.messages.base import Command
+from task_queue.actors.tasks.claim import ClaimedTask
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver(Command):
+    """Run this task. Sent only to a consumer that is free.
+
+    Attributes:
+        claimed: The task.
+    """
+
+    claimed: ClaimedTask

@@ -1,0 +1,246 @@
+"""What a queue can be told and asked: by the edges, its consumers, and the database writer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from task_queue.actors.messages.base import Command, Recipient, Request
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.conditions import Conditions, Published
+from task_queue.actors.tasks.limits import QueueLimits
+from task_queue.actors.tasks.settlement import Failure
+from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Publish(Request[Published | None]):
+    """Put tasks on the queue, all or none.
+
+    Answered when they are as safe as its driver makes them, with None where each was simply stored,
+    as nearly always.
+
+    Attributes:
+        tasks: The tasks; of several, some may be other queues'.
+        deadline: Nobody waits for the answer after this moment (Unix seconds): a publish that is
+            not written by then is dropped.
+        conditions: On what conditions, if any.
+    """
+
+    tasks: tuple[Task, ...]
+    deadline: float
+    conditions: Conditions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Request[None]):
+    """Start nothing more, or go on. Answered when it is on disk.
+
+    Attributes:
+        paused: Whether the queue is to pause.
+    """
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigure(Request[None]):
+    """Go on with other settings. Answered when they are in force; what runs goes on.
+
+    Attributes:
+        consumers: Where each consumer is reached, by name; one that is not among them any more
+            ends when it is free.
+        prefetch: See `QueueActor`.
+        backoff: See `QueueActor`.
+        lease_seconds: How long a claim is good without being renewed.
+        limits: What the queue allows at most.
+    """
+
+    consumers: Mapping[str, Recipient]
+    prefetch: int
+    backoff: Backoff
+    lease_seconds: float
+    limits: QueueLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Command):
+    """A consumer has started and runs nothing.
+
+    Attributes:
+        consumer: Its name.
+        wire: How its actions are reached while they run.
+    """
+
+    consumer: str
+    wire: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Ack(Command):
+    """A consumer's task is done, and the consumer is free.
+
+    Attributes:
+        consumer: Its name.
+        claimed: The task it ran.
+        result: What the action returned, JSON as text.
+        started_at: When it began, Unix seconds.
+        stderr: The last of what its program wrote to standard error.
+    """
+
+    consumer: str
+    claimed: ClaimedTask
+    result: str
+    started_at: float
+    stderr: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nack(Command):
+    """A consumer's task failed, and the consumer is free.
+
+    Attributes:
+        consumer: Its name.
+        claimed: The task it ran.
+        failure: How it failed.
+    """
+
+    consumer: str
+    claimed: ClaimedTask
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Drain(Request[tuple[str, ...]]):
+    """Start nothing more, give back what is not started, and let what runs finish.
+
+    Answered, when nothing runs any more and everything is written, with the ids of the tasks
+    that were still running at the deadline and were given back too.
+
+    Attributes:
+        deadline: How long running tasks may take, Unix seconds.
+    """
+
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """What a queue is doing at this moment, on this node.
+
+    Attributes:
+        idle: Consumers that wait for a task.
+        running: Consumers that run one.
+        prefetched: Tasks claimed and not started.
+        paused: Whether it starts nothing.
+        rates: Tasks per second over the last minute, by what became of them.
+    """
+
+    idle: int
+    running: int
+    prefetched: int
+    paused: bool = False
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GetQueueState(Request[QueueState]):
+    """What the queue is doing at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Command):
+    """Rows are on disk.
+
+    Attributes:
+        task_ids: Of which tasks.
+    """
+
+    task_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed(Command):
+    """Tasks are leased.
+
+    Attributes:
+        tasks: In the order in which they are to run.
+        more: Whether there may be more ready ones.
+    """
+
+    tasks: tuple[ClaimedTask, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SuspectClaimed(Command):
+    """A task that was lost before is leased, if one was ready.
+
+    Attributes:
+        task: The task; None if there is none.
+    """
+
+    task: ClaimedTask | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled(Command):
+    """Settlements are on disk, or refused because their lease is not held any more.
+
+    Attributes:
+        applied: Which are on disk.
+        refused: Which are not, and never will be.
+    """
+
+    applied: tuple[Lease, ...]
+    refused: tuple[Lease, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed(Command):
+    """Leases are renewed.
+
+    Attributes:
+        lost: Those that are not held any more.
+    """
+
+    lost: tuple[Lease, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tended(Command):
+    """Due tasks were made ready, lapsed leases were looked for.
+
+    Attributes:
+        promoted: How many tasks became ready.
+        lapsed: The tasks whose lease has lapsed.
+        cancelling: Leases of running tasks that somebody asked to cancel.
+        paused: Whether the queue is paused.
+        more: Whether more are due than one step takes.
+        swept: How many keys a sweep for free places found that have blocked tasks.
+        swept_to: The key where it ended; empty: it saw all.
+    """
+
+    promoted: int
+    lapsed: tuple[ClaimedTask, ...]
+    cancelling: tuple[Lease, ...] = ()
+    paused: bool = False
+    more: bool = False
+    swept: int = 0
+    swept_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseKept(Command):
+    """It is on disk whether the queue is paused; what is told from now on was seen after that.
+
+    Attributes:
+        paused: Whether it is.
+    """
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unblocked(Command):
+    """Tasks that waited for others with their key are ready."""

@@ -1,0 +1,74 @@
+"""What the database reader can be asked."""
+
+from dataclasses import dataclass
+
+from task_queue.actors.messages.base import Request
+from task_queue.actors.tasks.filters import ALL, Cursor, Filters
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.task import Attempt, Task
+
+
+@dataclass(frozen=True, slots=True)
+class ListTasks(Request[tuple[list[Task], Cursor | None]]):
+    """Tasks, and where the next page begins if there are more.
+
+    Attributes:
+        limit: At most so many.
+        filters: Which, in which order.
+        after: Only those behind this place; None: from the beginning.
+    """
+
+    limit: int
+    filters: Filters = ALL
+    after: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetTask(Request[tuple[Task, list[Attempt]] | None]):
+    """One task with its attempts, or None if there is none.
+
+    Attributes:
+        task_id: Its id.
+    """
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindDead(Request[list[str]]):
+    """The ids of dead tasks, the oldest first.
+
+    Attributes:
+        filters: Which.
+        limit: At most so many.
+    """
+
+    filters: Filters
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountTasks(Request[dict[str, dict[Status, int]]]):
+    """How many tasks there are, by queue and state."""
+
+
+@dataclass(frozen=True, slots=True)
+class OldestReady(Request[float | None]):
+    """Since when the oldest ready task waits, Unix seconds; None if none waits.
+
+    Attributes:
+        queue: Of which queue.
+    """
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListSchedules(Request[list[Schedule]]):
+    """The schedules there are, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListPaused(Request[set[str]]):
+    """The names of the queues that are paused."""

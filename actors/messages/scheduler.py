@@ -1,0 +1,29 @@
+"""What the scheduler is told by the database writer."""
+
+from dataclasses import dataclass
+
+from task_queue.actors.messages.base import Command
+from task_queue.actors.messages.writer import Fire
+from task_queue.actors.tasks.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulesLoaded(Command):
+    """The schedules that are due.
+
+    Attributes:
+        schedules: By name.
+    """
+
+    schedules: tuple[Schedule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fired(Command):
+    """A schedule has gone on to its next occurrence.
+
+    Attributes:
+        fire: From where to where, and with which task.
+    """
+
+    fire: Fire

@@ -1,0 +1,86 @@
+"""The keeper: lets go of what was kept long enough, in steps that hold nobody up."""
+
+from collections.abc import Callable, Mapping
+
+from task_queue.actors.messages.base import Message, Recipient
+from task_queue.actors.messages.clock import Tick
+from task_queue.actors.messages.pruner import Tidied
+from task_queue.actors.messages.writer import Tidy, WriteFailed
+from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.tasks.states import Status
+
+STEP_SECONDS = 1.0
+"""How often there is a step; at once after one that found something."""
+SWEEP_SECONDS = 60.0
+"""How long to wait after a sweep through the old tasks until the next."""
+
+
+class Keeper(Actor):
+    """Has a step of housekeeping done every second, each a small part of a commit.
+
+    Tasks that expired become dead; final ones are deleted after their time; a SQLite file gives
+    back what they took.
+    """
+
+    def __init__(
+        self,
+        life: Life,
+        *,
+        address: Recipient,
+        writer: Recipient,
+        retention: Mapping[Status, int],
+        now: Callable[[], float],
+    ) -> None:
+        """Store what is needed.
+
+        Args:
+            life: This actor's life.
+            address: This actor's own, where answers go.
+            writer: The database writer.
+            retention: Seconds that tasks are kept, by their final state.
+            now: The present moment, Unix seconds.
+        """
+        super().__init__(life)
+        self._address = address
+        self._writer = writer
+        self._retention = retention
+        self._now = now
+        self._busy = False  # a step is under way
+        self._sweeps = False  # and it looks for old tasks
+        self._step_at = 0.0
+        self._sweep_at = 0.0
+        self._last: Tidied | None = None
+
+    def receive(self, message: Message) -> None:
+        """Handle one message."""
+        match message:
+            case Tick():
+                # Whichever way the clock went: see the distance, not the order.
+                if not self._busy and not 0 < self._step_at - message.now <= STEP_SECONDS:
+                    self._step(message.now)
+            case Tidied():
+                self._on_tidied(message)
+            case WriteFailed():
+                self._busy = False
+            case _:
+                self.unexpected(message)
+
+    def _step(self, now: float) -> None:
+        self._busy = True
+        self._step_at = now + STEP_SECONDS
+        self._sweeps = not 0 < self._sweep_at - now <= SWEEP_SECONDS
+        after, terms_after = None, -1
+        if self._last is not None:
+            after, terms_after = self._last.swept_to, self._last.terms_to
+        self._writer.tell(
+            Tidy(self._address, now, self._retention, after, self._sweeps, terms_after)
+        )
+
+    def _on_tidied(self, tidied: Tidied) -> None:
+        self._busy = False
+        self._last = tidied
+        now = self._now()
+        if self._sweeps and tidied.swept_to is None:
+            self._sweep_at = now + SWEEP_SECONDS  # this one is over
+        if tidied.removed:
+            self._step(now)

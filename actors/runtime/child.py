@@ -1,0 +1,79 @@
+"""How a supervised child is started, and what its death means."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import pykka
+
+from task_queue.actors.runtime.actor import Life
+from task_queue.actors.runtime.address import Address
+
+
+class Restart(Enum):
+    """Whether a child is started again."""
+
+    PERMANENT = "permanent"
+    """Whenever it dies."""
+    ONE_SHOT = "one shot"
+    """Never: its work is done in `setup`, and the others start only after it succeeded."""
+
+
+class Strategy(Enum):
+    """Whom a child's death concerns."""
+
+    ONE_FOR_ONE = "one for one"
+    """Only itself."""
+    REST_FOR_ONE = "rest for one"
+    """All that were started after it, because they depend on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How to start one child, and what its death means.
+
+    Attributes:
+        address: Where the others reach it; its name is the child's.
+        start: Starts the actor.
+        restart: Whether it is started again.
+        strategy: Whom its death concerns.
+        group: If it has one, its death concerns only those of the same.
+    """
+
+    address: Address
+    start: Callable[[Life], pykka.ActorRef[Any]]
+    restart: Restart = Restart.PERMANENT
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    group: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The child's name."""
+        return self.address.name
+
+
+@dataclass(slots=True)
+class Intensity:
+    """Counts deaths: more than so many within such a period are too many.
+
+    The rule is that of Erlang/OTP's supervisors ("Supervisor Behaviour", maximum restart
+    intensity).
+
+    Attributes:
+        max_restarts: How many are borne.
+        period_seconds: Within which time.
+    """
+
+    max_restarts: int
+    period_seconds: float
+    _moments: deque[float] = field(default_factory=deque)
+
+    def count(self, now: float) -> int:
+        """The deaths within the period, this one included."""
+        self._moments.append(now)
+        # A clock set back puts former moments into the future: those are over too.
+        while not 0 <= now - self._moments[0] < self.period_seconds:
+            self._moments.popleft()
+        return len(self._moments)

@@ -1,0 +1,203 @@
+"""What users do to tasks that are there: cancel, retry, delete, redrive, purge."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from task_queue.actors.errors import ConflictError, NotFoundError
+from task_queue.actors.store.schema import attempts, in_state, is_final, tasks
+from task_queue.actors.tasks.states import FINAL, Status
+from task_queue.actors.tasks.task import rank
+
+WAITING = (Status.SCHEDULED, Status.BLOCKED, Status.QUEUED)
+
+_this = tasks.c.id == sa.bindparam("task_id")
+
+
+class _Found(NamedTuple):
+    """What has to be known of a task to do something to it; each a column."""
+
+    id: str
+    queue: str
+    status: str
+    priority: int
+    unique_key: str | None
+    key: str | None
+    cancel_requested_at: float | None
+
+
+_FIND = (
+    sa.select(*(tasks.c[name] for name in _Found._fields))
+    .where(_this)
+    .with_for_update()  # the state that is looked at is the state that is changed
+)
+_HOLDS_KEY = sa.select(tasks.c.id).where(
+    tasks.c.queue == sa.bindparam("queue_name"),
+    tasks.c.unique_key == sa.bindparam("wanted"),
+    tasks.c.unique_key.is_not(None),
+    sa.not_(is_final),
+)
+
+
+def cancel(connection: sa.Connection, task_id: str, now: float) -> Status:
+    """Cancel the task at once, or note that it is to be asked to stop.
+
+    Returns:
+        `cancelled`, or `running`.
+
+    Raises:
+        NotFoundError: There is no such task.
+        ConflictError: It is final.
+    """
+    row = _found(connection, task_id)
+    status = Status(row.status)
+    if status in FINAL:
+        message = (
+            f"the task is {status.shown}; only scheduled, queued and running ones can be cancelled"
+        )
+        raise ConflictError(message)
+    if status is Status.RUNNING:
+        if row.cancel_requested_at is None:
+            # Its settlement sees to it that it is not started again.
+            _update(connection, task_id, cancel_requested_at=int(now))
+        return status
+    _update(
+        connection,
+        task_id,
+        status=Status.CANCELLED.value,
+        cancel_requested_at=int(now),
+        processed_at=int(now),
+    )
+    return Status.CANCELLED
+
+
+def retry(connection: sa.Connection, task_id: str, now: float) -> Status:
+    """Put a dead or cancelled task back on its queue, with all its attempts.
+
+    Raises:
+        NotFoundError: There is no such task.
+        ConflictError: It is in another state, or its unique key has gone to another task.
+    """
+    row = _found(connection, task_id)
+    status = Status(row.status)
+    if status not in {Status.DEAD, Status.CANCELLED}:
+        message = f"the task is {status.shown}; only dead and cancelled ones can be retried"
+        raise ConflictError(message)
+    if (holder := _holder(connection, row)) is not None:
+        message = f"its unique key {row.unique_key!r} has gone to the task {holder}"
+        raise ConflictError(message)
+    return _put_back(connection, row, run_at=now, now=now)
+
+
+def redrive(connection: sa.Connection, run_at: Mapping[str, float], now: float) -> int:
+    """Put these tasks back on their queues, each at its time, those that are still dead.
+
+    Returns:
+        How many were; a task whose unique key has gone to another is left dead.
+    """
+    count = 0
+    for task_id, moment in sorted(run_at.items()):
+        row = _look(connection, task_id)
+        if row is not None and row.status == Status.DEAD and _holder(connection, row) is None:
+            _put_back(connection, row, run_at=moment, now=now)
+            count += 1
+    return count
+
+
+def delete(connection: sa.Connection, task_id: str) -> None:
+    """Forget the task and its attempts.
+
+    Raises:
+        NotFoundError: There is no such task.
+        ConflictError: It is not final.
+    """
+    status = Status(_found(connection, task_id).status)
+    if status not in FINAL:
+        message = (
+            f"the task is {status.shown}; only completed, dead and cancelled ones can be deleted"
+        )
+        raise ConflictError(message)
+    connection.execute(sa.delete(attempts).where(attempts.c.task_id == task_id))
+    connection.execute(sa.delete(tasks).where(tasks.c.id == task_id))
+
+
+def purge(connection: sa.Connection, queue: str, limit: int, created_until: int, now: float) -> int:
+    """Cancel tasks that wait on the queue, at most so many.
+
+    Args:
+        connection: Inside a transaction.
+        queue: Whose tasks.
+        limit: At most so many.
+        created_until: Only those created up to this moment, whole Unix seconds.
+        now: The present moment, Unix seconds.
+
+    Returns:
+        How many were.
+    """
+    count = 0
+    for status in WAITING:
+        some = (
+            sa.select(tasks.c.seq)
+            .where(in_state(status), tasks.c.queue == queue, tasks.c.created_at <= created_until)
+            .order_by(tasks.c.created_at, tasks.c.seq)
+            .limit(limit - count)
+            .with_for_update(skip_locked=True)
+            .cte("some")
+        )
+        change = (
+            sa.update(tasks)
+            .where(tasks.c.seq.in_(sa.select(some.c.seq)))
+            .values(
+                status=Status.CANCELLED.value, cancel_requested_at=int(now), processed_at=int(now)
+            )
+            .returning(tasks.c.seq)
+        )
+        count += len(connection.execute(change).all())
+    return count
+
+
+def _look(connection: sa.Connection, task_id: str) -> _Found | None:
+    row = connection.execute(_FIND, {"task_id": task_id}).first()
+    return None if row is None else _Found(*row)
+
+
+def _found(connection: sa.Connection, task_id: str) -> _Found:
+    row = _look(connection, task_id)
+    if row is None:
+        message = "task not found"
+        raise NotFoundError(message)
+    return row
+
+
+def _holder(connection: sa.Connection, row: _Found) -> str | None:
+    """The task that has this one's unique key now."""
+    if row.unique_key is None:
+        return None
+    held = {"queue_name": row.queue, "wanted": row.unique_key}
+    return connection.scalar(_HOLDS_KEY, held)
+
+
+def _put_back(connection: sa.Connection, row: _Found, *, run_at: float, now: float) -> Status:
+    # With a key, by way of `scheduled`: whether it has to wait is known to its queue, which makes
+    # it ready at its next tick.
+    ready = run_at <= now and row.key is None
+    _update(
+        connection,
+        row.id,
+        status=(Status.QUEUED if ready else Status.SCHEDULED).value,
+        attempt=0,
+        postponed=0,
+        run_at=run_at,
+        rank=rank(now, row.priority),
+        processed_at=None,
+        cancel_requested_at=None,
+        expires_at=None,
+        progress=None,
+        progress_message=None,
+    )
+    return Status.SCHEDULED if run_at > now else Status.QUEUED
+
+
+def _update(connection: sa.Connection, task_id: str, **columns: object) -> None:
+    connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(**columns))

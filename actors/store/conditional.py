@@ -1,0 +1,186 @@
+"""Publishes that are looked at before they are stored: uniqueness, limits, repeated requests."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from task_queue.actors.errors import BadRowError, KeyReusedError, OverLimitError
+from task_queue.actors.store import advisory_locks, counts, statements
+from task_queue.actors.store.dialect import insert_into
+from task_queue.actors.store.schema import idempotency_keys, is_final, tasks
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
+from task_queue.actors.tasks.limits import QueueLimits, Room
+from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.task import Receipt, Task
+
+TRIES = 3
+"""How often an insert is tried whose unique key is taken, and free again at the next look."""
+
+_HOLDER = sa.select(tasks.c.id, tasks.c.status).where(
+    tasks.c.queue == sa.bindparam("queue_name"),
+    tasks.c.unique_key == sa.bindparam("wanted"),
+    tasks.c.unique_key.is_not(None),
+    sa.not_(is_final),
+)
+_REMEMBERED = sa.select(
+    idempotency_keys.c.fingerprint, idempotency_keys.c.receipts, idempotency_keys.c.expires_at
+).where(idempotency_keys.c.key == sa.bindparam("name"))
+_FORGET = sa.delete(idempotency_keys).where(
+    idempotency_keys.c.key == sa.bindparam("name"),
+    idempotency_keys.c.expires_at <= sa.bindparam("now"),
+)
+
+
+def lock(
+    connection: sa.Connection, publishes: Iterable[tuple[Sequence[Task], Conditions | None]]
+) -> None:
+    """Let other nodes wait with publishes that these may be in the way of, until the commit.
+
+    Args:
+        connection: Inside a transaction, before the first of these publishes.
+        publishes: All of the transaction: the tasks and conditions of each.
+    """
+    names: list[str] = []
+    for rows, conditions in publishes:
+        names += [
+            f"unique {task.queue}/{task.options.unique_key}"
+            for task in rows
+            if task.options.unique_key is not None
+        ]
+        names += [f"queue {name}" for name in _bound(conditions)]
+        if conditions is not None and conditions.idempotency is not None:
+            names.append(f"request {conditions.idempotency.key}")
+    advisory_locks.take(connection, advisory_locks.Kind.PUBLISH, names)
+
+
+def publish(
+    store: Store, rows: Sequence[Task], conditions: Conditions | None, now: float
+) -> Published:
+    """Add the tasks, all or none, unless something is against it.
+
+    Args:
+        store: Inside a savepoint, under the locks that `lock` takes.
+        rows: The tasks.
+        conditions: On what conditions, besides unique keys.
+        now: The present moment, Unix seconds.
+
+    Raises:
+        KeyReusedError: The idempotency key belongs to another request.
+        OverLimitError: A queue is full.
+        BadRowError: The database refuses a task.
+    """
+    idempotency = None if conditions is None else conditions.idempotency
+    if idempotency is not None:
+        remembered = _remember(store.connection, idempotency, now)
+        if remembered is not None:
+            return Published(receipts=remembered, replayed=True)
+    receipts: list[Receipt] = []
+    for free, group in groupby(rows, key=lambda task: task.options.is_free):
+        if free:
+            together = list(group)
+            store.insert(together)
+            receipts += [Receipt(task.id, task.status.shown, duplicate=False) for task in together]
+        else:
+            receipts += [_insert_unique(store.connection, task) for task in group]
+    # Afterwards: only now it is known which are new. What does not fit is rolled back.
+    bound = _bound(conditions)
+    room = {name: _room(store.connection, name, limits) for name, limits in bound.items()}
+    if idempotency is not None:
+        _keep_receipts(store.connection, idempotency, receipts)
+    return Published(receipts=tuple(receipts), room=room)
+
+
+def insert_occurrence(connection: sa.Connection, task: Task) -> None:
+    """Add the task of a schedule, unless there is one for its occurrence, or with its key."""
+    connection.execute(_insert_or_nothing(connection), _values(task)).close()
+
+
+def _remember(
+    connection: sa.Connection, idempotency: Idempotency, now: float
+) -> tuple[Receipt, ...] | None:
+    """What the first request with this key was answered; None: this is the first."""
+    connection.execute(_FORGET, {"name": idempotency.key, "now": now})
+    # Takes the key before anything else is done.
+    insert = insert_into(idempotency_keys, connection).on_conflict_do_nothing()
+    taken = connection.execute(
+        insert.returning(idempotency_keys.c.key),
+        {
+            "key": idempotency.key,
+            "fingerprint": idempotency.fingerprint,
+            "receipts": "[]",
+            "expires_at": idempotency.expires_at,
+        },
+    ).first()
+    if taken is not None:
+        return None
+    row = connection.execute(_REMEMBERED, {"name": idempotency.key}).one()
+    if row.fingerprint != idempotency.fingerprint:
+        message = "this Idempotency-Key was sent before with another request"
+        raise KeyReusedError(message)
+    return tuple(Receipt(*each) for each in orjson.loads(row.receipts))
+
+
+def _keep_receipts(
+    connection: sa.Connection, idempotency: Idempotency, receipts: Sequence[Receipt]
+) -> None:
+    text = orjson.dumps([(each.task_id, each.status, each.duplicate) for each in receipts]).decode()
+    connection.execute(
+        sa.update(idempotency_keys)
+        .where(idempotency_keys.c.key == idempotency.key)
+        .values(receipts=text)
+    )
+
+
+def _bound(conditions: Conditions | None) -> dict[str, QueueLimits]:
+    """The queues with limits on what they hold, always in the same order."""
+    limits = {} if conditions is None else conditions.limits
+    return {name: limits[name] for name in sorted(limits) if limits[name].bound_publishes}
+
+
+def _room(connection: sa.Connection, name: str, limits: QueueLimits) -> Room:
+    """What the queue has left, with the new tasks on it."""
+    length, size = counts.unfinished(connection, name)
+    if limits.max_length and length > limits.max_length:
+        message = (
+            f"the queue {name!r} would hold {length} unfinished tasks; {limits.max_length} may"
+        )
+        raise OverLimitError(message, "length", limits.max_length)
+    if limits.max_bytes and size > limits.max_bytes:
+        message = f"the queue {name!r} would hold {size} bytes of data; {limits.max_bytes} may"
+        raise OverLimitError(message, "bytes", limits.max_bytes)
+    return Room(
+        limits.max_length - length if limits.max_length else None,
+        limits.max_bytes - size if limits.max_bytes else None,
+    )
+
+
+def _insert_unique(connection: sa.Connection, task: Task) -> Receipt:
+    holder = {"queue_name": task.queue, "wanted": task.options.unique_key}
+    for _ in range(TRIES):
+        if connection.execute(_insert_or_nothing(connection), _values(task)).first() is not None:
+            return Receipt(task.id, task.status.shown, duplicate=False)
+        if (row := connection.execute(_HOLDER, holder).first()) is not None:
+            return Receipt(row.id, Status(row.status).shown, duplicate=True)
+    message = f"the unique key {task.options.unique_key!r} is taken and free in turns"
+    raise BadRowError(message)
+
+
+def _insert_or_nothing(connection: sa.Connection) -> Any:  # noqa: ANN401 - each dialect's own
+    return insert_into(tasks, connection).on_conflict_do_nothing().returning(tasks.c.id)
+
+
+def _values(task: Task) -> Mapping[str, object]:
+    return {
+        name: _read(task, attribute) for name, attribute in statements.INSERT_ATTRIBUTES.items()
+    }
+
+
+def _read(task: Task, attribute: str) -> object:
+    value: object = task
+    for part in attribute.split("."):
+        value = getattr(value, part)
+    return value

@@ -1,0 +1,68 @@
+"""Keeps a second process off a SQLite file: one writer by construction."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from task_queue.actors.errors import StoreUnavailableError
+
+
+class FileLock:
+    """A lock file beside the database, held while the process lives.
+
+    The kernel lets go of it however the process ends, so a `kill -9` leaves nothing to clean up.
+    """
+
+    def __init__(self, database: Path) -> None:
+        """Store where.
+
+        Args:
+            database: The SQLite file.
+        """
+        self._database = database
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises:
+            StoreUnavailableError: Another process has it, or the directory cannot be written.
+        """
+        path = self._database.with_name(self._database.name + ".lock")
+        try:
+            _make_directory(path.parent)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            message = f"cannot write in the directory {path.parent}: {error.strerror}"
+            raise StoreUnavailableError(message) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            message = f"{self._database} is in use by another task-queue (process {owner})"
+            raise StoreUnavailableError(message) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let go of the lock, if it is held."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _make_directory(directory: Path) -> None:
+    """Make the directory so that a power cut does not take it away again.
+
+    SQLite syncs the directory that its files are in, but not the one that that one is in.
+    """
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        descriptor = os.open(made.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,58 @@
+"""What a commit has done, and who is to be told of it."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from task_queue.actors.errors import TaskQueueError
+from task_queue.actors.messages.base import Command, Recipient
+from task_queue.actors.messages.changes import Change
+from task_queue.actors.messages.queue import Settled, Stored
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.writer import Insert, Write
+from task_queue.actors.tasks.claim import Lease
+
+AnyWrite = Write | Change[Any]
+"""Everything that can be part of a commit."""
+
+
+@dataclass(slots=True)
+class News:
+    """What a commit has done, to be told once it is on disk."""
+
+    inserts: list[Insert] = field(default_factory=list)
+    settled: defaultdict[Recipient, list[tuple[Lease, bool]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    answers: list[tuple[Reply[Any], Any]] = field(default_factory=list)
+    other: list[tuple[Recipient, Command]] = field(default_factory=list)
+    failed: list[tuple[AnyWrite, TaskQueueError]] = field(default_factory=list)
+
+    def add(self, later: "News") -> None:
+        """Tell that too."""
+        self.inserts += later.inserts
+        for requester, settled in later.settled.items():
+            self.settled[requester] += settled
+        self.answers += later.answers
+        self.other += later.other
+        self.failed += later.failed
+
+    def spread(self) -> None:
+        """Tell it: first whoever waits for an answer, then each requester, once per kind."""
+        for reply, value in self.answers:
+            reply.answer(value)
+        stored: defaultdict[Recipient, list[str]] = defaultdict(list)
+        for insert in self.inserts:
+            if insert.waiter is not None:
+                insert.waiter.answer(None)  # unless it was answered already
+            stored[insert.requester] += [task.id for task in insert.tasks]
+        for requester, task_ids in stored.items():
+            requester.tell(Stored(tuple(task_ids)))
+        for requester, settled in self.settled.items():
+            applied = tuple(lease for lease, held in settled if held)
+            refused = tuple(lease for lease, held in settled if not held)
+            requester.tell(Settled(applied, refused))
+        for requester, command in self.other:
+            requester.tell(command)
+        for write, error in self.failed:
+            write.abandon(error)

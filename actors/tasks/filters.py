@@ -1,0 +1,36 @@
+"""Which tasks are asked for. Pure."""
+
+from dataclasses import dataclass
+
+from task_queue.actors.tasks.states import Status
+
+Cursor = tuple[int, int]
+"""A place in a listing: `created_at` and row number of the task it lies behind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Which tasks a listing shows, and in which order.
+
+    Attributes:
+        statuses: Only those in one of these states; none given: in any.
+        queue: Only those of this queue.
+        action: Only those with this action.
+        unique_key: Only those with this unique key.
+        created_after: Only those created at this moment or later, whole Unix seconds.
+        created_before: Only those created before this moment, whole Unix seconds.
+        error_contains: Only those whose error has this text in it.
+        oldest_first: In order of creation; else the newest first.
+    """
+
+    statuses: tuple[Status, ...] = ()
+    queue: str | None = None
+    action: str | None = None
+    unique_key: str | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+    error_contains: str | None = None
+    oldest_first: bool = False
+
+
+ALL = Filters()

@@ -1,0 +1,95 @@
+"""How a publish becomes a task. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits
+from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.task import PLAIN, Options, Task, rank
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueTraits:
+    """What has to be known of a queue to publish to it.
+
+    Attributes:
+        name: Its name.
+        max_attempts: How many attempts a task has unless it says otherwise.
+        backoff: How long failed tasks wait unless they say otherwise.
+        limits: What it allows at most.
+        durable: Whether its tasks are rows from the start.
+    """
+
+    name: str
+    max_attempts: int
+    backoff: Backoff
+    limits: QueueLimits = NO_LIMITS
+    durable: bool = True
+
+
+def plain_task(task_id: str, queue: QueueTraits, action: str, data: str, now: float) -> Task:
+    """A task to be run as soon as may be, which asks for nothing special."""
+    return Task(
+        id=task_id,
+        queue=queue.name,
+        action=action,
+        data=data,
+        max_attempts=queue.max_attempts,
+        run_at=now,
+        created_at=int(now),
+        rank=now,
+    )
+
+
+def task_of(
+    task_id: str,
+    queue: QueueTraits,
+    wishes: Mapping[str, Any],
+    now: float,
+    occurrence: str | None = None,
+) -> Task:
+    """A task with everything its publisher asked for.
+
+    Args:
+        task_id: Its id.
+        queue: Where it goes.
+        wishes: The members of a publish that was found good; `data` is JSON as text.
+        now: The present moment, Unix seconds.
+        occurrence: Which occurrence of which schedule it is, if it is one.
+    """
+    run_at = max(now, wishes.get("run_at") or now + (wishes.get("delay_seconds") or 0.0))
+    priority, key = wishes.get("priority") or 0, wishes.get("key")
+    options = Options(
+        unique_key=wishes.get("unique_key"),
+        key=key,
+        expires_at=wishes.get("expires_at"),
+        keep_result_seconds=wishes.get("keep_result_seconds"),
+        backoff=_backoff(queue.backoff, wishes.get("backoff")),
+        occurrence=occurrence,
+        timeout_seconds=wishes.get("timeout_seconds"),
+    )
+    ready = Status.BLOCKED if key and queue.limits.concurrency_per_key else Status.QUEUED
+    return Task(
+        id=task_id,
+        queue=queue.name,
+        action=wishes["action"],
+        data=wishes["data"],
+        max_attempts=wishes.get("max_attempts") or queue.max_attempts,
+        run_at=run_at,
+        created_at=int(now),
+        rank=rank(now, priority),
+        status=Status.SCHEDULED if run_at > now else ready,
+        priority=priority,
+        options=PLAIN if options == PLAIN else options,
+    )
+
+
+def _backoff(usual: Backoff, wishes: Mapping[str, float] | None) -> str | None:
+    if wishes is None:
+        return None
+    base = wishes.get("base", usual.base_seconds)
+    # A cap that is not named follows a larger base.
+    cap = wishes.get("cap", max(base, usual.cap_seconds))
+    return Backoff(base, wishes.get("factor", usual.factor), cap).text

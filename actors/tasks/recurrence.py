@@ -1,0 +1,255 @@
+"""When a schedule fires: a cron line read in a time zone, and what was missed. Pure.
+
+A line has the five fields of Debian's cron, minute, hour, day-of-month, month and day-of-week, and
+treats a change of the clock as Debian's cron does (man 8 cron):
+
+- If neither minute nor hour begins with a star, the line names times of the day. One that the clock
+  jumps over fires right after the jump, and one that it shows twice fires the first time.
+- Otherwise it follows the clock: it fires whenever a clock on the wall shows a time that matches,
+  so not in the hour that is left out, and in both passes of the hour that is repeated.
+
+cronsim reads the fields and finds the matching times of a clock that never changes. The changes are
+added here: a half-hour one, as Lord Howe Island has, makes cronsim's own answer depend on where it
+started from.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import cache
+from itertools import takewhile
+from zoneinfo import ZoneInfo, available_timezones
+
+from cronsim import CronSim, CronSimError
+
+from task_queue.actors.errors import TaskQueueError
+
+GRACE_SECONDS = 60.0
+"""How late an occurrence may be published and still count as on time."""
+
+MAX_CRON_CHARS = 200
+"""What a cron line may have: plenty for any that a person can read."""
+
+FIELDS = {
+    "minute": "0-59",
+    "hour": "0-23",
+    "day-of-month": "1-31, L or LW",
+    "month": "1-12 or JAN-DEC",
+    "day-of-week": "0-7, SUN-SAT, 5L or 5#2",
+}
+"""The fields of a cron line in their order, with what each may hold."""
+
+_HORIZON = timedelta(days=50 * 366)
+"""A line that does not fire for so long never does: the rarest date, a certain weekday on the 29th
+of February, comes at least every 40 years."""
+
+_SOME_MOMENT = datetime(2030, 1, 1, tzinfo=UTC).timestamp()
+"""Where `check` starts from; whether a line ever fires does not depend on it."""
+
+_LAST_MOMENT = datetime(9900, 1, 1, tzinfo=UTC).timestamp()
+"""The calendar of `datetime` ends with the year 9999, and a search needs room."""
+
+_SHOWN_CHARS = 60
+
+
+class InvalidRecurrenceError(TaskQueueError):
+    """A recurrence that cannot be followed; the text names the member, its value and the rule.
+
+    Attributes:
+        member: Which member is wrong, `cron` or `timezone`.
+    """
+
+    def __init__(self, member: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.member = member
+
+
+class Missed(StrEnum):
+    """What becomes of occurrences that passed while nothing could publish them."""
+
+    SKIP = "skip"
+    """Nothing: it goes on with the next one that is on time."""
+
+    ONCE = "once"
+    """The last of them is published, as soon as possible, for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """The times at which a schedule fires.
+
+    Attributes:
+        cron: Five fields, as in `*/5 * * * *`.
+        timezone: Whose clock they are read on, an IANA name such as `Europe/Berlin`.
+    """
+
+    cron: str
+    timezone: str
+
+    def check(self) -> None:
+        """Accept what can be followed.
+
+        Raises:
+            InvalidRecurrenceError: The line does not parse or never fires, or there is no such
+                zone.
+        """
+        _check_fields(self.cron)
+        _zone(self.timezone)
+        self.after(_SOME_MOMENT)
+
+    def after(self, moment: float) -> float:
+        """The first occurrence later than the moment; both are Unix seconds.
+
+        Of a recurrence that passed `check`. It depends on nothing but the moment, so that every
+        node and every restart comes to the same times.
+
+        Raises:
+            InvalidRecurrenceError: There is none within 50 years, the moment is not between the
+                years 1970 and 9900, or the zone is no longer known.
+        """
+        if not 0 <= moment <= _LAST_MOMENT:
+            sentence = f"cron can be followed from the year 1970 to 9900, not from second {moment}"
+            raise InvalidRecurrenceError("cron", sentence)
+        second = math.floor(moment)
+        wall = datetime.fromtimestamp(second, _zone(self.timezone))
+        # More than zero while the clock shows a time that it shows twice.
+        repeated = wall.replace(fold=1).timestamp() - wall.replace(fold=0).timestamp()
+        if repeated and self._follows_the_clock():
+            # Still to come are the rest of this pass and, if it is the first, all of the second,
+            # which began earlier on the clock.
+            wall -= timedelta(seconds=repeated)
+            passes = [self._instants(wall, fold) for fold in (0, 1)]
+        else:
+            passes = [self._instants(wall, 0)]
+        later = [next((at for at in instants if at > second), math.inf) for instants in passes]
+        if (first := min(later)) == math.inf:
+            raise InvalidRecurrenceError("cron", _never_fires(self.cron))
+        return first
+
+    def next(self, moment: float, count: int) -> list[float]:
+        """The given number of occurrences later than the moment, the first one first."""
+        moments = []
+        for _ in range(count):
+            moment = self.after(moment)
+            moments.append(moment)
+        return moments
+
+    def _instants(self, wall: datetime, fold: int) -> Iterator[float]:
+        """Unix seconds of the occurrences whose time on the clock is later than the one given.
+
+        Args:
+            wall: A time in the zone.
+            fold: Which of the two is meant where the clock shows a time twice: 0 the first.
+        """
+        start = wall.replace(tzinfo=None)
+        try:
+            matches = CronSim(self.cron, start)
+        except CronSimError:  # It sees at once that no month has such a day.
+            return
+        follows_the_clock = self._follows_the_clock()
+        for match in takewhile(lambda match: match < start + _HORIZON, matches):
+            time = match.replace(tzinfo=wall.tzinfo, fold=fold)
+            instant = time.timestamp()
+            if datetime.fromtimestamp(instant, wall.tzinfo).replace(tzinfo=None) == match:
+                yield instant
+            elif not follows_the_clock:
+                yield _end_of_jump(time)
+
+    def _follows_the_clock(self) -> bool:
+        return any(field.startswith("*") for field in self.cron.split()[:2])
+
+
+def due(
+    recurrence: Recurrence, next_at: float, now: float, missed: Missed
+) -> tuple[float | None, float]:
+    """Which occurrence is to be published now, if any, and the next one after now.
+
+    Of all occurrences that have come, only the last one may be published: whoever was away for a
+    day does not want 1,440 tasks at once.
+
+    Args:
+        recurrence: One that passed its check.
+        next_at: The occurrence that was to come next, Unix seconds; not later than now.
+        now: The present moment, Unix seconds.
+        missed: Whether an occurrence older than `GRACE_SECONDS` is published.
+
+    Raises:
+        InvalidRecurrenceError: As by `Recurrence.after`.
+    """
+    last, following = next_at, recurrence.after(next_at)
+    if following <= now:
+        # The last one is the first second after which nothing more comes until now. Halving the
+        # time between finds it in some thirty looks, whether a minute was missed or ten years.
+        seconds = range(int(following), math.floor(now) + 1)
+        passed = bisect_left(seconds, x=True, key=lambda second: recurrence.after(second) > now)
+        last, following = float(seconds[passed]), recurrence.after(now)
+    fires = missed is Missed.ONCE or now - last <= GRACE_SECONDS
+    return (last if fires else None), following
+
+
+def _check_fields(cron: str) -> None:
+    if len(cron) > MAX_CRON_CHARS:
+        sentence = f"cron must have at most {MAX_CRON_CHARS} characters, not {len(cron)}"
+        raise InvalidRecurrenceError("cron", sentence)
+    fields = cron.split()
+    if len(fields) != len(FIELDS):
+        names = ", ".join(FIELDS)
+        sentence = f"cron must have 5 fields ({names}), not {len(fields)} as {_shown(cron)} has"
+        raise InvalidRecurrenceError("cron", sentence)
+    for place, (name, allowed) in enumerate(FIELDS.items()):
+        alone = ["*"] * len(FIELDS)
+        alone[place] = fields[place]
+        try:
+            CronSim(" ".join(alone), datetime.fromtimestamp(0, UTC))
+        except CronSimError:
+            sentence = (
+                f"cron must have {allowed} in its {name} field, also with * , - and /,"
+                f" not {_shown(fields[place])}"
+            )
+            raise InvalidRecurrenceError("cron", sentence) from None
+
+
+def _never_fires(cron: str) -> str:
+    day, month, weekday = (_shown(field) for field in cron.split()[2:5])
+    return (
+        f"cron must fire within 50 years, and {_shown(cron)} does not:"
+        f" look at its day-of-month {day}, month {month} and day-of-week {weekday}"
+    )
+
+
+def _zone(timezone: str) -> ZoneInfo:
+    """The zone of that name; a name that is not in the list never becomes a path of a file."""
+    if timezone not in _names_of_zones():
+        sentence = (
+            "timezone must be a name of the IANA time zone database, such as Europe/Berlin or UTC,"
+            f" not {_shown(timezone)}"
+        )
+        raise InvalidRecurrenceError("timezone", sentence)
+    return ZoneInfo(timezone)
+
+
+@cache
+def _names_of_zones() -> frozenset[str]:
+    """All names, but for the one that means something else on every machine."""
+    return frozenset(available_timezones()) - {"localtime"}
+
+
+def _end_of_jump(time: datetime) -> float:
+    """The moment at which the clock was put forward, over the time given.
+
+    Reckoned with the offset from before the jump, that time is not earlier than the jump; with the
+    offset from after it, earlier. Halving the seconds between finds where the offset changes.
+    """
+    early, late = int(time.replace(fold=1).timestamp()), int(time.replace(fold=0).timestamp())
+
+    def is_after(second: int) -> bool:
+        return datetime.fromtimestamp(second, time.tzinfo).utcoffset() != time.utcoffset()
+
+    return float(early + bisect_left(range(early, late), x=True, key=is_after))
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…")

@@ -1,0 +1,192 @@
+"""What becomes of a claimed task: the rules for ack, nack and requeue."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.states import Outcome, Status
+from task_queue.actors.tasks.text import printable
+
+MAX_POSTPONEMENTS = 100
+"""How often a task may ask for later without counting an attempt; from then on each one counts."""
+MAX_POSTPONE_SECONDS = 2_592_000.0
+"""How much later it may ask for at most: 30 days."""
+EXPIRED = "expired"
+"""The error of a task that was not started in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an attempt failed.
+
+    Attributes:
+        error: What to tell whoever looks at it.
+        outcome: What kind of end it was.
+        permanent: Whether running it again cannot help.
+        retry_after: The seconds after which its action asked to be run again.
+        started_at: When the attempt began, Unix seconds; None: when it was claimed.
+        traceback: The last lines of where it failed.
+        stderr: The last of what its program wrote to standard error.
+        contained: Whether only a process of its own died: then it is no suspect.
+    """
+
+    error: str
+    outcome: Outcome = Outcome.FAILED
+    permanent: bool = False
+    retry_after: float | None = None
+    started_at: float | None = None
+    traceback: str | None = None
+    stderr: str | None = None
+    contained: bool = False
+
+
+class Settlement(NamedTuple):
+    """What becomes of a claimed task; one conditional update on its lease.
+
+    Attributes:
+        lease: The claim that is settled.
+        status: The state it goes to.
+        attempt: The attempts it has had from now on.
+        run_at: Not before this moment, Unix seconds; None: as it was.
+        losses: How many attempts were lost.
+        result: JSON as text, for `completed`.
+        error: Why it failed, if it did.
+        processed_at: Whole Unix seconds, for a final state.
+        started_at: When the attempt began, Unix seconds; None: when it was claimed.
+        ended_at: When it ended, Unix seconds; None: it never began.
+        failure: What is recorded of the attempt; None: nothing, because it completed, or never
+            began, or does not count. A completed attempt is told by the task's own row.
+        key: The task's key, of which another one may run now.
+        postponed: How often its action asked for later from now on.
+        stderr: What is kept of standard error; with any, a completed attempt is recorded too.
+    """
+
+    lease: Lease
+    status: Status
+    attempt: int
+    run_at: float | None = None
+    losses: int = 0
+    result: str | None = None
+    error: str | None = None
+    processed_at: int | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    failure: Failure | None = None
+    key: str | None = None
+    postponed: int = 0
+    stderr: str | None = None
+
+    @property
+    def ended_second(self) -> int | None:
+        """`ended_at` in whole seconds."""
+        return None if self.ended_at is None else int(self.ended_at)
+
+
+def ack(
+    claimed: ClaimedTask, result: str, started_at: float, now: float, stderr: str | None = None
+) -> Settlement:
+    """The settlement of a task whose action returned."""
+    return Settlement(
+        claimed.lease,
+        Status.COMPLETED,
+        claimed.attempt,
+        losses=claimed.losses,
+        result=result,
+        processed_at=int(now),
+        started_at=started_at,
+        ended_at=now,
+        key=claimed.terms.key,
+        postponed=claimed.terms.postponed,
+        stderr=stderr,
+    )
+
+
+def nack(
+    claimed: ClaimedTask,
+    failure: Failure,
+    *,
+    backoff: Backoff,
+    now: float,
+    random: Callable[[], float],
+) -> Settlement:
+    """The settlement of a task that failed: later again, `dead`, or `cancelled`.
+
+    Args:
+        claimed: The task, with the attempt that failed.
+        failure: How it failed.
+        backoff: How long to wait before the next attempt, unless the task has its own.
+        now: The present moment, Unix seconds.
+        random: Gives a number in [0, 1), for the jitter.
+    """
+    terms = claimed.terms
+    lost = failure.outcome in {Outcome.LOST, Outcome.CRASHED} and not failure.contained
+    settlement = Settlement(
+        claimed.lease,
+        Status.SCHEDULED,
+        claimed.attempt,
+        losses=claimed.losses + lost,
+        error=printable(failure.error),
+        started_at=failure.started_at,
+        ended_at=now,
+        failure=replace(
+            failure,
+            error=printable(failure.error),
+            traceback=None if failure.traceback is None else printable(failure.traceback),
+        ),
+        key=terms.key,
+        postponed=terms.postponed,
+        stderr=failure.stderr,
+    )
+    if failure.outcome is Outcome.CANCELLED:
+        return settlement._replace(status=Status.CANCELLED, processed_at=int(now))
+    if failure.retry_after is not None and terms.postponed < MAX_POSTPONEMENTS:
+        return settlement._replace(
+            attempt=claimed.attempt - 1,
+            run_at=now + min(failure.retry_after, MAX_POSTPONE_SECONDS),
+            failure=None,
+            postponed=terms.postponed + 1,
+            stderr=None,
+        )
+    if failure.permanent or claimed.attempt >= claimed.max_attempts:
+        return settlement._replace(status=Status.DEAD, processed_at=int(now))
+    if terms.backoff is not None:
+        backoff = Backoff.parse(terms.backoff)
+    return settlement._replace(run_at=now + backoff.delay_seconds(claimed.attempt, random))
+
+
+def requeue(claimed: ClaimedTask) -> Settlement:
+    """The settlement of a task given back unrun: its attempt does not count."""
+    return Settlement(
+        claimed.lease,
+        Status.QUEUED,
+        claimed.attempt - 1,
+        losses=claimed.losses,
+        key=claimed.terms.key,
+        postponed=claimed.terms.postponed,
+    )
+
+
+def drained(claimed: ClaimedTask, now: float) -> Settlement:
+    """The settlement of a task that still ran when its process shut down: it does not count."""
+    failure = Failure("the server shut down before it ended", Outcome.DRAINED)
+    return requeue(claimed)._replace(ended_at=now, failure=failure)
+
+
+def expire(claimed: ClaimedTask, now: float) -> Settlement:
+    """The settlement of a task that was claimed but could not be started in time."""
+    return requeue(claimed)._replace(status=Status.DEAD, error=EXPIRED, processed_at=int(now))
+
+
+def unstorable(settlement: Settlement, reason: Exception, now: float) -> Settlement:
+    """What becomes of a task whose settlement the database refuses to hold."""
+    error = printable(f"the outcome could not be stored: {reason}")
+    return settlement._replace(
+        status=Status.DEAD,
+        result=None,
+        error=error,
+        failure=Failure(error, started_at=settlement.started_at),
+        ended_at=now if settlement.ended_at is None else settlement.ended_at,
+        processed_at=int(now),
+    )

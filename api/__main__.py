@@ -1,5 +1,0 @@
-"""`python -m api` is the same as `task-queue`."""
-
-from api.cli import main
-
-main()

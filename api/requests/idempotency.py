@@ -1,0 +1,94 @@
+"""`Idempotency-Key`: a request that is sent again is not done again.
+
+As in draft-ietf-httpapi-idempotency-key-header-07. What was answered first is kept in the database,
+in the same commit as the tasks; here is only what belongs to this process.
+"""
+
+import re
+import threading
+from functools import partial
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+import orjson
+
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.tasks.conditions import Idempotency
+from task_queue.api.responses.errors import InvalidRequestError
+
+ENVIRON_KEY = "HTTP_IDEMPOTENCY_KEY"
+"""Where the header stands in a request's environment."""
+MAX_KEY_CHARS = 255
+REMEMBERED_SECONDS = 86_400
+"""How long the first answer is given again: a day."""
+
+_VISIBLE = re.compile(r"[!-~]{1,255}")
+_QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')
+_ESCAPED = re.compile(r"\\(.)")
+
+
+def asked_for(req: falcon.Request, value: object, now: float) -> Idempotency | None:
+    """What makes a repetition of the request the same request; None: it has no key.
+
+    Args:
+        req: The request.
+        value: The JSON value in its body.
+        now: The present moment, Unix seconds.
+
+    Raises:
+        InvalidRequestError: The key is not one.
+    """
+    header = req.env.get(ENVIRON_KEY)
+    if header is None:
+        return None
+    canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    fingerprint = sha256(req.path.encode() + b"\n" + canonical).hexdigest()
+    return Idempotency(_key(header), fingerprint, now + REMEMBERED_SECONDS)
+
+
+class InFlight:
+    """The keys of the requests that are being answered in this process; for any thread."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+        self._lock = threading.Lock()
+
+    def enter(self, key: str) -> None:
+        """Take the key.
+
+        Raises:
+            InvalidRequestError: Another request has it.
+        """
+        with self._lock:
+            if key in self._keys:
+                message = "a request with this Idempotency-Key is still being answered"
+                raise InvalidRequestError(
+                    message, status=HTTPStatus.CONFLICT, retry_after_seconds=1
+                )
+            self._keys.add(key)
+
+    def leave_with(self, reply: Reply[Any], key: str) -> None:
+        """Give the key back when the reply is there, whatever it is."""
+        reply.then(partial(self._leave, key))
+
+    def _leave(self, key: str) -> None:
+        with self._lock:
+            self._keys.discard(key)
+
+
+def _key(header: str) -> str:
+    """The key as bare text, or as what the draft asks for, the string of a structured field."""
+    header = header.strip()
+    key = header
+    if header.startswith('"'):
+        quoted = _QUOTED.fullmatch(header)
+        key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else ""
+    if not _VISIBLE.fullmatch(key):
+        message = (
+            f"Idempotency-Key must have 1 to {MAX_KEY_CHARS} visible ASCII characters,"
+            " as they are or as a string in double quotes"
+        )
+        raise InvalidRequestError(message)
+    return key

@@ -1,0 +1,149 @@
+"""What queries may ask for, and how tasks are shown."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import falcon
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from task_queue.actors.tasks.filters import Cursor, Filters
+from task_queue.actors.tasks.states import Status
+from task_queue.api.requests.bodies import MAX_ACTION_CHARS, MAX_KEY_CHARS, MAX_QUEUE_CHARS
+from task_queue.api.requests.times import QueryMoment
+from task_queue.api.requests.validation import checked, rule, shown
+from task_queue.api.responses.cursor import place_of
+from task_queue.api.responses.errors import InvalidRequestError
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1_000
+MAX_ERROR_PART_CHARS = 200
+
+STATES = tuple(dict.fromkeys(status.shown for status in Status))
+"""The states that users see, in the order of a task's life."""
+
+
+def _with_plus(value: object) -> object:
+    """The time with the `+` of its offset, which is a space where nobody wrote it as %2B."""
+    return re.sub(r" (?=[0-9]{2}:[0-9]{2}$)", "+", value) if isinstance(value, str) else value
+
+
+_Moment = Annotated[QueryMoment, BeforeValidator(_with_plus)]
+_Action = Annotated[str, Field(min_length=1, max_length=MAX_ACTION_CHARS)]
+_Queue = Annotated[str, Field(min_length=1, max_length=MAX_QUEUE_CHARS)]
+_ErrorPart = Annotated[str, Field(min_length=1, max_length=MAX_ERROR_PART_CHARS)]
+
+
+class _Page(BaseModel):
+    """What every listing of tasks may be asked for.
+
+    Attributes:
+        queue: Only tasks of this queue; it need not be one of the settings any more.
+        action: Only tasks with this action.
+        created_after: Only tasks created then or later, Unix seconds.
+        created_before: Only tasks created before then, Unix seconds.
+        order: The newest or the oldest first.
+        limit: How many a page holds.
+        cursor: Where the page before ended.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    queue: _Queue | None = None
+    action: _Action | None = None
+    created_after: _Moment | None = None
+    created_before: _Moment | None = None
+    order: Literal["newest", "oldest"] = "newest"
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+    cursor: str | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_no_nul(cls, value: object) -> object:
+        """Databases cannot hold it, so none looks for it."""
+        if isinstance(value, str) and "\x00" in value:
+            raise rule(f"must not hold the NUL character, as {shown(value)} does")
+        return value
+
+    def filters(self) -> dict[str, Any]:
+        """What goes into `Filters`."""
+        return {
+            "queue": self.queue,
+            "action": self.action,
+            "created_after": _whole(self.created_after),
+            "created_before": _whole(self.created_before),
+            "oldest_first": self.order == "oldest",
+        }
+
+
+class ListParameters(_Page):
+    """The query of `GET /tasks`.
+
+    Attributes:
+        status: Only tasks in one of these states; none given: in any.
+        unique_key: Only tasks with this unique key.
+    """
+
+    status: tuple[str, ...] = ()
+    unique_key: Annotated[str, Field(min_length=1, max_length=MAX_KEY_CHARS)] | None = None
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _is_a_list_of_states(cls, value: object) -> tuple[str, ...]:
+        """`dead,cancelled`, or given several times, or both."""
+        given = value if isinstance(value, list) else [value]
+        states = tuple(part for each in given for part in str(each).split(","))
+        for state in states:
+            if state not in STATES:
+                raise rule(f"must be one of {_listed(STATES)}, not {shown(state)}")
+        return states
+
+    def filters(self) -> dict[str, Any]:
+        """What goes into `Filters`."""
+        statuses = tuple(Status(state) for state in dict.fromkeys(self.status))
+        return {**super().filters(), "statuses": statuses, "unique_key": self.unique_key}
+
+
+class DeadLetterParameters(_Page):
+    """The query of `GET /dead-letters`.
+
+    Attributes:
+        error_contains: Only tasks whose error has this text in it.
+    """
+
+    error_contains: _ErrorPart | None = None
+
+    def filters(self) -> dict[str, Any]:
+        """What goes into `Filters`."""
+        return {
+            **super().filters(),
+            "statuses": (Status.DEAD,),
+            "error_contains": self.error_contains,
+        }
+
+
+def page_of(model: type[_Page], req: falcon.Request) -> tuple[Filters, int, Cursor | None]:
+    """Which tasks the query asks for, in which order, how many of them, and behind which place.
+
+    Raises:
+        InvalidRequestError: A parameter is unknown or wrong.
+    """
+    query: dict[str, Any] = dict(req.params)
+    for name, value in query.items():
+        if isinstance(value, list) and name != "status":
+            message = f"{name} is given {len(value)} times; once is allowed"
+            raise InvalidRequestError(message)
+    asked = checked(model, query)
+    after = None if asked.cursor is None else place_of(asked.cursor)
+    return Filters(**asked.filters()), asked.limit, after
+
+
+def _listed(names: Sequence[str]) -> str:
+    quoted = [f"'{name}'" for name in names]
+    return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def _whole(moment: float | None) -> int | None:
+    """The first whole second that is not before the moment: tasks are created in whole ones."""
+    return None if moment is None else math.ceil(moment)

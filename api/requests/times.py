@@ -1,0 +1,64 @@
+"""Times as clients write them: RFC 3339 with an offset, or Unix seconds."""
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from task_queue.api.requests.validation import rule, shown
+
+FIRST_MOMENT = -62_135_596_800.0
+"""The beginning of the year 1, Unix seconds: what a calendar can show begins here,"""
+LAST_MOMENT = 253_402_300_799.999
+"""and ends with the year 9999."""
+MAX_TIME_CHARS = 40
+"""What a time written out may have: plenty for nine digits of a second's fraction."""
+
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+    r"(Z|[+-][0-9]{2}:[0-5][0-9])"
+)
+_NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
+_PREDICATE = (
+    "must be a time up to the year 9999, as 2026-11-22T10:00:00Z"
+    " (RFC 3339, with Z or an offset) or in Unix seconds"
+)
+
+
+def unix_seconds(value: object) -> float:
+    """The moment that a JSON value stands for.
+
+    Raises:
+        PydanticCustomError: It stands for none.
+    """
+    match value:
+        case bool():
+            pass
+        case int() | float() if FIRST_MOMENT <= value <= LAST_MOMENT:
+            return float(value)
+        case str() if len(value) <= MAX_TIME_CHARS and _RFC3339.fullmatch(value.upper()):
+            try:
+                seconds = datetime.fromisoformat(value.upper()).timestamp()
+            except ValueError:  # no such day, or no such hour
+                pass
+            else:
+                return max(FIRST_MOMENT, min(seconds, LAST_MOMENT))
+    raise rule(f"{_PREDICATE}, not {shown(value)}")
+
+
+def unix_seconds_in_query(value: object) -> float:
+    """The moment that the text of a query's parameter stands for.
+
+    Raises:
+        PydanticCustomError: It stands for none.
+    """
+    is_number = isinstance(value, str) and _NUMBER.fullmatch(value)
+    return unix_seconds(float(str(value)) if is_number else value)
+
+
+Moment = Annotated[float, BeforeValidator(unix_seconds)]
+"""A time in a body, Unix seconds once it is checked."""
+
+QueryMoment = Annotated[float, BeforeValidator(unix_seconds_in_query)]
+"""The same as a query's parameter; a `+` in an offset must be written %2B there."""

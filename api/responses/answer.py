@@ -1,0 +1,28 @@
+"""A response with all that is known of it."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import falcon
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response: all that is known of it besides the request's id.
+
+    Attributes:
+        status: The HTTP status.
+        headers: All of them.
+        body: All of it.
+    """
+
+    status: HTTPStatus
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def fill(self, resp: falcon.Response) -> None:
+        """Make it the response."""
+        resp.status = self.status.value
+        for name, value in self.headers:
+            resp.set_header(name, value)
+        resp.data = self.body

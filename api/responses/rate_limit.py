@@ -1,0 +1,55 @@
+"""What a queue's limits leave, as `RateLimit` and `RateLimit-Policy` headers say it.
+
+As in draft-ietf-httpapi-ratelimit-headers-08 to -11. A policy has the name of its limit, `length`
+or `bytes`. It has no window, since room comes back as tasks are done and not at a certain time; so
+the time of a reset, `t`, is given only where a client is told when to come again.
+"""
+
+import base64
+from collections.abc import Mapping
+
+from task_queue.actors.tasks.limits import QueueLimits, Room
+
+Headers = list[tuple[str, str]]
+
+
+def left(limits: Mapping[str, QueueLimits], room: Mapping[str, Room]) -> Headers:
+    """What the queues have left after a publish; none if none has a limit.
+
+    Args:
+        limits: Of each queue, by name.
+        room: What each queue with limits has left, by name.
+    """
+    policies: list[str] = []
+    rests: list[str] = []
+    for queue, rest in room.items():
+        # Of several queues each is a partition.
+        partition = f";pk=:{base64.b64encode(queue.encode()).decode()}:" if len(room) > 1 else ""
+        for limit, quota, units in (
+            ("length", limits[queue].max_length, rest.tasks),
+            ("bytes", limits[queue].max_bytes, rest.bytes),
+        ):
+            if units is not None:
+                policies.append(_policy(limit, quota) + partition)
+                rests.append(f'"{limit}";r={units}{partition}')
+    return _headers(policies, rests) if policies else []
+
+
+def exhausted(limit: str, quota: int, retry_after_seconds: int) -> Headers:
+    """That a limit leaves no room for what was to be published.
+
+    Args:
+        limit: Which: `length` or `bytes`.
+        quota: What it allows.
+        retry_after_seconds: When to come again.
+    """
+    return _headers([_policy(limit, quota)], [f'"{limit}";r=0;t={retry_after_seconds}'])
+
+
+def _policy(limit: str, quota: int) -> str:
+    unit = ';qu="content-bytes"' if limit == "bytes" else ""
+    return f'"{limit}";q={quota}{unit}'
+
+
+def _headers(policies: list[str], rests: list[str]) -> Headers:
+    return [("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(rests))]

@@ -1,0 +1,1 @@
+"""The server process: waitress, signals, banner, drain."""

@@ -1,0 +1,81 @@
+"""The threads that answer requests, and the answers that wait for a commit."""
+
+import threading
+import time
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+import structlog
+
+from task_queue.actors.messages.reply import Reply
+
+SHUTDOWN_SECONDS = 5.0
+"""What the requests in hand may take once a signal has come; as long as waitress's own."""
+
+_log = structlog.get_logger()
+
+
+class Channel(Protocol):
+    """A connection with a request on it."""
+
+    def service(self) -> None:
+        """Answer the request, or go on with it."""
+
+
+class Dispatcher:
+    """Stands in for waitress's pool of threads, which waits on a condition for every request.
+
+    A queue written in C wakes a thread for half the price. And a request may be parked until a
+    reply is there, so that few threads are enough for any number of publishes.
+    """
+
+    def __init__(self, threads: int) -> None:
+        """Start the threads.
+
+        Args:
+            threads: How many requests may be worked on at once; parked ones do not count.
+        """
+        self._waiting: SimpleQueue[Channel | None] = SimpleQueue()  # as many as connections at most
+        self._parked: set[Channel] = set()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"http-{number}", daemon=True)
+            for number in range(1, threads + 1)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def add_task(self, channel: Channel) -> None:
+        """Have the next free thread work on this connection's request."""
+        self._waiting.put(channel)
+
+    def park(self, channel: Channel, reply: Reply[Any]) -> None:
+        """Have it worked on again when the reply is there."""
+        self._parked.add(channel)
+        reply.then(partial(self._waiting.put, channel))
+
+    def shutdown(self) -> None:
+        """Answer what was read, with what it waits for; the threads end."""
+        deadline = time.monotonic() + SHUTDOWN_SECONDS
+        for _ in self._threads:
+            self._waiting.put(None)  # behind what was read: each of those is answered, or parked
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        while self._parked or not self._waiting.empty():
+            try:
+                channel = self._waiting.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                break  # the deadline is over
+            if channel is not None:
+                self._visit(channel)
+
+    def _work(self) -> None:
+        while (channel := self._waiting.get()) is not None:
+            self._visit(channel)
+
+    def _visit(self, channel: Channel) -> None:
+        self._parked.discard(channel)
+        try:
+            channel.service()
+        except BaseException:  # noqa: BLE001 - a request ends its answer, not the thread
+            _log.exception("request not answered")

@@ -1,0 +1,103 @@
+"""What waitress itself refuses, answered like all other errors and never with a reset."""
+
+from http import HTTPStatus
+
+import structlog
+from waitress.parser import HTTPRequestParser
+from waitress.task import ErrorTask
+from waitress.utilities import BadRequest, RequestEntityTooLarge
+
+from task_queue.api.json_codec import dumps
+from task_queue.api.middleware import REQUEST_ID_HEADER, request_id
+from task_queue.api.responses.errors import PROBLEM_TYPE, problem
+
+MAX_HEADER_BYTES = 32_768
+MAX_DROPPED_BYTES = 67_108_864
+"""How much of a body that is too long is read and dropped. Many clients send all of it before
+they look for the answer; a connection closed earlier would reach them as a reset, not as 413."""
+
+_log = structlog.get_logger()
+
+
+class _Nothing:
+    """Keeps nothing: where a refused body goes."""
+
+    def append(self, data: bytes) -> None:
+        """Drop the data."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
+    """Reads a request off the connection; one that cannot be taken still gets its answer."""
+
+    expect_continue: bool
+    _dropped: int | None = None
+
+    def received(self, data: bytes) -> int:
+        """Take what came in; how much of it belongs to this request."""
+        if self._dropped is not None:
+            return self._drop(data, self._dropped)
+        try:
+            consumed: int = super().received(data)
+        except ValueError:  # a URI or a Content-Length that Python cannot read
+            self.error = BadRequest("The request line or a header cannot be read")
+            self.completed = True
+            return len(data)
+        if isinstance(self.error, RequestEntityTooLarge):
+            self._refuse()
+        return consumed
+
+    def _refuse(self) -> None:
+        """Read on to the body's end before answering, unless the client waits for a word."""
+        if self.expect_continue:
+            self.expect_continue = False
+        elif not self.body_rcv.completed:
+            self.body_rcv.buf.close()
+            self.body_rcv.buf = _Nothing()
+            self.completed = False
+            self._dropped = 0
+
+    def _drop(self, data: bytes, dropped: int) -> int:
+        consumed: int = self.body_rcv.received(data)
+        self._dropped = dropped + consumed
+        over = self.body_rcv.completed or self.body_rcv.error is not None
+        self.completed = over or self._dropped > MAX_DROPPED_BYTES
+        return consumed
+
+
+class ProblemTask(ErrorTask):  # type: ignore[misc] # waitress has no types
+    """Answers with the problem document of the request's error."""
+
+    def execute(self) -> None:
+        """Send the answer and close the connection."""
+        error = self.request.error
+        status = HTTPStatus(error.code)
+        text, detail = self._sentences(status)
+        body = dumps(problem(status, text, detail))
+        own_id = request_id(self.request.headers.get("X_REQUEST_ID"))
+        self.status = f"{status.value} {status.phrase}"
+        self.response_headers += [
+            ("Content-Type", PROBLEM_TYPE),
+            (REQUEST_ID_HEADER, own_id),
+        ]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+        _log.info("request refused", status=status.value, reason=detail, request_id=own_id)
+
+    def _sentences(self, status: HTTPStatus) -> tuple[str, str]:
+        match status:
+            case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                limit = self.channel.adj.max_request_body_size - 1
+                text = f"the body must have at most {limit} bytes"
+                return text, text
+            case HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+                text = f"the headers must have at most {MAX_HEADER_BYTES} bytes"
+                return text, text
+            case _:
+                return status.phrase.lower(), self.request.error.body

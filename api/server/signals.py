@@ -1,0 +1,95 @@
+"""Signals of the server process: SIGTERM and SIGINT drain, SIGHUP reloads."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+
+class Signals:
+    """SIGTERM and SIGINT: the first one ends the serving, the second one the process.
+
+    SIGHUP has the settings read again; from a terminal that was closed it means the same as
+    SIGTERM.
+
+    Waitress leaves signals alone. While the server starts, the handler raises `SystemExit` in the
+    main thread. While it serves, it only wakes up the loop, which then sees that it is over: an
+    exception between the sending of an answer and the note that it is sent would have that answer
+    sent again, and the client take it for the answer to its next request.
+
+    Python's handlers run when the main thread is awake, and one that has just begun to wait for
+    the drain is not woken. So the second signal is heard by a thread, through the wake-up pipe;
+    the system's own way to die would not do, since process 1 of a container is spared it.
+    """
+
+    wake_up: Callable[[], None] | None = None
+    """Wakes up the loop, once there is one."""
+    reload: Callable[[], None] | None = None
+    """Reads the settings again, in a thread of its own."""
+    at_once: Callable[[], None] | None = None
+    """Called before the process ends at the second signal."""
+
+    def __init__(self) -> None:
+        self.exit_code = 0
+        self.stopping = False
+        self._had_terminal = _has_terminal()
+        self._on_terminal = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
+
+    def install(self) -> None:
+        """Handle the signals from now on."""
+        heard, written = socket.socketpair()
+        written.settimeout(0)
+        signal.set_wakeup_fd(written.detach())
+        threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGHUP, lambda *_: None)
+
+    def hopeless(self) -> None:
+        """End the serving from another thread, with exit code 1."""
+        self.exit_code = 1
+        if self.stopping:
+            return
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.stopping:
+            self.stopping = True
+            if self.wake_up is None:
+                raise SystemExit(self.exit_code)
+            self.wake_up()
+
+    def _listen(self, heard: socket.socket) -> None:
+        """Reload at each SIGHUP; end the process at the second of the others."""
+        ends = 0
+        while True:
+            number = heard.recv(1)[0]
+            if number == signal.SIGHUP:
+                self._on_hangup()
+                continue
+            ends += 1
+            if ends > 1:
+                if self.at_once is not None:
+                    self.at_once()
+                os._exit(128 + number)  # the shell's convention for death by signal
+
+    def _on_hangup(self) -> None:
+        if self._had_terminal and not _has_terminal():
+            # What is written there from now on would fail, at the latest when the process ends.
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for descriptor in self._on_terminal:
+                os.dup2(nowhere, descriptor)
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif self.reload is not None:
+            threading.Thread(target=self.reload, name="reload", daemon=True).start()
+
+
+def _has_terminal() -> bool:
+    """Whether somebody sits at a terminal that controls this process."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,311 @@
+"""Publishes that are looked at first: unique keys, limits, and requests that come again."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from task_queue.actors.errors import BadRowError, KeyReusedError, OverLimitError
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.writer import Insert
+from task_queue.actors.store import changes, conditional
+from task_queue.actors.store.commit import Commit
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.notices import News
+from task_queue.actors.store.store import Store
+from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
+from task_queue.actors.tasks.limits import QueueLimits, Room
+from task_queue.actors.tasks.states import FINAL, Status
+from task_queue.actors.tasks.task import Receipt, Task
+from tests.actors.store.calls import call, claim, counts, find, get, put
+from tests.actors.store.races import race, while_held
+from tests.fakes import NOW, Inbox, a_task
+
+DAY = 86_400.0
+SMALL = {"tasks": QueueLimits(max_length=3, max_bytes=20)}
+
+
+def publish(
+    store: Store,
+    *rows: Task,
+    limits: Mapping[str, QueueLimits] | None = None,
+    once: Idempotency | None = None,
+    now: float = NOW,
+) -> Published:
+    conditions = Conditions(limits=limits or {}, idempotency=once)
+    with store.transaction():
+        return begin_to_publish(store, rows, conditions, now)
+
+
+def begin_to_publish(
+    store: Store, rows: Sequence[Task], conditions: Conditions | None = None, now: float = NOW
+) -> Published:
+    """As a part of a transaction."""
+    conditional.lock(store.connection, [(rows, conditions)])
+    with store.savepoint():
+        return conditional.publish(store, rows, conditions, now)
+
+
+def a_request(key: str = "key", fingerprint: str = "a", until: float = NOW + DAY) -> Idempotency:
+    return Idempotency(key, fingerprint, until)
+
+
+def ids(published: Published) -> list[str]:
+    return [receipt.task_id for receipt in published.receipts]
+
+
+def stored(store: Store) -> int:
+    return sum(counts(store).values())
+
+
+# --- unique keys ----------------------------------------------------------------------------
+
+
+def test_a_second_task_with_a_unique_key_is_answered_with_the_first(store: Store) -> None:
+    first = a_task(unique_key="u", run_at=NOW + 5, status=Status.SCHEDULED)
+    assert publish(store, first).receipts == (Receipt(first.id, "scheduled", duplicate=False),)
+    second = a_task(unique_key="u")
+    assert publish(store, second).receipts == (Receipt(first.id, "scheduled", duplicate=True),)
+    assert get(store, first.id) == first
+    assert find(store, second.id) is None
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_a_unique_key_is_taken_until_its_task_is_final(store: Store, status: Status) -> None:
+    holder, fresh = a_task(unique_key="u", status=status), a_task(unique_key="u")
+    put(store, holder)
+    (receipt,) = publish(store, fresh).receipts
+    if status in FINAL:
+        assert receipt == Receipt(fresh.id, "queued", duplicate=False)
+    else:
+        assert receipt == Receipt(holder.id, status.shown, duplicate=True)
+
+
+def test_a_unique_key_is_its_queues_own(store: Store) -> None:
+    rows = [a_task(unique_key="u", queue=queue) for queue in ("tasks", "mail")]
+    assert ids(publish(store, *rows)) == [row.id for row in rows]
+
+
+def test_a_batch_stores_what_is_new_in_it_and_says_which_is_not(store: Store) -> None:
+    (there,) = put(store, a_task(unique_key="there"))
+    rows = [
+        a_task(),
+        a_task(unique_key="there"),
+        a_task(unique_key="new"),
+        a_task(unique_key="new"),
+        a_task(),
+    ]
+    receipts = publish(store, *rows).receipts
+    assert [receipt.duplicate for receipt in receipts] == [False, True, False, True, False]
+    assert [each.task_id for each in receipts] == [
+        rows[0].id,
+        there,
+        rows[2].id,
+        rows[2].id,
+        rows[4].id,
+    ]
+    assert stored(store) == 4
+
+
+def test_a_row_that_the_database_refuses_takes_its_publish_with_it(store: Store) -> None:
+    (known,) = put(store, a_task())
+    fresh, once = a_task(unique_key="u"), a_request()
+    for bad in (a_task(id=known), a_task(id=known, unique_key="v")):
+        with pytest.raises(BadRowError):
+            publish(store, fresh, bad, once=once)
+    assert find(store, fresh.id) is None
+    assert not publish(store, fresh, once=once).replayed
+
+
+def test_nodes_that_publish_the_same_keys_at_once_store_each_once(
+    postgres_only: Database,
+) -> None:
+    keys = [f"key {number}" for number in range(50)]
+
+    def work(store: Store) -> list[Receipt]:
+        return [publish(store, a_task(unique_key=key)).receipts[0] for key in keys]
+
+    by_node = race(postgres_only, *[work] * 4)
+    for receipts in zip(*by_node, strict=True):
+        assert len({receipt.task_id for receipt in receipts}) == 1
+        assert sum(not receipt.duplicate for receipt in receipts) == 1
+
+
+def test_a_publish_waits_for_another_nodes_task_with_its_unique_key(
+    postgres_only: Database,
+) -> None:
+    first, second = a_task(unique_key="u"), a_task(unique_key="u")
+    published = while_held(
+        postgres_only,
+        lambda store: begin_to_publish(store, [first]),
+        lambda store: publish(store, second),
+    )
+    assert published.receipts == (Receipt(first.id, "queued", duplicate=True),)
+
+
+@pytest.mark.parametrize("batched", [False, True], ids=["each alone", "in one batch"])
+def test_nodes_whose_commits_have_the_same_keys_in_another_order_do_not_deadlock(
+    postgres_only: Database, *, batched: bool
+) -> None:
+    keys = [f"key {number}" for number in range(200)]
+
+    def commit_of(keys: list[str]) -> Callable[[Store], News]:
+        rows = [a_task(unique_key=key) for key in keys]
+        groups = [tuple(rows)] if batched else [(row,) for row in rows]
+        inserts = [Insert(Inbox(), group, None, Reply()) for group in groups]
+
+        def work(store: Store) -> News:
+            with store.transaction():
+                return Commit(store, NOW).run(inserts)
+
+        return work
+
+    both = race(postgres_only, commit_of(keys), commit_of(keys[::-1]))
+    receipts = [
+        receipt for news in both for _, published in news.answers for receipt in published.receipts
+    ]
+    assert sum(not receipt.duplicate for receipt in receipts) == len(keys)
+    assert len({receipt.task_id for receipt in receipts}) == len(keys)
+
+
+# --- limits ---------------------------------------------------------------------------------
+
+
+def test_a_queue_takes_as_many_tasks_as_it_may_and_not_one_more(store: Store) -> None:
+    limits = {"tasks": QueueLimits(max_length=3)}
+    for left in (2, 1, 0):
+        room = publish(store, a_task(), limits=limits).room
+        assert room == {"tasks": Room(tasks=left, bytes=None)}
+    with pytest.raises(OverLimitError, match="'tasks' would hold 4 unfinished") as caught:
+        publish(store, a_task(), limits=limits)
+    assert (caught.value.limit, caught.value.quota) == ("length", 3)
+    assert stored(store) == 3
+
+
+def test_a_queue_takes_as_many_bytes_as_it_may_and_not_one_more(store: Store) -> None:
+    limits = {"tasks": QueueLimits(max_bytes=20)}
+    room = publish(store, a_task(data='{"é":"é"}'), limits=limits).room  # 9 letters, 11 bytes
+    assert room == {"tasks": Room(tasks=None, bytes=9)}
+    with pytest.raises(OverLimitError, match="would hold 21 bytes") as caught:
+        publish(store, a_task(data='{"a":12345'), limits=limits)
+    assert (caught.value.limit, caught.value.quota) == ("bytes", 20)
+    publish(store, a_task(data='{"a":1234'), limits=limits)
+
+
+def test_a_batch_that_does_not_fit_is_not_stored_at_all(store: Store) -> None:
+    rows = [a_task(data="{}", queue=queue) for queue in ("mail", "tasks", "tasks")]
+    limits = SMALL | {"mail": QueueLimits(max_length=1)}
+    assert publish(store, *rows, limits=limits).room == {
+        "mail": Room(tasks=0, bytes=None),
+        "tasks": Room(tasks=1, bytes=16),
+    }
+    again = [a_task(data="{}", queue=queue) for queue in ("tasks", "mail")]
+    with pytest.raises(OverLimitError, match="'mail'"):
+        publish(store, *again, limits=limits)
+    assert [find(store, task.id) for task in again] == [None, None]
+
+
+def test_finished_tasks_and_those_of_other_queues_take_no_room(store: Store) -> None:
+    put(store, *(a_task(status=status) for status in (Status.DEAD, Status.CANCELLED)))
+    put(store, *(a_task(queue="other") for _ in range(3)))
+    (waiting,) = put(store, a_task(data="{}"))
+    put(store, a_task(data="{}", status=Status.SCHEDULED), a_task(data="{}", status=Status.BLOCKED))
+    with pytest.raises(OverLimitError):
+        publish(store, a_task(data="{}"), limits=SMALL)
+    call(store, lambda connection: changes.cancel(connection, waiting, NOW))
+    assert publish(store, a_task(data="{}"), limits=SMALL).room["tasks"].tasks == 0
+
+
+def test_a_running_task_takes_room(store: Store) -> None:
+    put(store, *(a_task(data="{}") for _ in range(3)))
+    claim(store)
+    with pytest.raises(OverLimitError):
+        publish(store, a_task(data="{}"), limits=SMALL)
+
+
+def test_a_duplicate_takes_no_room(store: Store) -> None:
+    put(store, a_task(data="{}", unique_key="u"), a_task(data="{}"), a_task(data="{}"))
+    published = publish(store, a_task(unique_key="u"), limits=SMALL)
+    assert published.receipts[0].duplicate
+    assert published.room == {"tasks": Room(tasks=0, bytes=14)}
+
+
+def test_nodes_that_fill_a_queue_at_once_never_overfill_it(postgres_only: Database) -> None:
+    limits = {"tasks": QueueLimits(max_length=40)}
+
+    def work(store: Store) -> int:
+        refused = 0
+        for _ in range(30):
+            try:
+                publish(store, a_task(), limits=limits)
+            except OverLimitError:
+                refused += 1
+        return refused
+
+    assert sum(race(postgres_only, *[work] * 3)) == 3 * 30 - 40
+    store = Store(postgres_only)
+    assert stored(store) == 40
+    store.close()
+
+
+# --- requests that come again ---------------------------------------------------------------
+
+
+def test_a_repeated_request_is_answered_as_the_first_was(store: Store) -> None:
+    rows = [a_task(unique_key="u"), a_task(unique_key="u"), a_task()]
+    first = publish(store, *rows, once=a_request())
+    call(store, lambda connection: changes.cancel(connection, rows[0].id, NOW))
+    again = publish(store, a_task(), once=a_request(), now=NOW + DAY - 1)
+    assert (again.replayed, again.receipts) == (True, first.receipts)
+    assert stored(store) == 2
+
+
+def test_a_repeated_request_is_answered_though_the_queue_is_full(store: Store) -> None:
+    limits, once = {"tasks": QueueLimits(max_length=1)}, a_request()
+    first = publish(store, a_task(), limits=limits, once=once)
+    assert publish(store, a_task(), limits=limits, once=once).receipts == first.receipts
+
+
+def test_another_request_with_the_same_key_is_refused(store: Store) -> None:
+    publish(store, a_task(), once=a_request())
+    with pytest.raises(KeyReusedError):
+        publish(store, a_task(), once=a_request(fingerprint="b"))
+    assert publish(store, a_task(), once=a_request(), now=NOW).replayed
+    assert not publish(store, a_task(), once=a_request("another key", "b")).replayed
+    assert stored(store) == 2
+
+
+def test_a_key_is_forgotten_after_its_time(store: Store) -> None:
+    publish(store, a_task(), once=a_request())
+    other = a_request(fingerprint="b", until=NOW + 2 * DAY)
+    assert not publish(store, a_task(), once=other, now=NOW + DAY).replayed
+    assert publish(store, a_task(), once=other, now=NOW + DAY).replayed
+
+
+def test_a_request_that_was_refused_may_come_again(store: Store) -> None:
+    once = a_request()
+    put(store, *(a_task(data="{}") for _ in range(3)))
+    with pytest.raises(OverLimitError):
+        publish(store, a_task(data="{}"), limits=SMALL, once=once)
+    assert not publish(store, a_task(), once=once).replayed
+
+
+def test_nodes_that_get_the_same_request_at_once_store_it_once(postgres_only: Database) -> None:
+    keys = [f"request {number}" for number in range(30)]
+
+    def work(store: Store) -> list[Published]:
+        return [publish(store, a_task(), once=a_request(key)) for key in keys]
+
+    by_node = race(postgres_only, *[work] * 3)
+    for answers in zip(*by_node, strict=True):
+        assert len({answer.receipts for answer in answers}) == 1
+        assert sum(not answer.replayed for answer in answers) == 1
+
+
+def test_a_repeated_request_waits_for_the_first_on_another_node(postgres_only: Database) -> None:
+    once, task = a_request(), a_task()
+    answer = while_held(
+        postgres_only,
+        lambda store: begin_to_publish(store, [task], Conditions(idempotency=once)),
+        lambda store: publish(store, a_task(), once=once),
+    )
+    assert (answer.replayed, ids(answer)) == (True, [task.id])

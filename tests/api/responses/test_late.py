@@ -1,0 +1,182 @@
+"""Publishes wait for their commit without a thread; the answers are the same as with one."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+
+import falcon
+import httpx
+import pytest
+from falcon.testing import create_environ
+
+from task_queue.actors.errors import QueueFullError
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.store.database import Database
+from task_queue.actors.system import ActorSystem
+from task_queue.api.app import create_app
+from task_queue.api.requests.validation import Limits
+from task_queue.api.responses.answer import Answer
+from task_queue.api.responses.late import ENVIRON_KEY, Late, leave_after
+from task_queue.config.settings import load
+from tests.api.answers import complaints, connection, problem, read_answer
+from tests.databases import held
+from tests.harness import DEADLINE_SECONDS, ServerProcess
+
+TASK = b'{"action": "sum", "data": {"numbers": [1, 2]}}'
+MORE_THAN_THREADS = 20
+SETTINGS = ("queues.short.max_length=1",)
+
+
+class Noted:
+    """What is to be done with a reply: it keeps them, and answers as it was told."""
+
+    def __init__(self, answer: Answer | None = None) -> None:
+        self.answer = answer
+        self.replies: list[object] = []
+
+    def __call__(self, reply: object) -> Answer | None:
+        self.replies.append(reply)
+        return self.answer
+
+
+@pytest.fixture
+def one_thread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with a single thread for requests."""
+    directory = tmp_path_factory.mktemp("one")
+    server = ServerProcess(directory, "http.threads=1", "http.answer_timeout_seconds=2")
+    yield server.start()
+    server.close()
+
+
+def database_of(server: ServerProcess) -> Database:
+    return Database(f"sqlite:///{server.directory}/data/tasks.db")
+
+
+def publish(server: ServerProcess) -> httpx.Response:
+    """The answer to a publish on a connection of its own."""
+    url, headers = server.client.base_url.join("/tasks"), {"Content-Type": "application/json"}
+    return httpx.post(url, content=TASK, headers=headers, timeout=DEADLINE_SECONDS)
+
+
+def test_our_server_is_told_what_to_wait_for() -> None:
+    req = falcon.Request(create_environ() | {ENVIRON_KEY: []})
+    late = Late(Reply[None](), Noted())
+    assert leave_after(req, late, timeout=0) is None
+    assert req.env[ENVIRON_KEY] == [late]
+
+
+@pytest.mark.parametrize("answer", [None, Answer(HTTPStatus.OK, [], b"{}")])
+def test_on_another_server_the_request_waits_itself_and_knows_what_to_answer(
+    answer: Answer | None,
+) -> None:
+    reply, done = Reply[str](), Noted(answer)
+    reply.answer("stored")
+    asked = falcon.Request(create_environ())
+    assert leave_after(asked, Late(reply, done), timeout=0) is answer
+    assert done.replies == ["stored"]
+
+
+def test_on_another_server_an_error_is_raised() -> None:
+    reply, done = Reply[None](), Noted()
+    reply.fail(QueueFullError())
+    with pytest.raises(QueueFullError):
+        leave_after(falcon.Request(create_environ()), Late(reply, done), timeout=0)
+    assert done.replies == []
+
+
+@pytest.fixture
+def wsgi(tmp_path: Path) -> Iterator[httpx.Client]:
+    """A client of the application on a server that knows nothing of late answers."""
+    settings = load(
+        overrides=[f"database.url=sqlite:///{tmp_path}/tasks.db", *SETTINGS], environ={}
+    )
+    system = ActorSystem(settings.settings, on_hopeless=lambda: None)
+    system.start()
+    transport = httpx.WSGITransport(create_app(system, Limits(DEADLINE_SECONDS)))
+    with httpx.Client(transport=transport, base_url="http://testserver") as client:
+        yield client
+    system.stop(drain_seconds=0)
+
+
+@pytest.fixture
+def ours(serve: Callable[..., ServerProcess]) -> httpx.Client:
+    """A client of the application on our server, which sends answers late."""
+    return serve(*SETTINGS).start().client
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("server", ["ours", "wsgi"])
+def test_what_the_reply_says_is_answered_on_every_server(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    client: httpx.Client = request.getfixturevalue(server)
+    own = {"X-Request-ID": "own-1"}
+
+    def post(headers: dict[str, str] = own, path: str = "/tasks", **body: object) -> httpx.Response:
+        answer = client.post(path, json=body, headers={**own, **headers})
+        assert answer.headers["X-Request-ID"] == "own-1"
+        return answer
+
+    first = post(action="x", delay_seconds=60, unique_key="u")
+    assert (first.status_code, list(first.json())) == (202, ["id", "status"])
+    location = f"/tasks/{first.json()['id']}"
+    assert first.headers["Location"] == location
+
+    duplicate = post(action="x", delay_seconds=60, unique_key="u")
+    assert (duplicate.status_code, duplicate.json()["duplicate"]) == (200, True)
+    assert duplicate.headers["Location"] == location
+    batch = post(path="/tasks/batch", tasks=[{"action": "x", "unique_key": "u"}])
+    assert (batch.status_code, batch.json()["duplicates"]) == (202, 1)
+
+    filling = post(action="x", delay_seconds=60, queue="short")
+    assert (filling.status_code, filling.headers["RateLimit"]) == (202, '"length";r=0')
+    full = post(action="x", delay_seconds=60, queue="short")
+    assert full.headers["RateLimit"] == '"length";r=0;t=1'
+    assert full.headers["RateLimit-Policy"] == '"length";q=1'
+    assert full.headers["Retry-After"] == "1"
+    assert "Location" not in full.headers
+    problem(full, 429, full.json()["error"])
+
+    key = {"Idempotency-Key": "k"}
+    kept = post(key, action="x")
+    again = post(key, action="x")
+    assert (again.status_code, again.json()) == (202, kept.json())
+    assert again.headers["Idempotency-Replayed"] == "true"
+    reused = post(key, action="y")
+    problem(reused, 422, "this Idempotency-Key was sent before with another request")
+
+
+@pytest.mark.system
+def test_publishes_that_wait_hold_up_nobody(one_thread: ServerProcess) -> None:
+    with ThreadPoolExecutor(MORE_THAN_THREADS) as threads:
+        with held(database_of(one_thread)):
+            answers = [threads.submit(publish, one_thread) for _ in range(MORE_THAN_THREADS)]
+            for _ in range(10):
+                assert one_thread.client.get("/healthz").status_code == 200
+            assert not any(answer.done() for answer in answers)
+        assert {answer.result().status_code for answer in answers} == {202}
+    assert len(one_thread.all_tasks()) == MORE_THAN_THREADS
+
+
+@pytest.mark.system
+def test_a_publish_that_waits_too_long_is_answered_in_time(one_thread: ServerProcess) -> None:
+    own = {"X-Request-ID": "late-1", "Content-Type": "application/json"}
+    with held(database_of(one_thread)):
+        answer = one_thread.client.post("/tasks", content=TASK, headers=own)
+    assert "unknown" in problem(answer, 503, "failed to queue task")
+    assert answer.headers["X-Request-ID"] == "late-1"
+    assert answer.headers["Retry-After"] == "1"
+    line = one_thread.wait_for_log("request", request_id="late-1")
+    assert (line["method"], line["path"], line["status"]) == ("POST", "/tasks", 503)
+    assert 2 <= line["duration_seconds"] < 4
+    assert complaints(one_thread) == []
+
+
+@pytest.mark.system
+def test_answers_leave_in_the_order_of_their_requests(one_thread: ServerProcess) -> None:
+    post = b"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(TASK) + TASK
+    with connection(one_thread) as client:
+        client.sendall(post + b"GET /nowhere HTTP/1.1\r\n\r\n" + post)
+        statuses = [read_answer(client).status_code for _ in range(3)]
+    assert statuses == [202, 404, 202]

@@ -1,0 +1,116 @@
+"""Schedules of the settings: what may be in them, and in which words the rest is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from task_queue.actors.tasks.recurrence import Missed, Recurrence
+from task_queue.actors.tasks.schedule import Schedule
+from task_queue.api.schedule_settings import schedules
+from task_queue.config.settings import SettingsError, load
+
+NOW = 1_795_305_600.0  # 2026-11-22T00:00:00Z
+SETTINGS = """
+[queues.mail]
+
+[queues.quick]
+driver = "memory"
+
+[schedules.nightly]
+cron = "{cron}"
+timezone = "{timezone}"
+task = {task}
+"""
+NOT_JSON = "task must hold what JSON can say: "
+
+
+def configured(
+    directory: Path,
+    task: str = '{action = "x"}',
+    *overrides: str,
+    cron: str = "30 2 * * *",
+    timezone: str = "Europe/Berlin",
+) -> list[Schedule]:
+    file = directory / "mine.toml"
+    text = SETTINGS.replace("{cron}", cron).replace("{timezone}", timezone)
+    file.write_text(text.replace("{task}", task))
+    return schedules(load(file, overrides, environ={}).settings, NOW)
+
+
+def test_a_schedule_of_the_settings_is_as_one_that_was_put(tmp_path: Path) -> None:
+    task = '{action = "sum", queue = "mail", priority = 5, data = {numbers = [1, 2.5]}}'
+    assert configured(tmp_path, task, "schedules.nightly.missed=once") == [
+        Schedule(
+            name="nightly",
+            recurrence=Recurrence("30 2 * * *", "Europe/Berlin"),
+            missed=Missed.ONCE,
+            task='{"action":"sum","data":{"numbers":[1,2.5]},"queue":"mail","priority":5}',
+            configured=True,
+            next_at=NOW + 90 * 60,
+            created_at=int(NOW),
+        )
+    ]
+
+
+def test_where_there_are_none_nothing_is_looked_up() -> None:
+    settings = load(overrides=["actions.mine=no_such_module:run"], environ={}).settings
+    assert schedules(settings, NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        ("{}", "task.action is missing"),
+        ('{action = ""}', "task.action must not be empty"),
+        (
+            '{action = "x", priority = 101}',
+            "task.priority must be a whole number from -100 to 100, not 101",
+        ),
+        (
+            '{action = "x", priority = "5"}',
+            'task.priority must be a whole number from -100 to 100, not "5"',
+        ),
+        ('{action = "x", prio = 1}', "task.prio is not known; known: action, data, queue, "),
+        ('{action = "x", backoff = {base = 9, cap = 1}}', "task.backoff.cap must be at least base"),
+        ('{action = "x", run_at = "2099-01-01T00:00:00Z"}', "task.run_at is one moment, and a "),
+        ('{action = "x", expires_at = 4000000000}', "task.expires_at is one moment, and a "),
+        ('{action = "x", run_at = 2099-01-01T00:00:00Z}', NOT_JSON),
+        ('{action = "x", data = {a = inf}}', NOT_JSON),
+        ('{action = "x", data = {a = [nan]}}', NOT_JSON),
+        ('{action = "x", data = {a = 2026-11-22}}', NOT_JSON),
+        ('{action = "x", data = {a = 10:00:00}}', NOT_JSON),
+        ('{action = "x", data = {a = "\\u0000"}}', NOT_JSON),
+        ('{action = "x", data = {a = 9223372036854775808}}', NOT_JSON),
+        ('{action = "x", queue = "quick"}', "task.queue must be one that keeps its tasks on disk"),
+    ],
+)
+def test_a_task_that_could_not_be_published_is_named(
+    tmp_path: Path, task: str, sentence: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        configured(tmp_path, task)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"schedules.nightly.{sentence}")
+
+
+@pytest.mark.parametrize(
+    ("cron", "timezone", "sentence"),
+    [
+        ("* * * *", "UTC", "cron must have 5 fields (minute, hour, day-of-month, month, "),
+        ("0 0 30 2 *", "UTC", "cron must fire within 50 years, and '0 0 30 2 *' does not"),
+        ("* * * * *", "Mars", "timezone must be a name of the IANA time zone database"),
+    ],
+)
+def test_times_that_cannot_be_followed_are_named(
+    tmp_path: Path, cron: str, timezone: str, sentence: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        configured(tmp_path, cron=cron, timezone=timezone)
+    assert str(caught.value).startswith(f"schedules.nightly.{sentence}")
+
+
+def test_an_action_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        configured(tmp_path, '{action = "x"}', "builtin.fallback=false")
+    expected = "schedules.nightly.task.action 'x' is not known; known: sum, uppercase"
+    assert str(caught.value) == expected
