@@ -12,7 +12,7 @@ from task_queue.actors.messages.queue import Ack, Nack, Ready
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.tasks.claim import ClaimedTask
 from task_queue.actors.tasks.failures import failure_of
-from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.slot import Slot
 
 _forks: list[int] = []
 """Not empty in a process that an action has forked. To ask for the own id takes 0.2 µs a task."""
@@ -34,7 +34,7 @@ class Done(Protocol):
 class Actions(Protocol):
     """What can be done."""
 
-    def run(self, claimed: ClaimedTask, wire: Wire) -> Done:
+    def run(self, claimed: ClaimedTask, slot: Slot) -> Done:
         """Do what the task says, and return what came of it.
 
         Raises:
@@ -75,13 +75,13 @@ class ConsumerActor(Actor):
         self._now = now
         # Not asked with every task: to say nothing would take longer than a short action.
         self._tells = self.log.is_enabled_for(logging.INFO)
-        self._wire = Wire(queue_name)
+        self._slot = Slot(queue_name)
         self._monotonic = monotonic
 
     def setup(self) -> None:
         """Ask for the first task."""
-        self._wire.thread_id = get_ident()
-        self._queue.tell(Ready(self.name, self._wire))
+        self._slot.thread_id = get_ident()
+        self._queue.tell(Ready(self.name, self._slot))
 
     def receive(self, message: Message) -> None:
         """Handle one message."""
@@ -96,10 +96,10 @@ class ConsumerActor(Actor):
             self.log.info("processing task", **_fields(claimed))
         started, started_at = self._monotonic(), self._now()
         try:
-            done = self._actions.run(claimed, self._wire)
+            done = self._actions.run(claimed, self._slot)
         except BaseException as error:  # noqa: BLE001 - the action's failure, whatever it is
             _end_if_forked()
-            failure = failure_of(error, started_at, asked_to_stop=self._wire.stop == claimed.lease)
+            failure = failure_of(error, started_at, asked_to_stop=self._slot.stop == claimed.lease)
             self._queue.tell(Nack(self.name, claimed, failure))
         else:
             _end_if_forked()

@@ -1,11 +1,11 @@
-"""The keeper: lets go of what was kept long enough, in steps that hold nobody up."""
+"""The pruner: lets go of what was kept long enough, in steps that hold nobody up."""
 
 from collections.abc import Callable, Mapping
 
 from task_queue.actors.messages.base import Message, Recipient
 from task_queue.actors.messages.clock import Tick
-from task_queue.actors.messages.pruner import Tidied
-from task_queue.actors.messages.writer import Tidy, WriteFailed
+from task_queue.actors.messages.pruner import Pruned
+from task_queue.actors.messages.writer import Prune, WriteFailed
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.tasks.states import Status
 
@@ -15,7 +15,7 @@ SWEEP_SECONDS = 60.0
 """How long to wait after a sweep through the old tasks until the next."""
 
 
-class Keeper(Actor):
+class Pruner(Actor):
     """Has a step of housekeeping done every second, each a small part of a commit.
 
     Tasks that expired become dead; final ones are deleted after their time; a SQLite file gives
@@ -49,7 +49,7 @@ class Keeper(Actor):
         self._sweeps = False  # and it looks for old tasks
         self._step_at = 0.0
         self._sweep_at = 0.0
-        self._last: Tidied | None = None
+        self._last: Pruned | None = None
 
     def receive(self, message: Message) -> None:
         """Handle one message."""
@@ -58,8 +58,8 @@ class Keeper(Actor):
                 # Whichever way the clock went: see the distance, not the order.
                 if not self._busy and not 0 < self._step_at - message.now <= STEP_SECONDS:
                     self._step(message.now)
-            case Tidied():
-                self._on_tidied(message)
+            case Pruned():
+                self._on_pruned(message)
             case WriteFailed():
                 self._busy = False
             case _:
@@ -73,14 +73,14 @@ class Keeper(Actor):
         if self._last is not None:
             after, terms_after = self._last.swept_to, self._last.terms_to
         self._writer.tell(
-            Tidy(self._address, now, self._retention, after, self._sweeps, terms_after)
+            Prune(self._address, now, self._retention, after, self._sweeps, terms_after)
         )
 
-    def _on_tidied(self, tidied: Tidied) -> None:
+    def _on_pruned(self, pruned: Pruned) -> None:
         self._busy = False
-        self._last = tidied
+        self._last = pruned
         now = self._now()
-        if self._sweeps and tidied.swept_to is None:
+        if self._sweeps and pruned.swept_to is None:
             self._sweep_at = now + SWEEP_SECONDS  # this one is over
-        if tidied.removed:
+        if pruned.removed:
             self._step(now)

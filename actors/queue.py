@@ -36,7 +36,7 @@ from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.rates import Rates
 from task_queue.actors.tasks.settlement import Failure, ack, drained, expire, nack, requeue
-from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.states import Outcome
 
 LOST = "lost: what ran it died, or its lease lapsed"
@@ -92,9 +92,9 @@ class QueueActor(Actor):
         self._window: deque[ClaimedTask] = deque()
         self._idle: deque[str] = deque()
         self._running: dict[str, ClaimedTask] = {}
-        self._wires = {name: Wire() for name in consumers}  # theirs, once they are ready
+        self._slots = {name: Slot() for name in consumers}  # theirs, once they are ready
         self._paused = False
-        self._pausing = 0  # how many such wishes are not on disk yet, as far as is known here
+        self._pausing = 0  # how many such members are not on disk yet, as far as is known here
         self._rates = Rates()
         self._reserved: str | None = None  # the consumer for which a suspect is being claimed
         self._suspect_due = False
@@ -125,7 +125,7 @@ class QueueActor(Actor):
                 self._driver.stored(message.task_ids)
                 self._more = True
             case PauseKept():
-                self._pausing = max(0, self._pausing - 1)  # or it was a former life's wish
+                self._pausing = max(0, self._pausing - 1)  # or it was a former life's request
                 if not self._pausing:
                     self._paused = message.paused
                 self._more = True
@@ -239,7 +239,7 @@ class QueueActor(Actor):
 
     def _report(self, consumer: str, claimed: ClaimedTask) -> None:
         """Have it kept what the task has reported since the last look."""
-        progress = self._wires[consumer].take_progress(claimed.lease)
+        progress = self._slots[consumer].take_progress(claimed.lease)
         if progress is not None:
             self._driver.report(progress)
 
@@ -289,7 +289,7 @@ class QueueActor(Actor):
         settings.reply_to.answer(None)
 
     def _on_ready(self, ready: Ready) -> None:
-        self._wires[ready.consumer] = ready.wire
+        self._slots[ready.consumer] = ready.slot
         if (lost := self._running.pop(ready.consumer, None)) is not None:
             self._nack(lost, Failure(CRASHED, Outcome.CRASHED))
         if ready.consumer not in self._idle and ready.consumer != self._reserved:
@@ -318,7 +318,7 @@ class QueueActor(Actor):
         """Ask what runs to stop; what waits in the window goes back, to be cancelled there."""
         for consumer, claimed in self._running.items():
             if claimed.lease in leases:
-                self._wires[consumer].stop = claimed.lease
+                self._slots[consumer].stop = claimed.lease
         waiting = [task for task in self._window if task.lease in leases]
         self._window = deque(task for task in self._window if task.lease not in leases)
         self._give_back(waiting)
@@ -340,7 +340,7 @@ class QueueActor(Actor):
         monotonic = self._monotonic()
         for consumer, claimed in tuple(self._running.items()):
             self._report(consumer, claimed)
-            if self._wires[consumer].is_overdue(claimed.lease, monotonic):
+            if self._slots[consumer].is_overdue(claimed.lease, monotonic):
                 self._leave_behind(consumer, claimed)
         self._more = True
         self._suspect_due = True
@@ -348,7 +348,7 @@ class QueueActor(Actor):
             self._cut_short += tuple(task.lease.task_id for task in self._running.values())
             for consumer, task in self._running.items():
                 self._driver.settle(drained(task, tick.now))
-                self._wires[consumer].stop = task.lease  # so that no process of its goes on
+                self._slots[consumer].stop = task.lease  # so that no process of its goes on
             self._running.clear()
 
     def _leave_behind(self, consumer: str, claimed: ClaimedTask) -> None:
@@ -356,16 +356,16 @@ class QueueActor(Actor):
 
         What it comes to after all is refused, since its lease is gone.
         """
-        wire = self._wires[consumer]
-        wire.stop = claimed.lease  # it may still look
+        slot = self._slots[consumer]
+        slot.stop = claimed.lease  # it may still look
         self.log.error(
             "thread stuck, consumer replaced",
             consumer=consumer,
             id=claimed.lease.task_id,
             action=claimed.action,
-            stack=stack_of(wire.thread_id),
+            stack=stack_of(slot.thread_id),
         )
-        text = f"timed out after {wire.timeout_seconds:g} s, and did not stop"
+        text = f"timed out after {slot.timeout_seconds:g} s, and did not stop"
         self._nack(claimed, Failure(text, Outcome.TIMED_OUT))
         del self._running[consumer]
         self._supervisor.tell(Replace(consumer))

@@ -10,7 +10,7 @@ from task_queue.actors.messages.clock import Tick
 from task_queue.actors.messages.scheduler import Fired, SchedulesLoaded
 from task_queue.actors.messages.writer import Fire, LoadSchedules, WriteFailed
 from task_queue.actors.runtime.actor import Actor, Life
-from task_queue.actors.tasks.new import QueueTraits, task_of
+from task_queue.actors.tasks.new import QueueInfo, task_of
 from task_queue.actors.tasks.recurrence import InvalidRecurrenceError, due
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.task import Task
@@ -32,7 +32,7 @@ class Scheduler(Actor):
         *,
         address: Recipient,
         writer: Recipient,
-        queues: Callable[[], Mapping[str, QueueTraits]],
+        queues: Callable[[], Mapping[str, QueueInfo]],
         configured: tuple[Schedule, ...],
         now: Callable[[], float],
     ) -> None:
@@ -102,10 +102,10 @@ class Scheduler(Actor):
             self.log.info("schedule fired", schedule=fire.name, id=fire.task.id)
 
     def _task(self, schedule: Schedule, occurrence: float, now: float) -> Task | None:
-        wishes = orjson.loads(schedule.task)
-        queue = self._queues().get(wishes.get("queue", "tasks"))
+        members = orjson.loads(schedule.task)
+        queue = self._queues().get(members.get("queue", "tasks"))
         if queue is None or not queue.durable:  # the settings lost it since
             self.log.error("schedule without a queue on disk", schedule=schedule.name)
             return None
-        wishes["data"] = orjson.dumps(wishes.get("data", {})).decode()
-        return task_of(str(uuid7()), queue, wishes, now, f"{schedule.name}@{occurrence:.0f}")
+        members["data"] = orjson.dumps(members.get("data", {})).decode()
+        return task_of(str(uuid7()), queue, members, now, f"{schedule.name}@{occurrence:.0f}")

@@ -91,7 +91,7 @@ class Supervisor(Actor):
         intensity: Intensity,
         backoff: Backoff,
         max_stuck: Callable[[], int],
-        on_hopeless: Callable[[], None],
+        on_too_many_restarts: Callable[[], None],
         now: Callable[[], float],
         random: Callable[[], float],
         after: Callable[[float, Callable[[], None]], None] = after,
@@ -102,11 +102,11 @@ class Supervisor(Actor):
             life: This actor's own life.
             specs: The children, in start order.
             address: This actor's own address, where children report their death.
-            intensity: How many deaths are borne.
+            intensity: How many deaths are tolerated.
             backoff: How long to wait before a restart.
             max_stuck: Tells how many children that were left behind may still be stuck, until no
                 more are replaced.
-            on_hopeless: Called once when there are too many deaths to go on.
+            on_too_many_restarts: Called once when there are too many deaths to go on.
             now: The present moment, seconds.
             random: Gives a number in [0, 1), for the jitter.
             after: Calls a function after so many seconds.
@@ -116,7 +116,7 @@ class Supervisor(Actor):
         self._address = address
         self._intensity = intensity
         self._backoff = backoff
-        self._on_hopeless = on_hopeless
+        self._on_too_many_restarts = on_too_many_restarts
         self._now = now
         self._random = random
         self._after = after
@@ -213,7 +213,7 @@ class Supervisor(Actor):
                 period_seconds=self._intensity.period_seconds,
             )
             self._stopping = True
-            self._on_hopeless()
+            self._on_too_many_restarts()
             return
         delay = self._backoff.delay_seconds(deaths, self._random)
         self._restarts_scheduled += 1
@@ -281,10 +281,10 @@ class Supervisor(Actor):
 class Watchdog:
     """Watches the supervisor itself: if that dies, nothing can be restarted any more."""
 
-    def __init__(self, on_hopeless: Callable[[], None]) -> None:
-        self._on_hopeless = on_hopeless
+    def __init__(self, on_too_many_restarts: Callable[[], None]) -> None:
+        self._on_too_many_restarts = on_too_many_restarts
 
     def tell(self, message: Command) -> None:
         """Take the news of the supervisor's death."""
         if isinstance(message, Died):
-            self._on_hopeless()
+            self._on_too_many_restarts()

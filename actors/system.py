@@ -25,7 +25,7 @@ from task_queue.actors.errors import ReloadError, UnavailableError
 from task_queue.actors.messages.queue import Drain, Reconfigure
 from task_queue.actors.messages.supervisor import Boot, Retire, Stop
 from task_queue.actors.migration import MigrationActor
-from task_queue.actors.pruner import Keeper
+from task_queue.actors.pruner import Pruner
 from task_queue.actors.queue import QueueActor
 from task_queue.actors.reader import DatabaseReader
 from task_queue.actors.runtime.actor import Life
@@ -39,7 +39,7 @@ from task_queue.actors.store.store import Store
 from task_queue.actors.supervisor import BOOT_SECONDS, ONE_SHOT_SECONDS, Add, Supervisor, Watchdog
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.limits import QueueLimits
-from task_queue.actors.tasks.new import QueueTraits
+from task_queue.actors.tasks.new import QueueInfo
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.writer import DatabaseWriter, DiskFloor
@@ -82,18 +82,18 @@ class ActorSystem:
         self,
         settings: Settings,
         *,
-        on_hopeless: Callable[[], None],
+        on_too_many_restarts: Callable[[], None],
         schedules: Sequence[Schedule] = (),
         cores: Collection[int] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Wire the actors; nothing runs yet.
+        """Connect the actors; nothing runs yet.
 
         Args:
             settings: All of them; each actor gets only the plain values it needs.
             schedules: Those of the settings, found good.
             cores: Which cores the processes of actions may use; none given: those of this process.
-            on_hopeless: Called once, from an actor's thread, when too many actors died too fast
+            on_too_many_restarts: Called once, from an actor's thread: actors died too often
                 and the process should end.
             now: The present moment, Unix seconds.
 
@@ -101,7 +101,9 @@ class ActorSystem:
             ActionLoadError: A configured action cannot be used.
         """
         self.queues = {name: Address(f"queue-{name}") for name in settings.queues}
-        self.traits = {name: traits(name, each) for name, each in settings.queues.items()}
+        self.queue_info = {
+            name: queue_info_of(name, each) for name, each in settings.queues.items()
+        }
         self.children = Children(cores)
         self.actions = load_actions(settings, self.children)
         self.database = database(settings.database)
@@ -114,7 +116,7 @@ class ActorSystem:
         self._leaving: dict[str, Address] = {}
         self._reloading = threading.Lock()
         self._settings = settings
-        self._on_hopeless = on_hopeless
+        self._on_too_many_restarts = on_too_many_restarts
         self._schedules = tuple(schedules)
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._now = now
@@ -140,7 +142,7 @@ class ActorSystem:
         if self._lock is not None:
             self._lock.acquire()
         intensity = self._settings.supervisor
-        life = Life(self.supervisor, Watchdog(self._on_hopeless))
+        life = Life(self.supervisor, Watchdog(self._on_too_many_restarts))
         self._supervisor_ref = Supervisor.start(
             life,
             specs=self._specs(),
@@ -148,7 +150,7 @@ class ActorSystem:
             intensity=Intensity(intensity.max_restarts, intensity.period_seconds),
             backoff=RESTART_BACKOFF,
             max_stuck=lambda: self.max_stuck_threads,
-            on_hopeless=self._on_hopeless,
+            on_too_many_restarts=self._on_too_many_restarts,
             now=self._now,
             random=random.random,
         )
@@ -259,7 +261,10 @@ class ActorSystem:
             raise ReloadError(message)
 
     def _add_queue(self, name: str) -> None:
-        self.traits = {**self.traits, name: traits(name, self._settings.queues[name])}
+        self.queue_info = {
+            **self.queue_info,
+            name: queue_info_of(name, self._settings.queues[name]),
+        }
         address = Address(f"queue-{name}")
         self._addresses[name] = address
         specs = Add(list(self._queue_specs(name)))
@@ -268,15 +273,15 @@ class ActorSystem:
 
     def _change_queue(self, name: str) -> None:
         settings = self._settings.queues[name]
-        self.traits = {**self.traits, name: traits(name, settings)}
+        self.queue_info = {**self.queue_info, name: queue_info_of(name, settings)}
         former = self._consumers[name]
         self._consumers[name] = consumers = self._consumer_addresses(name)
         reconfigure = Reconfigure(
             consumers=consumers,
             prefetch=prefetch(settings),
-            backoff=self.traits[name].backoff,
+            backoff=self.queue_info[name].backoff,
             lease_seconds=settings.lease_seconds,
-            limits=self.traits[name].limits,
+            limits=self.queue_info[name].limits,
         )
         self.queues[name].ask(reconfigure, RELOAD_SECONDS)
         further = [
@@ -288,7 +293,7 @@ class ActorSystem:
         address = self.queues[name]
         names = (address.name, *self._consumers.pop(name))
         self._leaving[name] = address
-        self.traits = {key: each for key, each in self.traits.items() if key != name}
+        self.queue_info = {key: each for key, each in self.queue_info.items() if key != name}
         self.queues = {key: each for key, each in self.queues.items() if key != name}
 
         def leave() -> None:
@@ -298,17 +303,17 @@ class ActorSystem:
         address.ask_later(Drain(deadline=inf)).then(leave)
 
     def _specs(self) -> list[ChildSpec]:
-        scheduler, keeper = Address("scheduler"), Address("keeper")
+        scheduler, pruner = Address("scheduler"), Address("pruner")
         return [
             ChildSpec(Address("migration"), self._start_migration, restart=Restart.ONE_SHOT),
             ChildSpec(self.writer, self._start_writer, strategy=Strategy.REST_FOR_ONE),
             ChildSpec(self.reader, self._start_reader),
             *(spec for name in self.queues for spec in self._queue_specs(name)),
             ChildSpec(scheduler, lambda life: self._start_scheduler(life, scheduler)),
-            ChildSpec(keeper, lambda life: self._start_keeper(life, keeper)),
+            ChildSpec(pruner, lambda life: self._start_pruner(life, pruner)),
             ChildSpec(
                 Address("clock"),
-                lambda life: self._start_clock(life, [scheduler, keeper]),
+                lambda life: self._start_clock(life, [scheduler, pruner]),
             ),
         ]
 
@@ -365,7 +370,7 @@ class ActorSystem:
             consumers=self._consumers[name],
             supervisor=self.supervisor,
             prefetch=prefetch(settings),
-            backoff=self.traits[name].backoff,
+            backoff=self.queue_info[name].backoff,
             now=self._now,
             monotonic=time.monotonic,
             random=random.random,
@@ -381,7 +386,7 @@ class ActorSystem:
             lease_seconds=settings.lease_seconds,
             sole_owner=self.database.is_sqlite,
             worker=self._worker,
-            limits=self.traits[name].limits,
+            limits=self.queue_info[name].limits,
             now=self._now,
             random=random.random,
             random_bits=secrets.randbits,
@@ -402,14 +407,14 @@ class ActorSystem:
             life,
             address=address,
             writer=self.writer,
-            queues=lambda: self.traits,
+            queues=lambda: self.queue_info,
             configured=self._schedules,
             now=self._now,
         )
 
-    def _start_keeper(self, life: Life, address: Address) -> pykka.ActorRef[Any]:
+    def _start_pruner(self, life: Life, address: Address) -> pykka.ActorRef[Any]:
         kept = self._settings.retention
-        return Keeper.start(
+        return Pruner.start(
             life,
             address=address,
             writer=self.writer,
@@ -433,9 +438,9 @@ def prefetch(settings: QueueSettings) -> int:
     return 0 if settings.rate_limit else settings.prefetch
 
 
-def traits(name: str, settings: QueueSettings) -> QueueTraits:
+def queue_info_of(name: str, settings: QueueSettings) -> QueueInfo:
     """What has to be known of the queue to publish to it."""
-    return QueueTraits(
+    return QueueInfo(
         name=name,
         max_attempts=settings.max_attempts,
         backoff=Backoff(

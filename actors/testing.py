@@ -46,7 +46,7 @@ from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import ActionLoadError, InvalidDataError, TaskQueueError
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.failures import failure_of
-from task_queue.actors.tasks.slot import Progress, Wire
+from task_queue.actors.tasks.slot import Progress, Slot
 from task_queue.config.settings import ExecutionSettings, Settings, load
 
 if TYPE_CHECKING:
@@ -261,18 +261,18 @@ class InlineQueue:
 
     def _run(self, task: Published, registry: Registry) -> Published:
         self._tasks[task.id] = task
-        wire = _Wire(task.members.get("queue") or QUEUE)
-        claimed = self._claimed(task, wire.queue)
+        slot = _Slot(task.members.get("queue") or QUEUE)
+        claimed = self._claimed(task, slot.queue)
         came_of_it: dict[str, Any] = {}
         try:
-            done = _beside_any_loop(lambda: registry.run(claimed, wire))
+            done = _beside_any_loop(lambda: registry.run(claimed, slot))
             came_of_it = {"result": orjson.loads(done.result), "stderr": done.stderr}
         except BaseException as error:
             failure = failure_of(error, None, asked_to_stop=False)
             came_of_it = {"error": failure.error, "stderr": failure.stderr}
             raise
         finally:
-            self._tasks[task.id] = replace(task, progress=wire.reports, **came_of_it)
+            self._tasks[task.id] = replace(task, progress=slot.reports, **came_of_it)
         return self._tasks[task.id]
 
     def _claimed(self, task: Published, queue: str) -> ClaimedTask:
@@ -287,7 +287,7 @@ class InlineQueue:
         )
 
 
-class _Wire(Wire):
+class _Slot(Slot):
     """Keeps all that is reported, and not only the newest."""
 
     __slots__ = ("_newest", "reports")

@@ -16,7 +16,7 @@ from task_queue.actors.messages.changes import Change
 from task_queue.actors.messages.writer import Insert, Write
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.store.commit import Commit, each_alone
-from task_queue.actors.store.notices import AnyWrite, News
+from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.store import Store
 
 LOOK_SECONDS = 1.0
@@ -136,7 +136,7 @@ class DatabaseWriter(Actor):
             self._clear()
             return
         try:
-            news = self._commit(writes)
+            notices = self._commit(writes)
         except StoreUnavailableError as error:
             if not self._failing:  # once, not with every try
                 self.log.error("database unavailable", error=str(error))  # noqa: TRY400 - expected
@@ -146,9 +146,9 @@ class DatabaseWriter(Actor):
             if self._failing:
                 self.log.info("database available again")
             self._failing = False
-            self._pause_seconds = pause_after(news)
+            self._pause_seconds = pause_after(notices)
             self._clear()
-            news.spread()
+            notices.send()
 
     def _clear(self) -> None:
         self._buffer, self._size = [], 0
@@ -173,7 +173,7 @@ class DatabaseWriter(Actor):
                 wanted.append(write)
         return wanted
 
-    def _commit(self, writes: Sequence[AnyWrite]) -> News:
+    def _commit(self, writes: Sequence[AnyWrite]) -> Notices:
         now = self._now()
         try:
             with self._store.transaction():
@@ -187,15 +187,15 @@ class DatabaseWriter(Actor):
             raise StoreUnavailableError(str(error)) from error
 
 
-def pause_after(news: News) -> float | None:
+def pause_after(notices: Notices) -> float | None:
     """How long after such a commit a first write waits for others to join it, in seconds.
 
     After publishes, until every thread has run that can: a tenth fewer commits under load. After
     many results, for a moment: half the pages written, a tenth less CPU for each task. Else not at
     all, which costs a lone write nothing.
     """
-    if len(news.inserts) > 1:
+    if len(notices.inserts) > 1:
         return 0.0
-    if not news.inserts and sum(map(len, news.settled.values())) >= MANY_SETTLED:
+    if not notices.inserts and sum(map(len, notices.settled.values())) >= MANY_SETTLED:
         return SETTLE_PAUSE_SECONDS
     return None

@@ -137,8 +137,8 @@ class DeadLettersResource:
         """The queues whose tasks may be put back: those of which somebody takes them again."""
         return [
             name
-            for name, traits in self._system.traits.items()
-            if traits.durable and name == (body.queue or name)
+            for name, info in self._system.queue_info.items()
+            if info.durable and name == (body.queue or name)
         ]
 
     def _redrive(self, ids: list[str], per_second: float | None) -> int:

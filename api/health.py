@@ -78,7 +78,7 @@ class ReadinessResource:
         """
         queue = self._system.queues[name].ask(GetQueueState(), self._timeout)
         oldest = self._system.reader.ask(OldestReady(name), self._timeout)
-        rightly = queue.paused or self._system.traits[name].limits.rate_limit
+        rightly = queue.paused or self._system.queue_info[name].limits.rate_limit
         if oldest is None or rightly or not queue.idle:
             return 0.0
         return self._now() - oldest

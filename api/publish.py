@@ -16,11 +16,17 @@ from task_queue.actors.messages.queue import Publish
 from task_queue.actors.system import QUEUE, ActorSystem
 from task_queue.actors.tasks.conditions import Conditions, Published
 from task_queue.actors.tasks.limits import QueueLimits
-from task_queue.actors.tasks.new import QueueTraits, plain_task, task_of
+from task_queue.actors.tasks.new import QueueInfo, plain_task, task_of
 from task_queue.actors.tasks.task import Receipt, Task
 from task_queue.api.json_codec import dumps
 from task_queue.api.requests import idempotency
-from task_queue.api.requests.bodies import BatchBody, PublishBody, ordinary, publish_body, wishes
+from task_queue.api.requests.bodies import (
+    BatchBody,
+    PublishBody,
+    members_of,
+    plain_body,
+    publish_body,
+)
 from task_queue.api.requests.validation import JSON, Limits, checked, read_json
 from task_queue.api.responses import rate_limit
 from task_queue.api.responses.answer import Answer
@@ -57,16 +63,16 @@ class Publisher:
     def publish_one(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Publish the task in the body."""
         value = read_json(req)
-        plain = ordinary(value)
+        plain = plain_body(value)
         if plain is not None and idempotency.ENVIRON_KEY not in req.env:
             action, data, name = plain
-            queue = self._system.traits.get(QUEUE if name is None else name)
+            queue = self._system.queue_info.get(QUEUE if name is None else name)
             if (
                 queue is not None
                 and not queue.limits.bound_publishes
                 and self._system.actions.knows(action)
             ):
-                self._publish_ordinary(req, resp, queue, action, data)
+                self._publish_plain(req, resp, queue, action, data)
                 return
         body = publish_body(value)
         queue = check_wanted(self._system, body)
@@ -86,11 +92,11 @@ class Publisher:
         tasks = tuple(_task(queue, body, now) for queue, body in zip(queues, bodies, strict=True))
         self._send(req, resp, self._request(req, value, tasks, now), _as_batch)
 
-    def _publish_ordinary(
+    def _publish_plain(
         self,
         req: falcon.Request,
         resp: falcon.Response,
-        queue: QueueTraits,
+        queue: QueueInfo,
         action: str,
         data: dict[str, Any],
     ) -> None:
@@ -120,7 +126,7 @@ class Publisher:
             tasks: What it asks for.
             now: The present moment, Unix seconds.
         """
-        queues = {task.queue: self._system.traits[task.queue] for task in tasks}
+        queues = {task.queue: self._system.queue_info[task.queue] for task in tasks}
         limits = _limits_that_bind(tasks, queues)
         again = idempotency.asked_for(req, value, now)
         if again is not None and not queues[tasks[0].queue].durable:
@@ -153,7 +159,7 @@ class BatchResource:
         self._publisher.publish_batch(req, resp)
 
 
-def check_wanted(system: ActorSystem, body: PublishBody, where: str = "") -> QueueTraits:
+def check_wanted(system: ActorSystem, body: PublishBody, where: str = "") -> QueueInfo:
     """The queue that a task is for, if there is one that does what the task asks for.
 
     Args:
@@ -171,9 +177,9 @@ def check_wanted(system: ActorSystem, body: PublishBody, where: str = "") -> Que
         message = f"{prefix}action {body.action!r} is not known; known: {known}"
         raise InvalidRequestError("unknown action", message)
     check_data(system, body.action, orjson.dumps(body.data or {}).decode(), prefix)
-    queue = system.traits.get(body.queue or QUEUE)
+    queue = system.queue_info.get(body.queue or QUEUE)
     if queue is None:
-        known = ", ".join(system.traits)
+        known = ", ".join(system.queue_info)
         message = f"{prefix}queue {body.queue!r} is not known; known: {known}"
         raise InvalidRequestError("unknown queue", message)
     if not queue.durable:
@@ -207,7 +213,7 @@ def _not_in_memory(queue: str, what: str) -> InvalidRequestError:
     return InvalidRequestError(message)
 
 
-def _check_together(queues: Sequence[QueueTraits]) -> None:
+def _check_together(queues: Sequence[QueueInfo]) -> None:
     """Accept queues that can take their tasks in one transaction."""
     first = queues[0]
     for index, queue in enumerate(queues):
@@ -219,16 +225,16 @@ def _check_together(queues: Sequence[QueueTraits]) -> None:
             raise InvalidRequestError(message)
 
 
-def _task(queue: QueueTraits, body: PublishBody, now: float) -> Task:
+def _task(queue: QueueInfo, body: PublishBody, now: float) -> Task:
     own_id = str(uuid7())
-    if body.is_ordinary:
+    if body.is_plain:
         data = orjson.dumps(body.data or {}).decode()
         return plain_task(own_id, queue, body.action, data, now)
-    return task_of(own_id, queue, wishes(body), now)
+    return task_of(own_id, queue, members_of(body), now)
 
 
 def _limits_that_bind(
-    tasks: Sequence[Task], queues: dict[str, QueueTraits]
+    tasks: Sequence[Task], queues: dict[str, QueueInfo]
 ) -> dict[str, QueueLimits]:
     """The limits of those queues that have to be looked at when these tasks are stored."""
     keyed = {task.queue for task in tasks if task.options.key is not None}
@@ -240,7 +246,7 @@ def _limits_that_bind(
 
 
 def _queued(task_id: str, action: str, _published: Published | None) -> None:
-    """Note that an ordinary task is stored; the prepared answer stays."""
+    """Note that a plain task is stored; the prepared answer stays."""
     _log.info("task queued", id=task_id, action=action)
 
 
@@ -261,7 +267,7 @@ def _published(publish: Publish, shape: _Shape, published: Published | None) -> 
 
 
 def _note(task_ids: Sequence[str], action: str, *, again: bool) -> None:
-    """Log a publish: a single task as an ordinary one is."""
+    """Log a publish: a single task as a plain one is."""
     what = "not queued again" if again else "queued"
     if len(task_ids) == 1:
         _log.info(f"task {what}", id=task_ids[0], action=action)

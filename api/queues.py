@@ -113,7 +113,7 @@ class QueuesResource:
         state = self._system.queues[name].ask(GetQueueState(), self._timeout)
         oldest = self._system.reader.ask(OldestReady(name), self._timeout)
         # What only one process has in memory, only that one can pause.
-        is_paused = name in paused if self._system.traits[name].durable else state.paused
+        is_paused = name in paused if self._system.queue_info[name].durable else state.paused
         return {
             "name": name,
             "driver": settings["driver"],
@@ -134,7 +134,7 @@ def refuse_memory(system: ActorSystem, queue: str) -> None:
     Raises:
         ConflictError: They are not.
     """
-    if queue in system.traits and not system.traits[queue].durable:
+    if queue in system.queue_info and not system.queue_info[queue].durable:
         message = f"the queue {queue} keeps its tasks in memory, where this cannot be done to them"
         raise ConflictError(message)
 

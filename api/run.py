@@ -27,7 +27,7 @@ from task_queue.actors.system import QUEUE
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.failures import MAX_FRAMES, failure_of
 from task_queue.actors.tasks.settlement import Failure
-from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.states import Outcome
 from task_queue.api.json_codec import InvalidJSONError, parse
 from task_queue.api.requests.bodies import publish_body
@@ -73,18 +73,18 @@ def run(settings: Settings, action: str, data: str, timeout_seconds: float | Non
     """
     children = Children()
     actions = load_actions(settings, children)
-    claimed, wire = _claimed(actions, action, data, timeout_seconds), Wire(QUEUE)
+    claimed, slot = _claimed(actions, action, data, timeout_seconds), Slot(QUEUE)
     # What an action prints in its own process is not held back: that process is killed at the end.
     os.putenv("PYTHONUNBUFFERED", "1")
     ended: Future[Done] = Future()
-    thread = threading.Thread(target=_work, args=(actions, claimed, wire, ended), daemon=True)
+    thread = threading.Thread(target=_work, args=(actions, claimed, slot, ended), daemon=True)
     try:
         with _signals_are_raised(), closing(children):
             thread.start()
             try:
-                outcome = _outcome(thread, claimed.lease, wire, ended)
+                outcome = _outcome(thread, claimed.lease, slot, ended)
             except _Stopped:
-                wire.stop = claimed.lease
+                slot.stop = claimed.lease
                 to_end_them = END_SECONDS if children.count else 0.0
                 wait([ended], settings.execution.kill_grace_seconds + to_end_them)
                 raise
@@ -144,17 +144,17 @@ def _on_signal(number: int, _frame: FrameType | None) -> NoReturn:
     raise _Stopped(number)
 
 
-def _work(actions: Registry, claimed: ClaimedTask, wire: Wire, ended: "Future[Done]") -> None:
+def _work(actions: Registry, claimed: ClaimedTask, slot: Slot, ended: "Future[Done]") -> None:
     """Run the action in this thread, which is all its own: it may never come back."""
     try:
-        ended.set_result(actions.run(claimed, wire))
+        ended.set_result(actions.run(claimed, slot))
     except BaseException as error:  # noqa: BLE001 - the action's failure, whatever it is
         where = error.__traceback__
         ended.set_exception(error.with_traceback(where and where.tb_next))  # without this function
 
 
 def _outcome(
-    thread: threading.Thread, lease: Lease, wire: Wire, ended: "Future[Done]"
+    thread: threading.Thread, lease: Lease, slot: Slot, ended: "Future[Done]"
 ) -> Done | Failure:
     """What comes of it; what it reports is shown meanwhile.
 
@@ -164,7 +164,7 @@ def _outcome(
     shown = ""
     while True:
         is_over = bool(wait([ended], SLICE_SECONDS).done)
-        if (progress := wire.take_progress(lease)) is not None:
+        if (progress := slot.take_progress(lease)) is not None:
             _, fraction, message = progress
             line = f"{fraction * 100:.0f} %  {message or ''}".rstrip()
             if line != shown:
@@ -172,8 +172,8 @@ def _outcome(
                 sys.stderr.write(f"{line}\n")
         if is_over:
             break
-        if wire.is_overdue(lease, time.monotonic()):
-            text = f"timed out after {wire.timeout_seconds:g} s, and did not stop"
+        if slot.is_overdue(lease, time.monotonic()):
+            text = f"timed out after {slot.timeout_seconds:g} s, and did not stop"
             return Failure(text, Outcome.TIMED_OUT, traceback=_stack(thread))
     error = ended.exception()
     return ended.result() if error is None else failure_of(error, None, asked_to_stop=False)

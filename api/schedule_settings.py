@@ -26,7 +26,7 @@ def schedules(settings: Settings, now: float) -> list[Schedule]:
     """
     if not settings.schedules:
         return []
-    system = ActorSystem(settings, on_hopeless=_never)  # to know its actions and queues
+    system = ActorSystem(settings, on_too_many_restarts=_never)  # to know its actions and queues
     found, problems = [], []
     for name, each in settings.schedules.items():
         try:

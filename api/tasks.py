@@ -111,7 +111,7 @@ class TaskResource:
         resp.data = dumps({"id": own_id, "status": status.shown})
 
     def _refuse_unserved(self, queue: str) -> None:
-        if queue not in self._system.traits:
+        if queue not in self._system.queue_info:
             message = f"the queue {queue} is no longer in the settings; nothing would run the task"
             raise ConflictError(message)
         refuse_memory(self._system, queue)

@@ -114,7 +114,7 @@ class ProgramSettings(ActionSettings):
     """Where it runs; None: where the server was started."""
 
     pass_environment: tuple[VariableName, ...] = ()
-    """Which of the server's environment variables it gets besides the usual ones."""
+    """Which of the server's environment variables it gets besides the plain ones."""
 
     memory_limit_mib: int | None = Field(default=None, ge=1, le=1_048_576)
     """MiB of memory, of the program and all that it starts; None: no limit."""

@@ -295,8 +295,8 @@ def _defaults(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     layers = [*layers]
     named_actions = [values.get("actions") for values in layers]
     if any(isinstance(actions, dict) and has_processes(actions) for actions in named_actions):
-        usual = queues["tasks"]
-        usual["concurrency"] = max(usual["concurrency"], os.cpu_count() or 1)
+        plain = queues["tasks"]
+        plain["concurrency"] = max(plain["concurrency"], os.cpu_count() or 1)
     for values in layers:
         named = values.get("queues")
         if isinstance(named, dict):  # If not, its error comes later, with all others.

@@ -112,7 +112,7 @@ class ServerProcess:
                 *self.wrapper,
                 sys.executable,
                 "-m",
-                "api",
+                "task_queue",
                 "serve",
                 "--set",
                 "http.port=0",

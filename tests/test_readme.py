@@ -154,7 +154,7 @@ def test_all_python_in_the_readme_is_in_files_that_its_commands_run() -> None:
 
 def test_the_readme_lists_every_url() -> None:
     settings = load(environ={}).settings
-    system = ActorSystem(settings, on_hopeless=lambda: None)
+    system = ActorSystem(settings, on_too_many_restarts=lambda: None)
     routes = inspect_routes(create_app(system, Limits(1.0)))
     served = {
         f"{method.method} {route.path.replace('task_id', 'id')}"
@@ -211,7 +211,7 @@ def test_every_command_of_the_help_is_understood(serve: Serve) -> None:
 def help_of(*command: str) -> str:
     """What the program says about itself, or about one of its commands."""
     done = subprocess.run(
-        [sys.executable, "-m", "api", *command, "--help"],
+        [sys.executable, "-m", "task_queue", *command, "--help"],
         cwd=ROOT,
         env={**os.environ, "NO_COLOR": "1", "COLUMNS": "100"},
         capture_output=True,
@@ -267,7 +267,7 @@ def answered(server: ServerProcess, example: Example, names: Names) -> Names:
     port = server.client.base_url.port
     command = re.sub("(?<=localhost:)8080", str(port), typed(example.command, names))
     # The program, where the files of the README are.
-    program = f"cd {server.directory} && PYTHONPATH={ROOT} {sys.executable} -m api"
+    program = f"cd {server.directory} && PYTHONPATH={ROOT} {sys.executable} -m task_queue"
     command = re.sub(r"^\.venv/bin/task-queue", program, command)
     only_looks = re.search(" (-X|-d|--json) ", command) is None
     seen = ""

@@ -6,7 +6,7 @@ from math import inf
 
 from task_queue.actors.errors import Cancelled, TimedOut
 from task_queue.actors.tasks.claim import ClaimedTask
-from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.slot import Slot
 
 SLICE_SECONDS = 0.1
 """How long whoever waits for an action's process or connection looks at nothing else: what a
@@ -18,17 +18,17 @@ class Call:
 
     Attributes:
         claimed: The task.
-        wire: How it is reached while it runs.
+        slot: How it is reached while it runs.
         timeout_seconds: What it may take; 0: as long as it likes.
         deadline: When that is over, on the clock it was given.
     """
 
-    __slots__ = ("_monotonic", "claimed", "deadline", "timeout_seconds", "wire")
+    __slots__ = ("_monotonic", "claimed", "deadline", "slot", "timeout_seconds")
 
     def __init__(
         self,
         claimed: ClaimedTask,
-        wire: Wire,
+        slot: Slot,
         timeout_seconds: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -36,12 +36,12 @@ class Call:
 
         Args:
             claimed: The task.
-            wire: How it is reached while it runs.
+            slot: How it is reached while it runs.
             timeout_seconds: What it may take; 0: as long as it likes.
             monotonic: Seconds that never go backwards.
         """
         self.claimed = claimed
-        self.wire = wire
+        self.slot = slot
         self.timeout_seconds = timeout_seconds
         self.deadline = monotonic() + timeout_seconds if timeout_seconds else inf
         self._monotonic = monotonic
@@ -54,7 +54,7 @@ class Call:
     @property
     def cancelled(self) -> bool:
         """Whether somebody asked to stop it."""
-        return self.wire.stop == self.claimed.lease
+        return self.slot.stop == self.claimed.lease
 
     @property
     def remaining_seconds(self) -> float:

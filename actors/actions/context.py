@@ -28,7 +28,7 @@ class Context:
 
     def __init__(self, call: Call, now: Callable[[], float] = time.time) -> None:
         self.id = call.claimed.lease.task_id
-        self.queue = call.wire.queue
+        self.queue = call.slot.queue
         self.action = call.claimed.action
         self.attempt = call.claimed.attempt
         self.max_attempts = call.claimed.max_attempts
@@ -73,7 +73,7 @@ class Context:
             raise ValueError(complaint)
         text = None if message is None else printable(str(message))[:MAX_MESSAGE_CHARS]
         call = self._call
-        call.wire.progress = Progress(call.claimed.lease, float(fraction), text)
+        call.slot.progress = Progress(call.claimed.lease, float(fraction), text)
         if stop_if_cancelled:
             self.stop_if_cancelled()
 

@@ -10,7 +10,7 @@ from task_queue.actors.actions.builtin import processed, slowed, total, uppercas
 from task_queue.actors.actions.process.action import ProcessAction
 from task_queue.actors.actions.process.child import Children
 from task_queue.actors.actions.process.pool import START_SECONDS, Workers
-from task_queue.actors.actions.program import USUAL_VARIABLES, Program
+from task_queue.actors.actions.program import PLAIN_VARIABLES, Program
 from task_queue.actors.actions.python.function import PythonFunction, imported
 from task_queue.actors.actions.python.thread import ThreadAction
 from task_queue.actors.actions.registry import Registry
@@ -123,7 +123,7 @@ class _Catalog:
         return Program(
             settings.command,
             directory=settings.directory,
-            environment=variables((*USUAL_VARIABLES, *settings.pass_environment)),
+            environment=variables((*PLAIN_VARIABLES, *settings.pass_environment)),
             children=self._children,
             timeout_seconds=self._timeout(settings.timeout_seconds),
             overdue_seconds=self._end_seconds,

@@ -23,7 +23,7 @@ EX_TEMPFAIL = 75
 """The exit code of a program that shall be run again later, as in `sysexits.h`."""
 TEMPFAIL_BACKOFF = Backoff(base_seconds=1.0, factor=2.0, cap_seconds=300.0)
 """How much later."""
-USUAL_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
+PLAIN_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 """The environment variables that every program gets."""
 CHUNK_BYTES = 65_536
 FULL_PIPE_CHUNKS = 16
@@ -277,7 +277,7 @@ def _told(call: Call) -> dict[str, str]:
         "TASK_ACTION": claimed.action,
         "TASK_ATTEMPT": str(claimed.attempt),
         "TASK_MAX_ATTEMPTS": str(claimed.max_attempts),
-        "TASK_QUEUE_NAME": call.wire.queue,
+        "TASK_QUEUE_NAME": call.slot.queue,
     }
 
 

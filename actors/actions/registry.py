@@ -8,7 +8,7 @@ from task_queue.actors.actions.action import Action, Done
 from task_queue.actors.actions.call import Call
 from task_queue.actors.errors import Reject
 from task_queue.actors.tasks.claim import ClaimedTask
-from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.slot import Slot
 
 
 class Registry:
@@ -77,12 +77,12 @@ class Registry:
         vars(self).update(vars(other))
         let_go()
 
-    def run(self, claimed: ClaimedTask, wire: Wire) -> Done:
+    def run(self, claimed: ClaimedTask, slot: Slot) -> Done:
         """Do what the task says, and return what came of it.
 
         Args:
             claimed: The task.
-            wire: How its action is reached while it runs.
+            slot: How its action is reached while it runs.
 
         Raises:
             Reject: There is no such action, or what it returned cannot be kept.
@@ -94,11 +94,11 @@ class Registry:
             raise Reject(message)
         call = Call(
             claimed,
-            wire,
+            slot,
             claimed.terms.timeout_seconds or action.timeout_seconds,
             self._monotonic,
         )
-        wire.timeout_seconds = call.timeout_seconds
-        wire.overdue_at = call.deadline + action.overdue_seconds
-        wire.running = claimed.lease  # last: see `Wire.is_overdue`
+        slot.timeout_seconds = call.timeout_seconds
+        slot.overdue_at = call.deadline + action.overdue_seconds
+        slot.running = claimed.lease  # last: see `Slot.is_overdue`
         return action.run(call)

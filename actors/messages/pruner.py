@@ -7,7 +7,7 @@ from task_queue.actors.tasks.filters import Cursor
 
 
 @dataclass(frozen=True, slots=True)
-class Tidied(Command):
+class Pruned(Command):
     """A step of housekeeping is done.
 
     Attributes:

@@ -9,7 +9,7 @@ from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.conditions import Conditions, Published
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.settlement import Failure
-from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.task import Task
 
 
@@ -69,11 +69,11 @@ class Ready(Command):
 
     Attributes:
         consumer: Its name.
-        wire: How its actions are reached while they run.
+        slot: How its actions are reached while they run.
     """
 
     consumer: str
-    wire: Wire
+    slot: Slot
 
 
 @dataclass(frozen=True, slots=True)

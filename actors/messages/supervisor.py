@@ -53,7 +53,7 @@ class Died(Command):
 
     Attributes:
         name: The child.
-        incarnation: Which of its lives ended; an earlier one than the present is no news.
+        incarnation: Which of its lives ended; an earlier one than the present is is ignored.
         error: What it died of.
     """
 

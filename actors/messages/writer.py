@@ -54,8 +54,8 @@ class Insert(Write):
         if self.conditions is not None:
             return False
         if len(self.tasks) == 1:  # as nearly always
-            return self.tasks[0].options.is_free
-        return all(task.options.is_free for task in self.tasks)
+            return self.tasks[0].options.is_plain
+        return all(task.options.is_plain for task in self.tasks)
 
     def abandon(self, error: TaskQueueError) -> None:
         """Tell the waiter and the requester that it was not done, or not surely."""
@@ -237,8 +237,8 @@ class Fire(Write):
 
 
 @dataclass(frozen=True, slots=True)
-class Tidy(Write):
-    """Do one small step of housekeeping. Answered with `Tidied`.
+class Prune(Write):
+    """Do one small step of housekeeping. Answered with `Pruned`.
 
     Attributes:
         now: Unix seconds.

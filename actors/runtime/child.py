@@ -62,7 +62,7 @@ class Intensity:
     intensity).
 
     Attributes:
-        max_restarts: How many are borne.
+        max_restarts: How many are tolerated.
         period_seconds: Within which time.
     """
 

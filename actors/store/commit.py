@@ -8,7 +8,7 @@ from typing import Any
 from task_queue.actors.errors import BadRowError, TaskQueueError
 from task_queue.actors.messages.base import Recipient
 from task_queue.actors.messages.changes import Change
-from task_queue.actors.messages.pruner import Tidied
+from task_queue.actors.messages.pruner import Pruned
 from task_queue.actors.messages.queue import (
     Claimed,
     PauseKept,
@@ -25,12 +25,12 @@ from task_queue.actors.messages.writer import (
     Insert,
     KeyPlace,
     LoadSchedules,
+    Prune,
     Renew,
     Report,
     SetPaused,
     Settle,
     Tend,
-    Tidy,
 )
 from task_queue.actors.store import (
     concurrency,
@@ -41,7 +41,7 @@ from task_queue.actors.store import (
     schedules,
     statements,
 )
-from task_queue.actors.store.notices import AnyWrite, News
+from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.store import Claimant, Store
 from task_queue.actors.tasks.states import Status
 
@@ -59,13 +59,13 @@ class Commit:
             store: The database.
             now: The present moment, Unix seconds.
         """
-        self.news = News()
+        self.notices = Notices()
         self._store = store
         self._now = now
         # Who has to hear of tasks that may run because a place among those with their key is free.
         self._places: dict[KeyPlace, Recipient] = {}
 
-    def run(self, writes: Sequence[AnyWrite]) -> News:
+    def run(self, writes: Sequence[AnyWrite]) -> Notices:
         """Do what the writes say.
 
         In an order that lets each see what came before it in the same commit: what is inserted or
@@ -95,13 +95,13 @@ class Commit:
         # In one order on every node: a claim may have to lock its queue's rate.
         for claim in sorted(claims, key=attrgetter("queue")) if len(claims) > 1 else claims:
             self._claim(claim)
-        return self.news
+        return self.notices
 
     def _unblock(self) -> None:
         concurrency.lock(self._store.connection, self._places)
         for place, requester in sorted(self._places.items(), key=itemgetter(0)):
             if concurrency.unblock(self._store.connection, *place):
-                self.news.other.append((requester, Unblocked()))
+                self.notices.other.append((requester, Unblocked()))
 
     def _one_by_one(self) -> Mapping[type[AnyWrite], Callable[[Any], None]]:
         """How each of the other kinds is done, in this order."""
@@ -112,14 +112,14 @@ class Commit:
             SetPaused: self._set_paused,
             LoadSchedules: self._load_schedules,
             Fire: self._fire,
-            Tidy: self._tidy,
+            Prune: self._prune,
         }
 
     def _insert(self, inserts: Sequence[Insert]) -> None:
         plain = [insert for insert in inserts if insert.is_plain]
         if plain:
             self._store.insert([task for insert in plain for task in insert.tasks])
-            self.news.inserts += plain
+            self.notices.inserts += plain
         if len(plain) < len(inserts):
             others = [insert for insert in inserts if not insert.is_plain]
             lock(self._store, others)
@@ -133,11 +133,11 @@ class Commit:
                     self._store, insert.tasks, insert.conditions, self._now
                 )
         except TaskQueueError as error:  # it alone
-            self.news.failed.append((insert, error))
+            self.notices.failed.append((insert, error))
             return
-        self.news.inserts.append(insert)
+        self.notices.inserts.append(insert)
         if insert.waiter is not None:
-            self.news.answers.append((insert.waiter, published))
+            self.notices.answers.append((insert.waiter, published))
         limits = {} if insert.conditions is None else insert.conditions.limits
         for task in insert.tasks:
             if task.status is Status.BLOCKED and task.options.key is not None:
@@ -148,7 +148,7 @@ class Commit:
         refused = self._store.settle([settle.settlement for settle in settles])
         for settle in settles:
             lease = settle.settlement.lease
-            self.news.settled[settle.requester].append((lease, lease not in refused))
+            self.notices.settled[settle.requester].append((lease, lease not in refused))
             if settle.place is not None:
                 self._places[settle.place] = settle.requester
 
@@ -156,13 +156,13 @@ class Commit:
         try:
             answer = making.make(self._store.connection, change)
         except TaskQueueError as error:
-            self.news.failed.append((change, error))
+            self.notices.failed.append((change, error))
         else:
-            self.news.answers.append((change.reply_to, answer))
+            self.notices.answers.append((change.reply_to, answer))
 
     def _renew(self, renew: Renew) -> None:
         lost = self._store.renew(renew.leases, renew.leased_until)
-        self.news.other.append((renew.requester, Renewed(tuple(lost))))
+        self.notices.other.append((renew.requester, Renewed(tuple(lost))))
 
     def _tend(self, tend: Tend) -> None:
         queue, limit = tend.queue, tend.concurrency_per_key
@@ -185,62 +185,62 @@ class Commit:
             swept=len(swept),
             swept_to=swept_to,
         )
-        self.news.other.append((tend.requester, tended))
+        self.notices.other.append((tend.requester, tended))
 
     def _report(self, report: Report) -> None:
         self._store.report(*report.progress)
 
     def _set_paused(self, write: SetPaused) -> None:
         queues.set_paused(self._store.connection, write.queue, paused=write.paused)
-        self.news.answers.append((write.waiter, None))
-        self.news.other.append((write.requester, PauseKept(write.paused)))
+        self.notices.answers.append((write.waiter, None))
+        self.notices.other.append((write.requester, PauseKept(write.paused)))
 
     def _load_schedules(self, load: LoadSchedules) -> None:
         if load.configured is not None:
             schedules.configure(self._store.connection, load.configured)
         loaded = SchedulesLoaded(tuple(schedules.due(self._store.connection, load.now)))
-        self.news.other.append((load.requester, loaded))
+        self.notices.other.append((load.requester, loaded))
 
     def _fire(self, fire: Fire) -> None:
         step = (fire.due_at, fire.next_at, fire.occurrence)
         if schedules.fire(self._store.connection, fire.name, step, fire.task):
-            self.news.other.append((fire.requester, Fired(fire)))
+            self.notices.other.append((fire.requester, Fired(fire)))
 
-    def _tidy(self, tidy: Tidy) -> None:
+    def _prune(self, prune: Prune) -> None:
         connection = self._store.connection
-        removed = retention.expire(connection, tidy.now)
-        removed += retention.forget_keys(connection, tidy.now)
-        deleted, terms_to = retention.delete_out_of_term(connection, tidy.now, tidy.terms_after)
+        removed = retention.expire(connection, prune.now)
+        removed += retention.forget_keys(connection, prune.now)
+        deleted, terms_to = retention.delete_out_of_term(connection, prune.now, prune.terms_after)
         removed += deleted
         swept_to = None
-        if tidy.sweep:
+        if prune.sweep:
             swept, swept_to = retention.sweep(
-                connection, tidy.now, tidy.retention, tidy.sweep_after
+                connection, prune.now, prune.retention, prune.sweep_after
             )
             removed += swept
         retention.vacuum(connection)
-        self.news.other.append((tidy.requester, Tidied(removed, swept_to, terms_to)))
+        self.notices.other.append((prune.requester, Pruned(removed, swept_to, terms_to)))
 
     def _claim(self, claim: Claim | ClaimSuspect) -> None:
         if isinstance(claim, ClaimSuspect):
             task = self._store.claim_suspect(_claimant(claim))
-            self.news.other.append((claim.requester, SuspectClaimed(task)))
+            self.notices.other.append((claim.requester, SuspectClaimed(task)))
             return
         tasks, more = self._store.claim(_claimant(claim), limit=claim.limit, free=claim.free)
-        self.news.other.append((claim.requester, Claimed(tuple(tasks), more)))
+        self.notices.other.append((claim.requester, Claimed(tuple(tasks), more)))
 
 
-def each_alone(store: Store, writes: Sequence[AnyWrite], now: float) -> News:
+def each_alone(store: Store, writes: Sequence[AnyWrite], now: float) -> Notices:
     """Say the statements of each write for itself, so that it fails alone."""
-    news = News()
+    notices = Notices()
     lock(store, [write for write in writes if isinstance(write, Insert)])
     for write in writes:
         try:
             with store.savepoint():
-                news.add(Commit(store, now).run([write]))
+                notices.add(Commit(store, now).run([write]))
         except BadRowError as error:
-            news.failed.append((write, error))
-    return news
+            notices.failed.append((write, error))
+    return notices
 
 
 def lock(store: Store, inserts: Sequence[Insert]) -> None:

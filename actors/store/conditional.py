@@ -79,7 +79,7 @@ def publish(
         if remembered is not None:
             return Published(receipts=remembered, replayed=True)
     receipts: list[Receipt] = []
-    for free, group in groupby(rows, key=lambda task: task.options.is_free):
+    for free, group in groupby(rows, key=lambda task: task.options.is_plain):
         if free:
             together = list(group)
             store.insert(together)

@@ -17,7 +17,7 @@ AnyWrite = Write | Change[Any]
 
 
 @dataclass(slots=True)
-class News:
+class Notices:
     """What a commit has done, to be told once it is on disk."""
 
     inserts: list[Insert] = field(default_factory=list)
@@ -28,7 +28,7 @@ class News:
     other: list[tuple[Recipient, Command]] = field(default_factory=list)
     failed: list[tuple[AnyWrite, TaskQueueError]] = field(default_factory=list)
 
-    def add(self, later: "News") -> None:
+    def add(self, later: "Notices") -> None:
         """Tell that too."""
         self.inserts += later.inserts
         for requester, settled in later.settled.items():
@@ -37,7 +37,7 @@ class News:
         self.other += later.other
         self.failed += later.failed
 
-    def spread(self) -> None:
+    def send(self) -> None:
         """Tell it: first whoever waits for an answer, then each requester, once per kind."""
         for reply, value in self.answers:
             reply.answer(value)

@@ -14,7 +14,7 @@ from task_queue.actors.store import rate_limit, statements
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.prepared import Prepared, PreparedRows
 from task_queue.actors.store.schema import tasks
-from task_queue.actors.tasks.claim import ORDINARY, ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.claim import PLAIN_TERMS, ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.settlement import EXPIRED, Failure, Settlement
 from task_queue.actors.tasks.states import Outcome, Status
 from task_queue.actors.tasks.task import Task
@@ -291,7 +291,7 @@ class Store:
     def _startable(self, rows: Sequence[Any], now: float) -> list[ClaimedTask]:
         """The claimed tasks in order, without those that it is too late to start."""
         claimed = [_claimed(row) for row in sorted(rows)]  # by rank and row number
-        if all(task.terms is ORDINARY for task in claimed):
+        if all(task.terms is PLAIN_TERMS for task in claimed):
             return claimed
         if expired := [task for task in claimed if task.has_expired(now)]:
             self._put(expired, Status.DEAD, error=EXPIRED, processed_at=int(now))
@@ -375,13 +375,13 @@ def _claim_parameters(claimant: Claimant, *, at_most: int) -> dict[str, object]:
 
 def _claimed(row: Sequence[Any]) -> ClaimedTask:
     _, _, task_id, lease_id, action, data, attempt, max_attempts, losses = row[:_TERMS]
-    terms = ORDINARY if row[_TERMS:] == _ORDINARY else Terms(*row[_TERMS:])
+    terms = PLAIN_TERMS if row[_TERMS:] == _PLAIN else Terms(*row[_TERMS:])
     return ClaimedTask(Lease(task_id, lease_id), action, data, attempt, max_attempts, losses, terms)
 
 
 _TERMS = 9
 """Where in a claimed row its terms begin."""
-_ORDINARY = (None, None, None, 0, None)
+_PLAIN = (None, None, None, 0, None)
 
 
 def _reason(error: sa.exc.SQLAlchemyError) -> str:

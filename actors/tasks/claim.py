@@ -19,7 +19,7 @@ class Lease(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What has to be minded about a claimed task, beyond the ordinary.
+    """What has to be minded about a claimed task, beyond what is plain.
 
     Attributes:
         key: See `Options`.
@@ -36,7 +36,7 @@ class Terms:
     timeout_seconds: float | None = None
 
 
-ORDINARY = Terms()
+PLAIN_TERMS = Terms()
 
 
 class ClaimedTask(NamedTuple):
@@ -58,7 +58,7 @@ class ClaimedTask(NamedTuple):
     attempt: int
     max_attempts: int
     losses: int = 0
-    terms: Terms = ORDINARY
+    terms: Terms = PLAIN_TERMS
 
     @property
     def must_not_wait(self) -> bool:

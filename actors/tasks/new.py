@@ -11,7 +11,7 @@ from task_queue.actors.tasks.task import PLAIN, Options, Task, rank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueTraits:
+class QueueInfo:
     """What has to be known of a queue to publish to it.
 
     Attributes:
@@ -29,7 +29,7 @@ class QueueTraits:
     durable: bool = True
 
 
-def plain_task(task_id: str, queue: QueueTraits, action: str, data: str, now: float) -> Task:
+def plain_task(task_id: str, queue: QueueInfo, action: str, data: str, now: float) -> Task:
     """A task to be run as soon as may be, which asks for nothing special."""
     return Task(
         id=task_id,
@@ -45,8 +45,8 @@ def plain_task(task_id: str, queue: QueueTraits, action: str, data: str, now: fl
 
 def task_of(
     task_id: str,
-    queue: QueueTraits,
-    wishes: Mapping[str, Any],
+    queue: QueueInfo,
+    members: Mapping[str, Any],
     now: float,
     occurrence: str | None = None,
 ) -> Task:
@@ -55,28 +55,28 @@ def task_of(
     Args:
         task_id: Its id.
         queue: Where it goes.
-        wishes: The members of a publish that was found good; `data` is JSON as text.
+        members: The members of a publish that was found good; `data` is JSON as text.
         now: The present moment, Unix seconds.
         occurrence: Which occurrence of which schedule it is, if it is one.
     """
-    run_at = max(now, wishes.get("run_at") or now + (wishes.get("delay_seconds") or 0.0))
-    priority, key = wishes.get("priority") or 0, wishes.get("key")
+    run_at = max(now, members.get("run_at") or now + (members.get("delay_seconds") or 0.0))
+    priority, key = members.get("priority") or 0, members.get("key")
     options = Options(
-        unique_key=wishes.get("unique_key"),
+        unique_key=members.get("unique_key"),
         key=key,
-        expires_at=wishes.get("expires_at"),
-        keep_result_seconds=wishes.get("keep_result_seconds"),
-        backoff=_backoff(queue.backoff, wishes.get("backoff")),
+        expires_at=members.get("expires_at"),
+        keep_result_seconds=members.get("keep_result_seconds"),
+        backoff=_backoff(queue.backoff, members.get("backoff")),
         occurrence=occurrence,
-        timeout_seconds=wishes.get("timeout_seconds"),
+        timeout_seconds=members.get("timeout_seconds"),
     )
     ready = Status.BLOCKED if key and queue.limits.concurrency_per_key else Status.QUEUED
     return Task(
         id=task_id,
         queue=queue.name,
-        action=wishes["action"],
-        data=wishes["data"],
-        max_attempts=wishes.get("max_attempts") or queue.max_attempts,
+        action=members["action"],
+        data=members["data"],
+        max_attempts=members.get("max_attempts") or queue.max_attempts,
         run_at=run_at,
         created_at=int(now),
         rank=rank(now, priority),
@@ -86,10 +86,10 @@ def task_of(
     )
 
 
-def _backoff(usual: Backoff, wishes: Mapping[str, float] | None) -> str | None:
-    if wishes is None:
+def _backoff(plain: Backoff, members: Mapping[str, float] | None) -> str | None:
+    if members is None:
         return None
-    base = wishes.get("base", usual.base_seconds)
+    base = members.get("base", plain.base_seconds)
     # A cap that is not named follows a larger base.
-    cap = wishes.get("cap", max(base, usual.cap_seconds))
-    return Backoff(base, wishes.get("factor", usual.factor), cap).text
+    cap = members.get("cap", max(base, plain.cap_seconds))
+    return Backoff(base, members.get("factor", plain.factor), cap).text

@@ -20,7 +20,7 @@ class Progress(NamedTuple):
     message: str | None
 
 
-class Wire:
+class Slot:
     """One value each way, written by one side and read by the other, the newest only.
 
     Not messages: the consumer's inbox is not read while its action runs, and an action that reports

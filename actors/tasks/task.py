@@ -11,7 +11,7 @@ PRIORITY_SECONDS = 3_600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a publisher may ask for beyond the ordinary; most tasks ask for none of it.
+    """What a publisher may ask for beyond what is plain; most tasks ask for none of it.
 
     Attributes:
         unique_key: Only one task with it, in its queue, that is not final.
@@ -32,7 +32,7 @@ class Options:
     timeout_seconds: float | None = None
 
     @property
-    def is_free(self) -> bool:
+    def is_plain(self) -> bool:
         """Whether no other task can be in the way of one with these."""
         return self.unique_key is None and self.occurrence is None
 

@@ -56,7 +56,7 @@ def serve(settings: Settings, version: str, read_again: Callable[[], Settings]) 
     signals.install()
     system = ActorSystem(
         settings,
-        on_hopeless=signals.hopeless,
+        on_too_many_restarts=signals.too_many_restarts,
         schedules=schedules(settings, time.time()),
         cores=cores,
     )

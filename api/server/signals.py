@@ -47,7 +47,7 @@ class Signals:
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGHUP, lambda *_: None)
 
-    def hopeless(self) -> None:
+    def too_many_restarts(self) -> None:
         """End the serving from another thread, with exit code 1."""
         self.exit_code = 1
         if self.stopping:

@@ -17,7 +17,7 @@ from task_queue.actors.messages.queue import Ack, Nack, Ready
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.failures import MAX_FRAMES, Ended
 from task_queue.actors.tasks.settlement import Failure
-from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.states import Outcome
 from task_queue.actors.tasks.text import MAX_ERROR_CHARS
 from tests.fakes import NOW, Inbox, ManualClock, life, running
@@ -32,13 +32,13 @@ class OneAction:
     def __init__(self, action: Callable[[], str], *, stop: bool = False) -> None:
         self.action = action
         self.stop = stop
-        self.wire: Wire | None = None
+        self.slot: Slot | None = None
 
-    def run(self, claimed: ClaimedTask, wire: Wire) -> Done:
+    def run(self, claimed: ClaimedTask, slot: Slot) -> Done:
         assert claimed is TASK
-        self.wire = wire
+        self.slot = slot
         if self.stop:  # somebody asks for it meanwhile
-            wire.stop = claimed.lease
+            slot.stop = claimed.lease
         return Done(self.action(), "said" if self.stop else None)
 
 
@@ -258,4 +258,4 @@ def test_it_asks_for_its_first_task_when_it_starts_and_runs_the_next_after_a_fai
         consumer.tell(Deliver(TASK))
         queue.wait_for(Nack)
         queue.wait_for(Ack)
-    assert ready.wire is actions.wire  # by which the queue reaches what runs
+    assert ready.slot is actions.slot  # by which the queue reaches what runs

@@ -1,4 +1,4 @@
-"""When the keeper has a step done, and that its steps get through whatever there is to do."""
+"""When the pruner has a step done, and that its steps get through whatever there is to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from task_queue.actors.errors import StoreUnavailableError
 from task_queue.actors.messages.base import Command
 from task_queue.actors.messages.clock import Tick
-from task_queue.actors.messages.pruner import Tidied
-from task_queue.actors.messages.writer import Tidy, WriteFailed
-from task_queue.actors.pruner import STEP_SECONDS, SWEEP_SECONDS, Keeper
+from task_queue.actors.messages.pruner import Pruned
+from task_queue.actors.messages.writer import Prune, WriteFailed
+from task_queue.actors.pruner import STEP_SECONDS, SWEEP_SECONDS, Pruner
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.store import retention
 from task_queue.actors.store.database import Database
@@ -27,17 +27,17 @@ from tests.harness import eventually
 
 HOUR, DAY = 3_600, 86_400
 RETENTION = {Status.COMPLETED: DAY, Status.DEAD: 3 * DAY, Status.CANCELLED: 2 * DAY}
-DONE = Tidied(0, None)
-FOUND = Tidied(7, None)
+DONE = Pruned(0, None)
+FOUND = Pruned(7, None)
 
 
 class Idle:
-    """A keeper that was never started, with the books of its writer."""
+    """A pruner that was never started, with the books of its writer."""
 
     def __init__(self) -> None:
         self.own, self.writer, self.clock = Inbox(), Inbox(), ManualClock()
-        self.actor = Keeper(
-            life("keeper"),
+        self.actor = Pruner(
+            life("pruner"),
             address=self.own,
             writer=self.writer,
             retention=RETENTION,
@@ -48,11 +48,11 @@ class Idle:
         for message in messages:
             self.actor.receive(message)
 
-    def tick(self, seconds: float = 0.0) -> list[Tidy]:
+    def tick(self, seconds: float = 0.0) -> list[Prune]:
         """What it asks for at a tick so much later."""
         self.writer.messages.clear()
         self.gets(Tick(self.clock.advance(seconds)))
-        return self.writer.all_of(Tidy)
+        return self.writer.all_of(Prune)
 
     def sweeps(self, seconds: float) -> bool:
         """Whether a step so much later, of which nothing comes, looks for old tasks."""
@@ -66,7 +66,7 @@ class Idle:
 
 def test_the_first_tick_brings_a_step_that_begins_with_the_oldest() -> None:
     idle = Idle()
-    assert idle.tick() == [Tidy(idle.own, NOW, RETENTION, None, sweep=True)]
+    assert idle.tick() == [Prune(idle.own, NOW, RETENTION, None, sweep=True)]
 
 
 def test_there_is_one_step_a_second_while_there_is_nothing_to_do() -> None:
@@ -81,9 +81,9 @@ def test_a_step_that_found_something_is_followed_by_the_next_at_once() -> None:
     idle.tick()
     idle.writer.messages.clear()
     idle.gets(FOUND)
-    assert len(idle.writer.all_of(Tidy)) == 1
+    assert len(idle.writer.all_of(Prune)) == 1
     idle.gets(DONE)
-    assert len(idle.writer.all_of(Tidy)) == 1
+    assert len(idle.writer.all_of(Prune)) == 1
 
 
 def test_no_step_is_asked_for_before_the_one_under_way_is_done() -> None:
@@ -120,7 +120,7 @@ def test_a_sweep_goes_on_where_the_last_step_ended_until_it_comes_to_the_end() -
     idle = Idle()
     idle.tick()
     for place in ((1, 1), (2, 2)):
-        idle.gets(Tidied(0, place))
+        idle.gets(Pruned(0, place))
         (step,) = idle.tick(STEP_SECONDS)
         assert (step.sweep, step.sweep_after) == (True, place)
     idle.gets(DONE)
@@ -143,14 +143,14 @@ def test_a_sweep_that_was_due_while_a_step_without_one_was_under_way_is_not_left
 
 @contextmanager
 def live(database: Database, clock: ManualClock) -> Iterator[Address]:
-    """A keeper with a writer."""
+    """A pruner with a writer."""
     writer_ref = DatabaseWriter.start(
         life("writer"), store=Store(database), max_batch=100, now=clock
     )
     with running(writer_ref, "writer") as writer:
-        address = Address("keeper")
-        ref = Keeper.start(
-            life("keeper"), address=address, writer=writer, retention=RETENTION, now=clock
+        address = Address("pruner")
+        ref = Pruner.start(
+            life("pruner"), address=address, writer=writer, retention=RETENTION, now=clock
         )
         address.bind(ref)
         with running(ref):
@@ -171,8 +171,8 @@ def test_each_state_is_kept_for_its_time_and_what_is_not_over_for_ever(
     waiting = a_task()
     (too_old, kept) = zip(*ends.values(), strict=True)
     put(store, *too_old, *kept, waiting)
-    with live(database, clock) as keeper:
-        keeper.tell(Tick(clock.now))
+    with live(database, clock) as pruner:
+        pruner.tell(Tick(clock.now))
         eventually(lambda: find(store, too_old[-1].id) is None, "the oldest are gone")
         assert [find(store, task.id) for task in too_old] == [None] * 3
         assert all(find(store, task.id) for task in (*kept, waiting))
@@ -188,8 +188,8 @@ def test_a_task_with_its_own_time_is_kept_for_that_be_it_shorter_or_longer(
     long = a_task(**columns, keep_result_seconds=60 * DAY, processed_at=now - 50 * DAY)
     usual = a_task(**columns, processed_at=now - 50 * DAY)
     put(store, short, long, usual)
-    with live(database, clock) as keeper:
-        keeper.tell(Tick(clock.now))
+    with live(database, clock) as pruner:
+        pruner.tell(Tick(clock.now))
         eventually(lambda: not (find(store, short.id) or find(store, usual.id)), "both are gone")
         assert find(store, long.id) is not None
 
@@ -198,8 +198,8 @@ def test_any_number_of_old_tasks_is_gone_after_one_tick(database: Database, stor
     clock = ManualClock(NOW + 100 * DAY)
     old = [a_task(status=Status.DEAD, processed_at=int(NOW)) for _ in range(3 * STEP_ROWS + 1)]
     put(store, *old)
-    with live(database, clock) as keeper:
-        keeper.tell(Tick(clock.now))
+    with live(database, clock) as pruner:
+        pruner.tell(Tick(clock.now))
         eventually(lambda: kept_counts(store) == {}, "all are gone")
     assert call(store, lambda connection: connection.scalar(_ROWS)) == 0
 
@@ -216,8 +216,8 @@ def test_what_was_not_started_in_time_is_dead_without_a_claim(
         a_task(status=status, run_at=NOW + HOUR, expires_at=NOW + seconds) for seconds in (0, 1)
     )
     put(store, late, in_time)
-    with live(database, clock) as keeper:
-        keeper.tell(Tick(clock.now))
+    with live(database, clock) as pruner:
+        pruner.tell(Tick(clock.now))
         eventually(lambda: get(store, late.id).status is Status.DEAD, "it is dead")
     task = get(store, late.id)
     assert (task.error, task.processed_at, task.attempt) == ("expired", int(NOW), 0)
@@ -234,11 +234,11 @@ def test_a_sqlite_file_gives_back_what_old_tasks_took(database: Database, store:
     )
     pages = 500 * 10
     assert free_pages(store) == 0
-    with live(database, clock) as keeper:
+    with live(database, clock) as pruner:
 
         def shrunk() -> bool:
             clock.advance(STEP_SECONDS)
-            keeper.tell(Tick(clock.now))
+            pruner.tell(Tick(clock.now))
             return kept_counts(store) == {} and free_pages(store) <= RESERVE_PAGES
 
         eventually(shrunk, "the pages are given back")

@@ -44,7 +44,7 @@ from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits
 from task_queue.actors.tasks.settlement import EXPIRED, Failure, Settlement
-from task_queue.actors.tasks.slot import Progress, Wire
+from task_queue.actors.tasks.slot import Progress, Slot
 from task_queue.actors.tasks.states import Outcome, Status
 from task_queue.actors.writer import DatabaseWriter
 from tests.fakes import NOW, Inbox, ManualClock, a_task, life, work
@@ -175,8 +175,8 @@ class Queue:
         return request.reply_to.wait(0)
 
 
-def ready(consumer: str, wire: Wire | None = None) -> Ready:
-    return Ready(consumer, wire or Wire())
+def ready(consumer: str, slot: Slot | None = None) -> Ready:
+    return Ready(consumer, slot or Slot())
 
 
 def some(number: int, attempt: int = 1, **terms: Any) -> tuple[ClaimedTask, ...]:  # noqa: ANN401 - any term
@@ -452,25 +452,25 @@ def test_a_drain_past_its_deadline_gives_back_what_still_runs(queue: Queue) -> N
 def test_what_is_cut_short_by_a_drain_is_asked_to_stop_so_that_no_process_of_it_goes_on(
     queue: Queue,
 ) -> None:
-    task, wire = some(1)[0], Wire()
-    queue.gets(Ready("one", wire), Claimed((task,), more=False), Drain(NOW + 10), Tick(NOW + 10))
-    assert wire.stop == task.lease
+    task, slot = some(1)[0], Slot()
+    queue.gets(Ready("one", slot), Claimed((task,), more=False), Drain(NOW + 10), Tick(NOW + 10))
+    assert slot.stop == task.lease
 
 
 # --- deadlines ------------------------------------------------------------------------------
 
 
-def limit(wire: Wire, lease: Lease, overdue_at: float) -> None:
+def limit(slot: Slot, lease: Lease, overdue_at: float) -> None:
     """Let a run have five seconds, as the registry does."""
-    wire.running, wire.timeout_seconds, wire.overdue_at = lease, 5.0, overdue_at
+    slot.running, slot.timeout_seconds, slot.overdue_at = lease, 5.0, overdue_at
 
 
 def test_a_consumer_that_does_not_come_back_is_replaced_and_its_task_timed_out(
     queue: Queue,
 ) -> None:
-    task, wire = some(1)[0], Wire()
-    queue.gets(Ready("one", wire), Claimed((task,), more=False))
-    limit(wire, task.lease, NOW + 6)  # the clock here is the same for both
+    task, slot = some(1)[0], Slot()
+    queue.gets(Ready("one", slot), Claimed((task,), more=False))
+    limit(slot, task.lease, NOW + 6)  # the clock here is the same for both
     queue.clock.advance(5.9)
     queue.gets(Tick(NOW + 5.9))
     assert queue.driver.settlements == []
@@ -481,7 +481,7 @@ def test_a_consumer_that_does_not_come_back_is_replaced_and_its_task_timed_out(
     assert queue.driver.settlements[0].error == "timed out after 5 s, and did not stop"
     assert queue.driver.settlements[0].losses == 0
     assert queue.supervisor.messages == [Replace("one")]
-    assert wire.stop == task.lease  # it may still look
+    assert slot.stop == task.lease  # it may still look
     assert queue.busy() == (0, 0, 0)
 
 
@@ -489,9 +489,9 @@ def test_a_consumer_that_was_replaced_gets_nothing_until_its_successor_is_ready(
     queue: Queue,
 ) -> None:
     stuck, later = some(1)[0], some(1)[0]
-    wire = Wire()
-    queue.gets(Ready("one", wire), Claimed((stuck,), more=False))
-    limit(wire, stuck.lease, NOW)
+    slot = Slot()
+    queue.gets(Ready("one", slot), Claimed((stuck,), more=False))
+    limit(slot, stuck.lease, NOW)
     queue.gets(Tick(NOW), Claimed((later,), more=False))
     assert queue.delivered("one") == [stuck]
     queue.gets(Ack("one", stuck, "{}", NOW))  # it came back after all
@@ -501,9 +501,9 @@ def test_a_consumer_that_was_replaced_gets_nothing_until_its_successor_is_ready(
 
 
 def test_the_deadline_of_a_former_task_does_not_count(queue: Queue) -> None:
-    former, task, wire = some(1)[0], some(1)[0], Wire()
-    limit(wire, former.lease, NOW)
-    queue.gets(Ready("one", wire), Claimed((task,), more=False), Tick(NOW + 100))
+    former, task, slot = some(1)[0], some(1)[0], Slot()
+    limit(slot, former.lease, NOW)
+    queue.gets(Ready("one", slot), Claimed((task,), more=False), Tick(NOW + 100))
     assert queue.driver.settlements == []
     assert queue.supervisor.messages == []
 
@@ -715,10 +715,10 @@ def test_a_paused_queue_drains_like_any_other(queue: Queue) -> None:
 
 def test_what_runs_is_asked_to_stop_and_its_neighbour_is_not(queue: Queue) -> None:
     one, two = tasks = some(2)
-    wires = {"one": Wire(), "two": Wire()}
-    queue.gets(*(ready(name, wire) for name, wire in wires.items()), Claimed(tasks, more=False))
+    slots = {"one": Slot(), "two": Slot()}
+    queue.gets(*(ready(name, slot) for name, slot in slots.items()), Claimed(tasks, more=False))
     queue.gets(Tended(promoted=0, lapsed=(), cancelling=(one.lease,)))
-    assert (wires["one"].stop, wires["two"].stop) == (one.lease, None)
+    assert (slots["one"].stop, slots["two"].stop) == (one.lease, None)
     assert queue.settled() == []
     queue.gets(Ack("two", two, "{}", NOW))
     assert queue.settled() == [(two.lease, Status.COMPLETED, 1)]
@@ -733,15 +733,15 @@ def test_what_waits_in_the_window_goes_back_to_be_cancelled(queue: Queue) -> Non
     assert queue.delivered("one") == [running, kept]
 
 
-def test_a_consumer_that_took_the_place_of_a_dead_one_is_reached_by_its_own_wire(
+def test_a_consumer_that_took_the_place_of_a_dead_one_is_reached_by_its_own_slot(
     queue: Queue,
 ) -> None:
     old, new = some(1)[0], some(1)[0]
-    wires = [Wire(), Wire()]
-    queue.gets(ready("one", wires[0]), Claimed((old,), more=False))
-    queue.gets(ready("one", wires[1]), Claimed((new,), more=False))
+    slots = [Slot(), Slot()]
+    queue.gets(ready("one", slots[0]), Claimed((old,), more=False))
+    queue.gets(ready("one", slots[1]), Claimed((new,), more=False))
     queue.gets(Tended(promoted=0, lapsed=(), cancelling=(new.lease,)))
-    assert [wire.stop for wire in wires] == [None, new.lease]
+    assert [slot.stop for slot in slots] == [None, new.lease]
 
 
 def test_a_task_that_expired_in_the_window_is_dead_and_the_next_is_started(queue: Queue) -> None:
@@ -762,25 +762,25 @@ def test_a_task_that_expired_in_the_window_is_dead_and_the_next_is_started(queue
 
 def test_progress_is_written_at_a_tick_once_per_report(queue: Queue) -> None:
     task = some(1)[0]
-    wire = Wire()
-    queue.gets(ready("one", wire), ready("two"), Claimed((task,), more=False), Tick(NOW))
+    slot = Slot()
+    queue.gets(ready("one", slot), ready("two"), Claimed((task,), more=False), Tick(NOW))
     assert queue.driver.reports == []
-    half = wire.progress = Progress(task.lease, 0.5, None)
-    wire.progress = most = Progress(task.lease, 0.9, "nearly")
+    half = slot.progress = Progress(task.lease, 0.5, None)
+    slot.progress = most = Progress(task.lease, 0.9, "nearly")
     queue.gets(Stored(("task",)))
     assert queue.driver.reports == []
     queue.gets(Tick(NOW), Tick(NOW))
     assert queue.driver.reports == [most]
-    wire.progress = half
+    slot.progress = half
     queue.gets(Tick(NOW))
     assert queue.driver.reports == [most, half]
 
 
 def test_the_last_progress_of_a_task_is_written_once_when_it_ends(queue: Queue) -> None:
     old, new = some(2)
-    wire = Wire()
-    queue.gets(ready("one", wire), Claimed((old, new), more=False))
-    wire.progress = Progress(old.lease, 1.0, None)
+    slot = Slot()
+    queue.gets(ready("one", slot), Claimed((old, new), more=False))
+    slot.progress = Progress(old.lease, 1.0, None)
     queue.gets(Ack("one", old, "{}", NOW), Tick(NOW))
     queue.gets(Ack("one", new, "{}", NOW), Tick(NOW))
     assert queue.driver.reports == [Progress(old.lease, 1.0, None)]

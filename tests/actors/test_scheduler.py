@@ -22,7 +22,7 @@ from task_queue.actors.store.database import Database
 from task_queue.actors.store.schema import tasks
 from task_queue.actors.store.store import Store
 from task_queue.actors.tasks.backoff import Backoff
-from task_queue.actors.tasks.new import QueueTraits
+from task_queue.actors.tasks.new import QueueInfo
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
@@ -34,7 +34,7 @@ DAWN = 1_699_920_000.0
 """2023-11-14, midnight in UTC."""
 HOUR = 3_600.0
 QUEUES = {
-    name: QueueTraits(name=name, max_attempts=attempts, backoff=Backoff(1.0, 2.0, 60.0))
+    name: QueueInfo(name=name, max_attempts=attempts, backoff=Backoff(1.0, 2.0, 60.0))
     for name, attempts in (("tasks", 5), ("mail", 3))
 }
 
@@ -138,7 +138,7 @@ def test_a_schedule_is_fired_at_its_moment_and_not_before() -> None:
 def test_the_task_is_that_of_the_schedule_with_the_terms_of_its_queue() -> None:
     idle = Idle()
     now = idle.clock.advance(HOUR + 0.25)
-    wishes = {
+    members = {
         "action": "send",
         "data": {"to": "Ä"},
         "queue": "mail",
@@ -147,7 +147,7 @@ def test_the_task_is_that_of_the_schedule_with_the_terms_of_its_queue() -> None:
         "key": "k",
         "keep_result_seconds": 60,
     }
-    (fire,) = idle.sees(hourly(task=orjson.dumps(wishes).decode()))
+    (fire,) = idle.sees(hourly(task=orjson.dumps(members).decode()))
     task = fire.task
     assert task is not None
     assert (task.queue, task.action, task.data) == ("mail", "send", '{"to":"Ä"}')

@@ -96,7 +96,7 @@ class Family:
             intensity=Intensity(self.max_restarts, period_seconds=30.0),
             backoff=Backoff(base_seconds=1.0, factor=2.0, cap_seconds=5.0),
             max_stuck=lambda: self.max_stuck,
-            on_hopeless=lambda: self.hopeless.append("hopeless"),
+            on_too_many_restarts=lambda: self.hopeless.append("hopeless"),
             now=self.clock,
             random=lambda: 1.0,
             after=after,

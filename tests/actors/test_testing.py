@@ -362,7 +362,7 @@ def test_what_an_action_raises_comes_out_of_the_client(error: Exception) -> None
 def test_a_publish_that_the_service_refuses_is_refused_in_its_words(body: bytes) -> None:
     overrides = ["builtin.fallback=false", f"actions.resize={__name__}:resize"]
     settings = load(overrides=overrides, environ={}).settings
-    system = ActorSystem(settings, on_hopeless=lambda: None)
+    system = ActorSystem(settings, on_too_many_restarts=lambda: None)
     service = falcon.testing.TestClient(create_app(system, Limits(1.0)))
     expected = service.simulate_post("/tasks", body=body)
     with run_inline(resize=resize) as queue, http(queue) as client:

@@ -27,7 +27,7 @@ from task_queue.actors.messages.changes import (
     PutSchedule,
     RetryTask,
 )
-from task_queue.actors.messages.pruner import Tidied
+from task_queue.actors.messages.pruner import Pruned
 from task_queue.actors.messages.queue import Claimed, Renewed, Settled, Stored, Tended, Unblocked
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.scheduler import Fired, SchedulesLoaded
@@ -38,18 +38,18 @@ from task_queue.actors.messages.writer import (
     Insert,
     KeyPlace,
     LoadSchedules,
+    Prune,
     Renew,
     Report,
     SetPaused,
     Settle,
     Tend,
-    Tidy,
     WriteFailed,
 )
 from task_queue.actors.runtime.actor import Life
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.store.database import Database
-from task_queue.actors.store.notices import News
+from task_queue.actors.store.notices import Notices
 from task_queue.actors.store.store import Store
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
@@ -741,14 +741,14 @@ def test_a_step_of_housekeeping_says_what_it_did(store: Store) -> None:
     writer.take(old, expired)
     writer.flush()
     retention = dict.fromkeys((Status.COMPLETED, Status.DEAD, Status.CANCELLED), 3_600)
-    writer.take(Tidy(inbox, NOW, retention, None, sweep=False))
+    writer.take(Prune(inbox, NOW, retention, None, sweep=False))
     writer.flush()
-    assert inbox.wait_for(Tidied, 0) == Tidied(1, None)
+    assert inbox.wait_for(Pruned, 0) == Pruned(1, None)
     assert get(store, expired.tasks[0].id).status is Status.DEAD
     assert find(store, old.tasks[0].id) is not None
-    writer.take(Tidy(inbox, NOW, retention, None, sweep=True))
+    writer.take(Prune(inbox, NOW, retention, None, sweep=True))
     writer.flush()
-    assert inbox.wait_for(Tidied, 0).swept_to is None
+    assert inbox.wait_for(Pruned, 0).swept_to is None
 
 
 # --- the disk -------------------------------------------------------------------------------
@@ -934,6 +934,6 @@ def test_rows_keep_their_state(database: Database) -> None:
 def test_only_after_a_commit_of_many_does_the_next_one_wait_for_others(
     publishes: int, results: int, seconds: float | None
 ) -> None:
-    news = News(inserts=[Insert(Inbox(), (a_task(),))] * publishes)
-    news.settled[Inbox()] = [(Lease("one", 5), True)] * results
-    assert pause_after(news) == seconds
+    notices = Notices(inserts=[Insert(Inbox(), (a_task(),))] * publishes)
+    notices.settled[Inbox()] = [(Lease("one", 5), True)] * results
+    assert pause_after(notices) == seconds

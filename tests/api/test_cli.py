@@ -33,7 +33,7 @@ def run(tmp_path: Path) -> Run:
     def task_queue(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
         plain = {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "NO_COLOR": "1", "COLUMNS": "100"}
         return subprocess.run(
-            [sys.executable, "-m", "api", *arguments],
+            [sys.executable, "-m", "task_queue", *arguments],
             cwd=tmp_path,
             env={**os.environ, **plain, **environ},
             stdin=subprocess.DEVNULL,

@@ -48,8 +48,8 @@ def a_dead(
     server: ServerProcess, message: str = "never", action: str = "reject", queue: str = "tasks"
 ) -> str:
     """The id of a task that is dead, of this."""
-    wishes = {"action": action, "queue": queue, "data": {"message": message}}
-    task_id = str(server.client.post("/tasks", json=wishes).json()["id"])
+    members = {"action": action, "queue": queue, "data": {"message": message}}
+    task_id = str(server.client.post("/tasks", json=members).json()["id"])
     server.wait_for_status(task_id, "dead")
     return task_id
 
@@ -210,10 +210,10 @@ def test_a_redrive_that_matches_nothing_puts_back_none(
 
 
 def test_a_task_whose_unique_key_has_gone_is_left_dead(morgue: ServerProcess) -> None:
-    wishes: dict[str, Any] = {"action": "reject", "unique_key": "gone"}
-    first = morgue.client.post("/tasks", json=wishes).json()["id"]
+    members: dict[str, Any] = {"action": "reject", "unique_key": "gone"}
+    first = morgue.client.post("/tasks", json=members).json()["id"]
     morgue.wait_for_status(first, "dead")
-    second = morgue.client.post("/tasks", json={**wishes, "delay_seconds": 1_000})
+    second = morgue.client.post("/tasks", json={**members, "delay_seconds": 1_000})
     assert second.status_code == 202
     assert redrive(morgue, queue="tasks") == 0
     assert letters(morgue) == [first]

@@ -58,7 +58,7 @@ def readiness(
         supervisor=Answers(lambda asked: stuck if isinstance(asked, CountStuck) else children),
         max_stuck_threads=2,
         queues={name: Answers(each) for name, each in states.items()},
-        traits={name: SimpleNamespace(limits=limits or QueueLimits()) for name in states},
+        queue_info={name: SimpleNamespace(limits=limits or QueueLimits()) for name in states},
         reader=Answers(oldest),
     )
     app = falcon.App()

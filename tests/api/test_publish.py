@@ -316,7 +316,7 @@ def asked_for(tmp_path: Path, *tasks: dict[str, Any], key: str | None = None) ->
     """What the queue of the first task is asked for a publish of these."""
     url = f"database.url=sqlite:///{tmp_path}/tasks.db"
     settings = load(overrides=[url, *SETTINGS], environ={}).settings
-    system = ActorSystem(settings, on_hopeless=lambda: None)  # never started
+    system = ActorSystem(settings, on_too_many_restarts=lambda: None)  # never started
     recorders = {name: Recorder() for name in system.queues}
     system.queues |= cast("Any", recorders)
     publisher = Publisher(system, Limits(5.0), now=lambda: NOW)

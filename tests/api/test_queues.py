@@ -94,14 +94,14 @@ def test_a_queue_that_is_not_there_is_not_found(queues: ServerProcess, name: str
 def test_counts_follow_each_task_through_its_states(queues: ServerProcess, tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     assert queue(queues)["counts"] == NOTHING
-    wishes: list[dict[str, Any]] = [
+    members: list[dict[str, Any]] = [
         {"action": "wait", "data": {"fifo": str(gate.path)}},
         {"action": "x", "delay_seconds": 1_000},
         {"action": "sum", "data": {"numbers": "none"}},
         {"action": "x"},
     ]
     ids = []
-    for each in wishes:
+    for each in members:
         answer = queues.client.post("/tasks", json={"queue": "mail", **each})
         ids.append(answer.json()["id"])
     queues.wait_for_status(ids[0], "running")
@@ -190,12 +190,12 @@ class Queue:
 
 
 def client(reader: Reader, **states: QueueState | TaskQueueError) -> falcon.testing.TestClient:
-    traits = SimpleNamespace(durable=True, limits=QueueLimits())
+    info = SimpleNamespace(durable=True, limits=QueueLimits())
     system = SimpleNamespace(
         reader=reader,
         queues={name: Queue(each) for name, each in states.items()},
         queue_settings=dict.fromkeys(states, load(environ={}).settings.queues["tasks"]),
-        traits=dict.fromkeys(states, traits),
+        queue_info=dict.fromkeys(states, info),
     )
     app = falcon.App()
     errors.install(app)

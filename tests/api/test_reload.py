@@ -206,7 +206,7 @@ def test_a_terminal_that_is_closed_ends_the_server_as_ever(tmp_path: Path) -> No
     process = subprocess.Popen(
         [
             *("setsid", "--ctty", "--wait"),
-            *(sys.executable, "-m", "api", "serve", "--set", "http.port=0"),
+            *(sys.executable, "-m", "task_queue", "serve", "--set", "http.port=0"),
         ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

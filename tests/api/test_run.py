@@ -132,7 +132,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             part for name, text in actions.items() for part in ("--set", f"actions.{name}={text}")
         ]
         process = subprocess.Popen(
-            [sys.executable, "-m", "api", "run", action, *given, *options, *overrides],
+            [sys.executable, "-m", "task_queue", "run", action, *given, *options, *overrides],
             cwd=tmp_path,
             env={**os.environ, **AS_INSTALLED},
             stdin=subprocess.DEVNULL,

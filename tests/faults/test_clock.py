@@ -76,22 +76,22 @@ class Life:
         self._directory = directory
         settings = load(overrides=[f"database.url={url}", *SETTINGS], environ={}).settings
         # An actor that died would be restarted, and something would be late or lost.
-        self.system = ActorSystem(settings, on_hopeless=lambda: None, now=clock)
+        self.system = ActorSystem(settings, on_too_many_restarts=lambda: None, now=clock)
 
-    def publish(self, action: str, queue: str = QUEUE, **wishes: Any) -> str:  # noqa: ANN401
-        """The id of a task that is stored; the wishes are members of a publish."""
-        traits, now = self.system.traits[queue], self.clock()
-        data = orjson.dumps(wishes.pop("data", {})).decode()
-        task = task_of(str(uuid7()), traits, {"action": action, "data": data, **wishes}, now)
-        conditions = Conditions(limits={queue: traits.limits}) if "key" in wishes else None
+    def publish(self, action: str, queue: str = QUEUE, **members: Any) -> str:  # noqa: ANN401
+        """The id of a task that is stored; the members are members of a publish."""
+        info, now = self.system.queue_info[queue], self.clock()
+        data = orjson.dumps(members.pop("data", {})).decode()
+        task = task_of(str(uuid7()), info, {"action": action, "data": data, **members}, now)
+        conditions = Conditions(limits={queue: info.limits}) if "key" in members else None
         publish = Publish((task,), now + DEADLINE_SECONDS, conditions)
         self.system.queues[queue].ask(publish, DEADLINE_SECONDS)
         return task.id
 
-    def record(self, count: int, queue: str = QUEUE, **wishes: Any) -> list[str]:  # noqa: ANN401
+    def record(self, count: int, queue: str = QUEUE, **members: Any) -> list[str]:  # noqa: ANN401
         """The ids of so many tasks, of which each run leaves a line."""
         data = {"file": str(self.lines), "line": queue}
-        return [self.publish("record", queue, data=data, **wishes) for _ in range(count)]
+        return [self.publish("record", queue, data=data, **members) for _ in range(count)]
 
     def run_at_gate(self) -> tuple[str, Gate]:
         """A task that runs until its gate is opened."""

@@ -25,7 +25,7 @@ from task_queue.actors.actions.python.thread import keep_output_open
 from task_queue.actors.actions.result import result_text
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.failures import failure_of
-from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.slot import Slot
 
 REPORT_SECONDS = 0.1
 """How often progress is passed on."""
@@ -65,11 +65,11 @@ class Worker:
             if "run" in message:
                 request = message["run"]
                 claimed = ClaimedTask(Lease(*request["lease"]), *request["task"])
-                wire = Wire(request["queue"])
-                self._call = Call(claimed, wire, request["timeout_seconds"])
+                slot = Slot(request["queue"])
+                self._call = Call(claimed, slot, request["timeout_seconds"])
                 self._requests.put(request)
             elif (call := self._call) is not None:
-                call.wire.stop = call.claimed.lease
+                call.slot.stop = call.claimed.lease
                 self.send({"stopping": list(call.claimed.lease)})
 
     def work(self) -> NoReturn:
@@ -116,7 +116,7 @@ class Worker:
         return self._functions[target]
 
     def _report(self, call: Call | None) -> None:
-        if call is not None and (progress := call.wire.take_progress(call.claimed.lease)):
+        if call is not None and (progress := call.slot.take_progress(call.claimed.lease)):
             lease, fraction, message = progress
             self.send({"progress": [list(lease), fraction, message]})
 

@@ -120,7 +120,7 @@ class Worker:
 
     def _wait_until_ready(self, call: Call) -> None:
         """Wait until it has started, which is not the task's time."""
-        starting = Call(call.claimed, call.wire, START_SECONDS)
+        starting = Call(call.claimed, call.slot, START_SECONDS)
         if self._answer(starting, 0.0, None) is None:
             text = f"the process for it did not start: {crashed(self._child.kill()).error}"
             raise Ended(Failure(text))
@@ -177,7 +177,7 @@ class Worker:
     def _note_progress(call: Call, progress: list[Any]) -> None:
         lease, fraction, message = progress
         if tuple(lease) == call.claimed.lease:  # a former task's may come late
-            call.wire.progress = Progress(call.claimed.lease, fraction, message)
+            call.slot.progress = Progress(call.claimed.lease, fraction, message)
 
     def _listen(self, call: Call, seconds: float, answers: list[dict[str, Any]]) -> bool:
         """Take what it says; whether it is done, or dead."""

@@ -25,7 +25,7 @@ from task_queue.actors.errors import ActionLoadError, RetryLater, UnavailableErr
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.failures import Ended
 from task_queue.actors.tasks.settlement import Failure
-from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.states import Outcome
 from task_queue.actors.tasks.text import MAX_STDERR_CHARS
 from task_queue.config.settings import load
@@ -56,7 +56,7 @@ def ear(tmp_path: Path) -> Iterator[Ear]:
 
 def a_call(data: str = "{}", **changes: Any) -> Call:  # noqa: ANN401 - any argument
     claimed = ClaimedTask(LEASE, "mine", data, 2, 5, terms=changes.pop("terms", Terms()))
-    return Call(claimed, Wire("tasks"), **changes)
+    return Call(claimed, Slot("tasks"), **changes)
 
 
 def program(children: Children, *command: str, **changes: Any) -> Program:  # noqa: ANN401
@@ -95,7 +95,7 @@ def running(action: Program, call: Call) -> Iterator["Future[Done]"]:
         try:
             yield pool.submit(action.run, call)
         except BaseException:
-            call.wire.stop = LEASE  # or the test would wait for it
+            call.slot.stop = LEASE  # or the test would wait for it
             raise
 
 
@@ -247,7 +247,7 @@ def test_it_gets_the_usual_variables_those_that_are_passed_and_what_is_said_of_t
     setting = 'actions.env={command=["env"], pass_environment=["PASSED", "NOT_THERE"]}'
     actions = load_actions(load(overrides=[setting], environ={}).settings, children)
     call = a_call()
-    output = actions.run(call.claimed._replace(action="env"), call.wire).result
+    output = actions.run(call.claimed._replace(action="env"), call.slot).result
     assert dict(line.split("=", 1) for line in orjson.loads(output).splitlines()) == {
         "PATH": PATH,
         "HOME": "/home",
@@ -355,7 +355,7 @@ GOES = 'trap "echo cleaned up >&2; exit 3" TERM; echo $$ >"$1"; sleep 1000 & wai
 
 
 def stop_by_cancel(call: Call) -> None:
-    call.wire.stop = LEASE
+    call.slot.stop = LEASE
 
 
 def stop_by_timeout(call: Call) -> None:

@@ -14,7 +14,7 @@ from task_queue.actors.actions.process.child import Children
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import ActionLoadError, InvalidDataError, Reject
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
-from task_queue.actors.tasks.slot import Progress, Wire
+from task_queue.actors.tasks.slot import Progress, Slot
 from task_queue.config.settings import load
 
 LEASE = Lease("task", 7)
@@ -25,8 +25,8 @@ def registry(*overrides: str, **references: str) -> Registry:
     return load_actions(load(overrides=[*actions, *overrides], environ={}).settings, Children())
 
 
-def run(actions: Registry, action: str, data: str = "{}", wire: Wire | None = None) -> str:
-    return actions.run(ClaimedTask(LEASE, action, data, 2, 5), wire or Wire()).result
+def run(actions: Registry, action: str, data: str = "{}", slot: Slot | None = None) -> str:
+    return actions.run(ClaimedTask(LEASE, action, data, 2, 5), slot or Slot()).result
 
 
 def with_context(data: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401
@@ -86,10 +86,10 @@ def test_a_configured_action_is_found_by_its_name() -> None:
 
 
 def test_an_action_of_two_parameters_is_given_its_context() -> None:
-    wire = Wire()
+    slot = Slot()
     actions = registry(mine=f"{__name__}:with_context")
-    assert run(actions, "mine", '{"n":1}', wire) == '{"data":{"n":1},"attempt":2}'
-    assert wire.take_progress(LEASE) == Progress(LEASE, 0.5, None)
+    assert run(actions, "mine", '{"n":1}', slot) == '{"data":{"n":1},"attempt":2}'
+    assert slot.take_progress(LEASE) == Progress(LEASE, 0.5, None)
 
 
 def test_an_action_may_be_any_object_that_can_be_called() -> None:
@@ -130,19 +130,19 @@ def test_the_tasks_own_timeout_comes_before_its_actions_and_that_before_the_usua
         f"execution.timeout_seconds={of_all}",
         f'actions.mine={{python = "{__name__}:with_context"{options}}}',
     )
-    wire = Wire()
-    actions.run(ClaimedTask(LEASE, "mine", "{}", 1, 5, terms=Terms(timeout_seconds=own)), wire)
-    assert (wire.running, wire.timeout_seconds) == (LEASE, expected)
+    slot = Slot()
+    actions.run(ClaimedTask(LEASE, "mine", "{}", 1, 5, terms=Terms(timeout_seconds=own)), slot)
+    assert (slot.running, slot.timeout_seconds) == (LEASE, expected)
     now = time.monotonic()
-    assert not wire.is_overdue(LEASE, now + expected)  # it may notice by itself
-    assert wire.is_overdue(LEASE, now + expected + 1.0)
-    assert not wire.is_overdue(Lease("task", 8), now + 1e9)
+    assert not slot.is_overdue(LEASE, now + expected)  # it may notice by itself
+    assert slot.is_overdue(LEASE, now + expected + 1.0)
+    assert not slot.is_overdue(Lease("task", 8), now + 1e9)
 
 
 def test_a_task_without_a_timeout_has_no_deadline() -> None:
-    wire = Wire()
-    run(registry("execution.timeout_seconds=0"), "sum", wire=wire)
-    assert not wire.is_overdue(LEASE, 1e18)
+    slot = Slot()
+    run(registry("execution.timeout_seconds=0"), "sum", slot=slot)
+    assert not slot.is_overdue(LEASE, 1e18)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def a_driver(  # noqa: PLR0913 - wired in one place
 
 @dataclass
 class Desk:
-    """A queue without consumers: hands the driver its own news, as the queue actor does."""
+    """A queue without consumers: hands the driver its own notices, as the queue actor does."""
 
     kind: str
     database: Database
@@ -108,20 +108,20 @@ class Desk:
         )
 
     def wait_for(self, kind: type[M]) -> M:
-        """The next news of this kind; on the way the driver hears what concerns it."""
+        """The next notices of this kind; on the way the driver hears what concerns it."""
         while True:
-            news = self.inbox.wait_for(Command)
-            match news:
+            notices = self.inbox.wait_for(Command)
+            match notices:
                 case Stored():
-                    self.driver.stored(news.task_ids)
+                    self.driver.stored(notices.task_ids)
                 case Settled():
-                    self.driver.settled((*news.applied, *news.refused))
+                    self.driver.settled((*notices.applied, *notices.refused))
                 case Tended():
-                    self.driver.tended(news)
+                    self.driver.tended(notices)
                 case WriteFailed():
-                    self.driver.failed(news)
-            if isinstance(news, kind):
-                return news
+                    self.driver.failed(notices)
+            if isinstance(notices, kind):
+                return notices
 
     def publish(self, **columns: object) -> Task:
         """A task whose publish was answered and told."""

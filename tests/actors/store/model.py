@@ -23,7 +23,7 @@ from task_queue.actors.messages.changes import (
     Redrive,
     RetryTask,
 )
-from task_queue.actors.messages.pruner import Tidied
+from task_queue.actors.messages.pruner import Pruned
 from task_queue.actors.messages.queue import (
     Claimed,
     PauseKept,
@@ -40,14 +40,14 @@ from task_queue.actors.messages.writer import (
     Insert,
     KeyPlace,
     LoadSchedules,
+    Prune,
     Renew,
     Report,
     SetPaused,
     Settle,
     Tend,
-    Tidy,
 )
-from task_queue.actors.store.notices import AnyWrite, News
+from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.conditions import Conditions, Published
 from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits, Room
@@ -80,21 +80,21 @@ class Model:
         self.schedules: dict[str, Schedule] = {}
         self.remembered: dict[str, Row] = {}
         self._now = 0.0
-        self._news = News()
+        self._notices = Notices()
         self._places: dict[KeyPlace, Recipient] = {}
 
-    def commit(self, writes: Sequence[AnyWrite], now: float) -> News:
+    def commit(self, writes: Sequence[AnyWrite], now: float) -> Notices:
         """Do all of this at once, or one by one where one of them may spoil the others."""
         self._now = now
         if not self._has_bad(writes):
             return self._together(writes)
-        news = News()
+        notices = Notices()
         for write in writes:
             if self._has_bad([write]):
-                news.failed.append((write, BadRowError()))
+                notices.failed.append((write, BadRowError()))
             else:
-                news.add(self._together([write]))
-        return news
+                notices.add(self._together([write]))
+        return notices
 
     def unfinished(self) -> list[Row]:
         """The tasks that are not final."""
@@ -113,8 +113,8 @@ class Model:
         times = Counter(task.id for task in tasks)
         return any(number > 1 or task_id in self.rows for task_id, number in times.items())
 
-    def _together(self, writes: Sequence[AnyWrite]) -> News:
-        self._news = News()
+    def _together(self, writes: Sequence[AnyWrite]) -> Notices:
+        self._notices = Notices()
         self._places = {}
         for kind, do in self._in_order():
             for write in writes:
@@ -122,7 +122,7 @@ class Model:
                     do(write)
         for place in sorted(self._places):
             if self._unblock(*place):
-                self._news.other.append((self._places[place], Unblocked()))
+                self._notices.other.append((self._places[place], Unblocked()))
         claims: list[Claim | ClaimSuspect] = [
             *(write for write in writes if isinstance(write, ClaimSuspect)),
             *(write for write in writes if isinstance(write, Claim)),
@@ -132,7 +132,7 @@ class Model:
                 self._claim(claim)
             else:
                 self._claim_suspect(claim)
-        return self._news
+        return self._notices
 
     def _in_order(self) -> Sequence[tuple[type[Any] | tuple[type[Any], ...], Callable[..., None]]]:
         return (
@@ -146,7 +146,7 @@ class Model:
             (SetPaused, self._set_paused),
             (LoadSchedules, self._load_schedules),
             (Fire, self._fire),
-            (Tidy, self._tidy),
+            (Prune, self._prune),
         )
 
     # --- publishing -------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class Model:
         if insert.is_plain:
             for task in insert.tasks:
                 self._add(task)
-            self._news.inserts.append(insert)
+            self._notices.inserts.append(insert)
 
     def _insert_guarded(self, insert: Insert) -> None:
         if insert.is_plain:
@@ -163,11 +163,11 @@ class Model:
         try:
             published = self._published(insert)
         except TaskQueueError as error:
-            self._news.failed.append((insert, error))
+            self._notices.failed.append((insert, error))
             return
-        self._news.inserts.append(insert)
+        self._notices.inserts.append(insert)
         if insert.waiter is not None:
-            self._news.answers.append((insert.waiter, published))
+            self._notices.answers.append((insert.waiter, published))
         for task in insert.tasks:
             if task.status is Status.BLOCKED:
                 limit = _limits(insert, task.queue).concurrency_per_key
@@ -183,7 +183,7 @@ class Model:
             return Published(receipts=kept["receipts"], replayed=True)
         before = dict(self.rows)
         try:
-            if self._is_known(task for task in insert.tasks if task.options.is_free):
+            if self._is_known(task for task in insert.tasks if task.options.is_plain):
                 raise BadRowError
             receipts = tuple(map(self._add_unique, insert.tasks))
             room = {
@@ -245,11 +245,13 @@ class Model:
         for task in claimed[taken:]:
             self._undo(self.rows[task.lease.task_id], Status.QUEUED)
         more = len(leased) == claim.limit or taken < len(claimed)
-        self._news.other.append((claim.requester, Claimed(tuple(claimed[:taken]), more)))
+        self._notices.other.append((claim.requester, Claimed(tuple(claimed[:taken]), more)))
 
     def _claim_suspect(self, claim: ClaimSuspect) -> None:
         claimed = self._startable(self._leased(claim, 1, suspects=True), claim.now)
-        self._news.other.append((claim.requester, SuspectClaimed(claimed[0] if claimed else None)))
+        self._notices.other.append(
+            (claim.requester, SuspectClaimed(claimed[0] if claimed else None))
+        )
 
     def _leased(self, claim: Claim | ClaimSuspect, limit: int, *, suspects: bool) -> list[Row]:
         ready = [
@@ -302,7 +304,7 @@ class Model:
         if row is not None:
             self._record(row, settlement)
             _write(row, settlement)
-        self._news.settled[settle.requester].append((settlement.lease, row is not None))
+        self._notices.settled[settle.requester].append((settlement.lease, row is not None))
         if settle.place is not None:
             self._places[settle.place] = settle.requester
 
@@ -332,7 +334,7 @@ class Model:
                 lost.append(lease)
             else:
                 row["leased_until"] = renew.leased_until
-        self._news.other.append((renew.requester, Renewed(tuple(lost))))
+        self._notices.other.append((renew.requester, Renewed(tuple(lost))))
 
     def _report(self, report: Report) -> None:
         if (row := self._held(report.progress.lease)) is not None:
@@ -363,7 +365,7 @@ class Model:
         cancelling = [_lease(row) for row in running if row["cancel_requested_at"] is not None]
         is_paused = tend.queue in self.paused
         tended = Tended(ready, tuple(lapsed), tuple(cancelling), is_paused, swept=len(swept))
-        self._news.other.append((tend.requester, tended))
+        self._notices.other.append((tend.requester, tended))
 
     def _unblock(self, queue: str, key: str, limit: int) -> int:
         same = [row for row in self.rows.values() if (row["queue"], row["key"]) == (queue, key)]
@@ -375,16 +377,18 @@ class Model:
             row["status"] = Status.QUEUED
         return len(freed)
 
-    def _tidy(self, tidy: Tidy) -> None:
-        ended = [row for row in self.unfinished() if _end_if_late(row, tidy.now)]
-        forgotten = [key for key, kept in self.remembered.items() if kept["expires_at"] <= tidy.now]
+    def _prune(self, prune: Prune) -> None:
+        ended = [row for row in self.unfinished() if _end_if_late(row, prune.now)]
+        forgotten = [
+            key for key, kept in self.remembered.items() if kept["expires_at"] <= prune.now
+        ]
         for key in forgotten:
             del self.remembered[key]
-        old = [row for row in self.rows.values() if _is_old(row, tidy)]
+        old = [row for row in self.rows.values() if _is_old(row, prune)]
         for row in old:
             self._forget(row)
         removed = len(ended) + len(forgotten) + len(old)
-        self._news.other.append((tidy.requester, Tidied(removed, None)))
+        self._notices.other.append((prune.requester, Pruned(removed, None)))
 
     def _forget(self, row: Row) -> None:
         del self.rows[row["id"]]
@@ -407,9 +411,9 @@ class Model:
         try:
             answer = self._changes()[type(change)](change)
         except TaskQueueError as error:
-            self._news.failed.append((change, error))
+            self._notices.failed.append((change, error))
         else:
-            self._news.answers.append((change.reply_to, answer))
+            self._notices.answers.append((change.reply_to, answer))
 
     def _find(self, task_id: str) -> Row:
         if task_id not in self.rows:
@@ -470,8 +474,8 @@ class Model:
             self.paused.add(write.queue)
         else:
             self.paused.discard(write.queue)
-        self._news.answers.append((write.waiter, None))
-        self._news.other.append((write.requester, PauseKept(write.paused)))
+        self._notices.answers.append((write.waiter, None))
+        self._notices.other.append((write.requester, PauseKept(write.paused)))
 
     # --- schedules --------------------------------------------------------------------------
 
@@ -498,7 +502,7 @@ class Model:
                     del self.schedules[name]
         by_name = [self.schedules[name] for name in sorted(self.schedules)]
         due = tuple(schedule for schedule in by_name if schedule.next_at <= load.now)
-        self._news.other.append((load.requester, SchedulesLoaded(due)))
+        self._notices.other.append((load.requester, SchedulesLoaded(due)))
 
     def _fire(self, fire: Fire) -> None:
         schedule = self.schedules.get(fire.name)
@@ -512,7 +516,7 @@ class Model:
             )
             if not is_there and self._holder(task.queue, task.options.unique_key) is None:
                 self._add(task)
-        self._news.other.append((fire.requester, Fired(fire)))
+        self._notices.other.append((fire.requester, Fired(fire)))
 
 
 def _limits(insert: Insert, queue: str) -> QueueLimits:
@@ -574,16 +578,16 @@ def _end_if_late(row: Row, now: float) -> bool:
     return True
 
 
-def _is_old(row: Row, tidy: Tidy) -> bool:
+def _is_old(row: Row, prune: Prune) -> bool:
     """Whether it was kept long enough."""
     if row["status"] not in FINAL:
         return False
-    now, term = int(tidy.now), row["keep_result_seconds"]
+    now, term = int(prune.now), row["keep_result_seconds"]
     if term is not None:
         return bool(row["processed_at"] <= now - term)
     # What is so new that no term can be over is not looked at, whatever the clock did since.
-    is_looked_at = tidy.sweep and row["created_at"] <= now - min(tidy.retention.values())
-    return bool(is_looked_at and row["processed_at"] <= now - tidy.retention[row["status"]])
+    is_looked_at = prune.sweep and row["created_at"] <= now - min(prune.retention.values())
+    return bool(is_looked_at and row["processed_at"] <= now - prune.retention[row["status"]])
 
 
 def _put_back(row: Row, run_at: float, now: float) -> None:

@@ -51,8 +51,8 @@ def sweep(store: Store, after: str = "", limit: int = LIMIT) -> Tended:
 def commit(store: Store, *writes: AnyWrite) -> None:
     """Commit these, and tell what came of it."""
     with store.transaction():
-        news = Commit(store, NOW).run(writes)
-    news.spread()
+        notices = Commit(store, NOW).run(writes)
+    notices.send()
 
 
 def an_insert(inbox: Inbox, *rows: Task) -> Insert:

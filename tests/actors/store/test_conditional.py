@@ -10,7 +10,7 @@ from task_queue.actors.messages.writer import Insert
 from task_queue.actors.store import changes, conditional
 from task_queue.actors.store.commit import Commit
 from task_queue.actors.store.database import Database
-from task_queue.actors.store.notices import News
+from task_queue.actors.store.notices import Notices
 from task_queue.actors.store.store import Store
 from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
 from task_queue.actors.tasks.limits import QueueLimits, Room
@@ -148,12 +148,12 @@ def test_nodes_whose_commits_have_the_same_keys_in_another_order_do_not_deadlock
 ) -> None:
     keys = [f"key {number}" for number in range(200)]
 
-    def commit_of(keys: list[str]) -> Callable[[Store], News]:
+    def commit_of(keys: list[str]) -> Callable[[Store], Notices]:
         rows = [a_task(unique_key=key) for key in keys]
         groups = [tuple(rows)] if batched else [(row,) for row in rows]
         inserts = [Insert(Inbox(), group, None, Reply()) for group in groups]
 
-        def work(store: Store) -> News:
+        def work(store: Store) -> Notices:
             with store.transaction():
                 return Commit(store, NOW).run(inserts)
 
@@ -161,7 +161,10 @@ def test_nodes_whose_commits_have_the_same_keys_in_another_order_do_not_deadlock
 
     both = race(postgres_only, commit_of(keys), commit_of(keys[::-1]))
     receipts = [
-        receipt for news in both for _, published in news.answers for receipt in published.receipts
+        receipt
+        for notices in both
+        for _, published in notices.answers
+        for receipt in published.receipts
     ]
     assert sum(not receipt.duplicate for receipt in receipts) == len(keys)
     assert len({receipt.task_id for receipt in receipts}) == len(keys)

@@ -48,18 +48,18 @@ from task_queue.actors.messages.writer import (
     Insert,
     KeyPlace,
     LoadSchedules,
+    Prune,
     Renew,
     Report,
     SetPaused,
     Settle,
     Tend,
-    Tidy,
 )
 from task_queue.actors.store import queues, schedules
 from task_queue.actors.store.commit import Commit, each_alone
 from task_queue.actors.store.counts import by_state, unfinished
 from task_queue.actors.store.database import Database
-from task_queue.actors.store.notices import AnyWrite, News
+from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.schema import attempts, counts, idempotency_keys, tasks
 from task_queue.actors.store.schema import queues as queue_rows
 from task_queue.actors.store.schema import schedules as schedule_rows
@@ -68,7 +68,7 @@ from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
 from task_queue.actors.tasks.limits import QueueLimits
-from task_queue.actors.tasks.new import QueueTraits, task_of
+from task_queue.actors.tasks.new import QueueInfo, task_of
 from task_queue.actors.tasks.recurrence import Missed, Recurrence, due
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.settlement import (
@@ -99,7 +99,7 @@ T = TypeVar("T")
 
 BACKOFF = Backoff(2.0, 2.0, 60.0)
 QUEUES = {
-    name: QueueTraits(name=name, max_attempts=3, backoff=BACKOFF, limits=limits)
+    name: QueueInfo(name=name, max_attempts=3, backoff=BACKOFF, limits=limits)
     for name, limits in {
         "plain": QueueLimits(),
         "keyed": QueueLimits(concurrency_per_key=2),
@@ -112,7 +112,7 @@ CRONS = ("*/5 * * * *", "30 2 * * *")
 
 places = st.integers(0, 12)
 """Which of several things, counted from the newest one."""
-WISHES = {
+MEMBERS = {
     "priority": st.sampled_from([-100, -1, 2, 100]),
     "delay_seconds": st.sampled_from([0.5, 30.0, HOUR]),
     "expires_in": st.sampled_from([0.0, 20.0, 2 * HOUR]),
@@ -126,16 +126,16 @@ WISHES = {
 }
 leases = st.sampled_from([10.0, HOUR])
 queue_names = st.sampled_from(sorted(QUEUES))
-wishes: st.SearchStrategy[dict[str, Any]] = st.one_of(
+members: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),
     # Each alone, or with a priority.
     *(
-        st.fixed_dictionaries({name: wish}, optional={"priority": WISHES["priority"]})
-        for name, wish in WISHES.items()
+        st.fixed_dictionaries({name: wish}, optional={"priority": MEMBERS["priority"]})
+        for name, wish in MEMBERS.items()
         if name != "priority"
     ),
     # Any of them together.
-    st.fixed_dictionaries({}, optional=WISHES),
+    st.fixed_dictionaries({}, optional=MEMBERS),
 )
 failures = st.builds(
     Failure,
@@ -157,7 +157,7 @@ Ending = str | Failure
 endings = st.sampled_from(["ack", "ack and say", "give back", "drain", "unstorable"]) | failures
 Wish = dict[str, Any]
 Batch = list[tuple[str, Wish]]
-batches = st.lists(st.tuples(queue_names, wishes), min_size=1, max_size=6)
+batches = st.lists(st.tuples(queue_names, members), min_size=1, max_size=6)
 Once = tuple[str, str, float] | None
 once = st.none() | st.tuples(
     st.just("i"), st.sampled_from(["f", "f", "g"]), st.sampled_from([40.0, 24 * HOUR])
@@ -209,7 +209,7 @@ class Life(RuleBasedStateMachine):
         for queue, wish in batch:
             self.insert([self.task(queue, wish)])
 
-    @rule(queue=queue_names, wish=wishes, number=st.integers(1, 4))
+    @rule(queue=queue_names, wish=members, number=st.integers(1, 4))
     def publish(self, queue: str, wish: Wish, number: int) -> None:
         for _ in range(number):
             self.insert([self.task(queue, wish)])
@@ -280,8 +280,8 @@ class Life(RuleBasedStateMachine):
             self.say(self.a_tend(queue, lapsed, sweeps=sweeps))
 
     @rule(sweep=st.booleans())
-    def tidy(self, sweep: bool) -> None:  # noqa: FBT001
-        self.say(Tidy(self.inbox, self.now, RETENTION, None, sweep))
+    def prune(self, sweep: bool) -> None:  # noqa: FBT001
+        self.say(Prune(self.inbox, self.now, RETENTION, None, sweep))
 
     # --- what users do ----------------------------------------------------------------------
 
@@ -319,7 +319,7 @@ class Life(RuleBasedStateMachine):
         name=st.sampled_from(SCHEDULES),
         cron=st.sampled_from(CRONS),
         missed=st.sampled_from(Missed),
-        wish=wishes,
+        wish=members,
     )
     def put_schedule(self, name: str, cron: str, missed: Missed, wish: Wish) -> None:
         self.say(PutSchedule(self.schedule(name, cron, missed, wish)))
@@ -401,8 +401,8 @@ class Life(RuleBasedStateMachine):
         usual = {"action": "uppercase", "data": "{}"}
         if (seconds := wish.get("expires_in")) is not None:
             usual["expires_at"] = self.now + seconds
-        wishes = {**usual, **wish}
-        return task_of(self.new_id(queue), QUEUES[queue], wishes, self.now, occurrence)
+        members = {**usual, **wish}
+        return task_of(self.new_id(queue), QUEUES[queue], members, self.now, occurrence)
 
     def some_ids(self, among: Sequence[int], *, final: bool) -> list[str]:
         """Those of tasks that are final, or are not; and now and then of another, or of none."""
@@ -417,7 +417,7 @@ class Life(RuleBasedStateMachine):
         has_any = limits or idempotency is not None
         waiter = Reply[Published | None]()
         insert = Insert(self.inbox, tuple(rows), None, waiter, conditions if has_any else None)
-        self.published += [task for task in rows if task.options.is_free]
+        self.published += [task for task in rows if task.options.is_plain]
         self.say(insert)
 
     def a_claim(self, queue: str, limit: int, free: int, seconds: float) -> Claim:
@@ -509,16 +509,16 @@ class Life(RuleBasedStateMachine):
             torn(self.store, writes, self.now)
         else:
             ready = {row["id"] for row in self.model.rows.values() if is_ready(row)}
-            news = written(self.store, writes, self.now)
+            notices = written(self.store, writes, self.now)
             expected = self.model.commit(writes, self.now)
-            for what, wanted in zip(told(news), told(expected), strict=True):
+            for what, wanted in zip(told(notices), told(expected), strict=True):
                 assert [each for each in what if each not in wanted] == []
                 assert [each for each in wanted if each not in what] == []
                 assert what == wanted
             if fate is Fate.CUT:
                 self.restart()
             else:
-                news.spread()
+                notices.send()
                 if isinstance(writes[0], Claim) and len(writes) == 1:
                     self.was_next(writes[0], ready)
                 self.hear()
@@ -580,7 +580,7 @@ class Life(RuleBasedStateMachine):
             self.say(SetPaused(self.inbox, queue, paused=False, waiter=Reply()))
         for _ in range(5 + 2 * len(self.model.unfinished())):
             self.now += MONTHS
-            self.say(Tidy(self.inbox, self.now, RETENTION, None, sweep=False))
+            self.say(Prune(self.inbox, self.now, RETENTION, None, sweep=False))
             for queue in QUEUES:
                 self.say(self.a_tend(queue, self.now, sweeps=True))
                 self.say(self.a_claim(queue, 100, 100, 10.0))
@@ -604,7 +604,7 @@ def is_ready(row: Row) -> bool:
     return bool(row["status"] == Status.QUEUED and not row["losses"])
 
 
-def written(store: Store, writes: Sequence[AnyWrite], now: float) -> News:
+def written(store: Store, writes: Sequence[AnyWrite], now: float) -> Notices:
     """What a commit of these tells, as the writer makes it."""
     try:
         with store.transaction():
@@ -629,14 +629,14 @@ def torn(store: Store, writes: Sequence[AnyWrite], now: float) -> None:
         begin_and_break()
 
 
-def told(news: News) -> tuple[list[Any], ...]:
-    """What the news say, but for what they may say either way."""
+def told(notices: Notices) -> tuple[list[Any], ...]:
+    """What the notices say, but for what they may say either way."""
     return (
-        news.inserts,
-        list(news.settled.items()),
-        news.answers,
-        [in_order(command) for _, command in news.other],
-        [(write, type(error)) for write, error in news.failed],
+        notices.inserts,
+        list(notices.settled.items()),
+        notices.answers,
+        [in_order(command) for _, command in notices.other],
+        [(write, type(error)) for write, error in notices.failed],
     )
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 import sqlalchemy as sa
 
-from task_queue.actors.messages.pruner import Tidied
-from task_queue.actors.messages.writer import Tidy
+from task_queue.actors.messages.pruner import Pruned
+from task_queue.actors.messages.writer import Prune
 from task_queue.actors.store import changes, conditional, retention
 from task_queue.actors.store.commit import Commit
 from task_queue.actors.store.database import Database
@@ -53,13 +53,13 @@ def sweep(
     return call(store, lambda connection: retention.sweep(connection, now, terms, after))
 
 
-def tidy(store: Store, *, sweeps: bool = True) -> int:
-    """A step as the keeper asks for it; how many rows are gone or changed."""
+def prune(store: Store, *, sweeps: bool = True) -> int:
+    """A step as the pruner asks for it; how many rows are gone or changed."""
     inbox = Inbox()
     with store.transaction():
-        Commit(store, NOW).run([Tidy(inbox, NOW, TERMS, None, sweeps)]).spread()
-    (tidied,) = inbox.all_of(Tidied)
-    return tidied.removed
+        Commit(store, NOW).run([Prune(inbox, NOW, TERMS, None, sweeps)]).send()
+    (pruned,) = inbox.all_of(Pruned)
+    return pruned.removed
 
 
 def an_old(status: Status, days: float, **columns: object) -> Task:
@@ -140,7 +140,7 @@ def test_a_task_that_is_not_final_is_kept(store: Store, status: Status) -> None:
         a_task(status=status, created_at=old, run_at=old),
     ]
     put(store, *rows)
-    assert tidy(store) == 0
+    assert prune(store) == 0
     assert kept(store, rows) == [True, True]
 
 
@@ -288,11 +288,11 @@ def test_one_step_does_all_of_it(store: Store) -> None:
         an_old(Status.COMPLETED, 1, keep_result_seconds=0),
         an_old(Status.COMPLETED, 10),
     )
-    assert tidy(store, sweeps=False) == 2
+    assert prune(store, sweeps=False) == 2
     assert counts(store) == {Status.DEAD: 1, Status.COMPLETED: 1}
-    assert tidy(store) == 1
+    assert prune(store) == 1
     assert counts(store) == {Status.DEAD: 1}
-    assert tidy(store) == 0
+    assert prune(store) == 0
 
 
 def pages(store: Store) -> tuple[int, int]:

@@ -4,13 +4,13 @@ import pytest
 
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.limits import QueueLimits
-from task_queue.actors.tasks.new import QueueTraits, plain_task, task_of
+from task_queue.actors.tasks.new import QueueInfo, plain_task, task_of
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import PLAIN, Options, Task, rank
 from tests.fakes import NOW
 
-QUEUE = QueueTraits(name="mail", max_attempts=3, backoff=Backoff(2.0, 3.0, 40.0))
-KEYED = QueueTraits(
+QUEUE = QueueInfo(name="mail", max_attempts=3, backoff=Backoff(2.0, 3.0, 40.0))
+KEYED = QueueInfo(
     name="mail",
     max_attempts=3,
     backoff=QUEUE.backoff,
@@ -18,8 +18,8 @@ KEYED = QueueTraits(
 )
 
 
-def made(queue: QueueTraits = QUEUE, /, **wishes: Any) -> Task:  # noqa: ANN401 - any member
-    return task_of("id", queue, {"action": "sum", "data": "{}"} | wishes, NOW + 0.5)
+def made(queue: QueueInfo = QUEUE, /, **members: Any) -> Task:  # noqa: ANN401 - any member
+    return task_of("id", queue, {"action": "sum", "data": "{}"} | members, NOW + 0.5)
 
 
 def test_who_asks_for_nothing_gets_the_queues_terms_and_runs_now() -> None:
@@ -86,8 +86,8 @@ def test_every_option_is_kept() -> None:
 
 
 def test_an_occurrence_is_kept_with_its_task() -> None:
-    wishes = {"action": "sum", "data": "{}"}
-    assert task_of("id", QUEUE, wishes, NOW, "nightly@1").options.occurrence == "nightly@1"
+    members = {"action": "sum", "data": "{}"}
+    assert task_of("id", QUEUE, members, NOW, "nightly@1").options.occurrence == "nightly@1"
 
 
 @pytest.mark.parametrize(

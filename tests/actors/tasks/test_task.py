@@ -221,7 +221,7 @@ def test_a_task_tried_before_or_with_one_attempt_only_must_not_wait_in_the_windo
 
 
 @pytest.mark.parametrize(
-    ("options", "is_free"),
+    ("options", "is_plain"),
     [
         (Options(), True),
         (Options(key="k", expires_at=1.0, keep_result_seconds=1, backoff="1 2 3"), True),
@@ -230,9 +230,9 @@ def test_a_task_tried_before_or_with_one_attempt_only_must_not_wait_in_the_windo
     ],
 )
 def test_only_unique_tasks_can_have_another_in_their_way(
-    options: Options, *, is_free: bool
+    options: Options, *, is_plain: bool
 ) -> None:
-    assert options.is_free is is_free
+    assert options.is_plain is is_plain
 
 
 @given(st.text(st.characters()))

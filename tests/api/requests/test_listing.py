@@ -45,7 +45,7 @@ def listed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Listed]:
     """A server on each kind of database with a task of each kind; its queue `mail` is paused."""
-    wishes: dict[str, dict[str, Any]] = {
+    members: dict[str, dict[str, Any]] = {
         "completed": {"action": "x"},
         "dead": {"action": "sum", "data": {"numbers": "none"}},
         "scheduled": {"action": "y", "delay_seconds": 1_000, "unique_key": "one"},
@@ -56,7 +56,7 @@ def listed(
         server.client.post("/queues/mail/pause")
         ids = {
             name: server.client.post("/tasks", json=each).json()["id"]
-            for name, each in wishes.items()
+            for name, each in members.items()
         }
         server.client.post(f"/tasks/{ids['cancelled']}/cancel")
         for name, task_id in ids.items():

@@ -10,9 +10,9 @@ from task_queue.api.requests.bodies import (
     MAX_ACTION_CHARS,
     BatchBody,
     PublishBody,
-    ordinary,
+    members_of,
+    plain_body,
     publish_body,
-    wishes,
 )
 from task_queue.api.requests.times import unix_seconds, unix_seconds_in_query
 from task_queue.api.requests.validation import MAX_SHOWN_CHARS, canonical_id, checked
@@ -97,10 +97,10 @@ def test_names_and_values_are_cut_where_they_get_long() -> None:
 def test_null_is_the_same_as_not_given() -> None:
     body = publish_body({**dict.fromkeys(PublishBody.model_fields), "action": "x"})
     assert body == publish_body({"action": "x"})
-    assert wishes(body) == {"action": "x", "data": "{}"}
+    assert members_of(body) == {"action": "x", "data": "{}"}
 
 
-def test_wishes_are_the_members_that_are_given() -> None:
+def test_members_of_a_body_are_those_that_are_given() -> None:
     body = publish_body(
         {
             "action": "x",
@@ -111,7 +111,7 @@ def test_wishes_are_the_members_that_are_given() -> None:
             "keep_result_seconds": 0,
         }
     )
-    assert wishes(body) == {
+    assert members_of(body) == {
         "action": "x",
         "data": '{"a":[1,"ü"]}',
         "priority": -100,
@@ -142,21 +142,21 @@ def test_wishes_are_the_members_that_are_given() -> None:
 )
 def test_a_member_at_its_limit_is_taken(wish: str, value: object) -> None:
     body = publish_body({"action": "x" * MAX_ACTION_CHARS, wish: value})
-    assert wishes(body)[wish] == value
+    assert members_of(body)[wish] == value
 
 
 @given(st.dictionaries(names, members))
 def test_the_short_look_takes_nothing_that_the_long_one_refuses_or_sees_otherwise(
     value: dict[str, Any],
 ) -> None:
-    plain = ordinary(value)
+    plain = plain_body(value)
     try:
         body = publish_body(value)
     except InvalidRequestError:
         # A queue's name may be too long or empty; then there is no queue by it.
         assert plain is None or value["queue"] == ""
         return
-    assert (plain is not None) == body.is_ordinary
+    assert (plain is not None) == body.is_plain
     if plain is not None:
         assert plain == (body.action, body.data or {}, body.queue)
 

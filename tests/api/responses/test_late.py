@@ -91,7 +91,7 @@ def wsgi(tmp_path: Path) -> Iterator[httpx.Client]:
     settings = load(
         overrides=[f"database.url=sqlite:///{tmp_path}/tasks.db", *SETTINGS], environ={}
     )
-    system = ActorSystem(settings.settings, on_hopeless=lambda: None)
+    system = ActorSystem(settings.settings, on_too_many_restarts=lambda: None)
     system.start()
     transport = httpx.WSGITransport(create_app(system, Limits(DEADLINE_SECONDS)))
     with httpx.Client(transport=transport, base_url="http://testserver") as client:

@@ -67,7 +67,7 @@ class Server:
 
 
 @contextmanager
-def starting(directory: Path, *settings: str, module: str = "api") -> Iterator[Server]:
+def starting(directory: Path, *settings: str, module: str = "task_queue") -> Iterator[Server]:
     """A server until the end of the block; it may not be ready yet.
 
     Args:
@@ -84,7 +84,7 @@ def starting(directory: Path, *settings: str, module: str = "api") -> Iterator[S
 
 
 @contextmanager
-def serving(directory: Path, *settings: str, module: str = "api") -> Iterator[Server]:
+def serving(directory: Path, *settings: str, module: str = "task_queue") -> Iterator[Server]:
     """The same, ready for requests."""
     with starting(directory, *settings, module=module) as server:
         server.wait_until_ready()

@@ -21,7 +21,7 @@ from task_queue.actors.actions.http.connection import (
 )
 from task_queue.actors.errors import Cancelled, TimedOut
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
-from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.slot import Slot
 from tests.endpoint import Endpoint, Peer, closed_port, full_listener, is_deaf, is_silent
 from tests.fakes import DEADLINE_SECONDS
 
@@ -32,12 +32,12 @@ T = TypeVar("T")
 
 
 def a_call(timeout_seconds: float = DEADLINE_SECONDS) -> Call:
-    return Call(ClaimedTask(Lease("task", 1), "notify", "{}", 1, 5), Wire("tasks"), timeout_seconds)
+    return Call(ClaimedTask(Lease("task", 1), "notify", "{}", 1, 5), Slot("tasks"), timeout_seconds)
 
 
 def cancel(call: Call) -> float:
     """When that was."""
-    call.wire.stop = call.claimed.lease
+    call.slot.stop = call.claimed.lease
     return monotonic()
 
 

@@ -29,7 +29,7 @@ from task_queue.actors.errors import (
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.failures import Ended, failure_of
 from task_queue.actors.tasks.settlement import MAX_POSTPONE_SECONDS
-from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.slot import Slot
 from tests.endpoint import (
     Answer,
     Endpoint,
@@ -76,7 +76,7 @@ def a_call(
     attempt: int = 1,
 ) -> Call:
     claimed = ClaimedTask(Lease("task", attempt), "notify", data, attempt, 5)
-    return Call(claimed, Wire("tasks"), timeout_seconds)
+    return Call(claimed, Slot("tasks"), timeout_seconds)
 
 
 def answered(answer: Answer, **changes: Any) -> str:  # noqa: ANN401
@@ -583,7 +583,7 @@ def assert_a_cancel_ends(action: Webhook, call: Call, begun: Callable[[], object
         future = pool.submit(action.run, call)
         begun()
         assert not wait([future], 0.2).done
-        call.wire.stop = call.claimed.lease
+        call.slot.stop = call.claimed.lease
         cancelled_at = monotonic()
         assert isinstance(future.exception(DEADLINE_SECONDS), Cancelled)
         assert monotonic() - cancelled_at < 3
@@ -632,7 +632,7 @@ def test_a_cancel_ends_a_connect() -> None:
 
 def test_a_cancel_of_another_task_ends_nothing() -> None:
     call = a_call()
-    call.wire.stop = Lease("another", 1)
+    call.slot.stop = Lease("another", 1)
     with Endpoint() as endpoint:
         assert webhook(endpoint.url()).run(call).result == "null"
 

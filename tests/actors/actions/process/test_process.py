@@ -27,7 +27,7 @@ from task_queue.actors.actions.python.function import imported
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.failures import Ended
 from task_queue.actors.tasks.settlement import Failure
-from task_queue.actors.tasks.slot import Progress, Wire
+from task_queue.actors.tasks.slot import Progress, Slot
 from task_queue.actors.tasks.states import Outcome
 from tests.actors.actions import acts
 from tests.actors.actions.acts import Ear, is_over
@@ -75,7 +75,7 @@ def action(name: str, workers: Workers, **changes: Any) -> ProcessAction:  # noq
 
 def a_call(data: object = None, **changes: Any) -> Call:  # noqa: ANN401 - any argument
     claimed = ClaimedTask(LEASE, "mine", orjson.dumps(data or {}).decode(), 2, 5)
-    return Call(claimed, Wire("mail"), **changes)
+    return Call(claimed, Slot("mail"), **changes)
 
 
 def run(name: str, workers: Workers, **data: object) -> Any:  # noqa: ANN401 - its result
@@ -100,7 +100,7 @@ def running(each: ProcessAction, call: Call) -> Iterator["Future[Done]"]:
         try:
             yield pool.submit(each.run, call)
         except BaseException:
-            call.wire.stop = LEASE  # or the test would wait for it
+            call.slot.stop = LEASE  # or the test would wait for it
             raise
 
 
@@ -170,17 +170,17 @@ def test_it_runs_on_the_given_cores_and_stands_back_behind_the_service() -> None
 # --- what is said meanwhile -----------------------------------------------------------------
 
 
-def test_progress_is_on_the_wire_while_it_runs_and_at_its_end(
+def test_progress_is_in_the_slot_while_it_runs_and_at_its_end(
     workers: Workers, tmp_path: Path
 ) -> None:
     gate = Gate(tmp_path)
     call = a_call({"gate": str(gate.path)})
     with running(action("report", workers), call) as future:
-        seen = eventually(lambda: call.wire.take_progress(LEASE), "a report")
+        seen = eventually(lambda: call.slot.take_progress(LEASE), "a report")
         gate.open()
         future.result(30)
     assert seen == Progress(LEASE, 0.5, "half")
-    assert call.wire.take_progress(LEASE) == Progress(LEASE, 1.0, "done")
+    assert call.slot.take_progress(LEASE) == Progress(LEASE, 1.0, "done")
 
 
 def test_what_it_logs_is_logged_here(workers: Workers) -> None:
@@ -280,7 +280,7 @@ def test_a_process_that_takes_more_memory_than_it_may_is_killed(workers: Workers
 
 
 def stop_by_cancel(call: Call) -> None:
-    call.wire.stop = LEASE
+    call.slot.stop = LEASE
 
 
 def stop_by_timeout(call: Call) -> None:
@@ -365,7 +365,7 @@ def test_tasks_that_run_at_once_have_a_process_each_and_both_are_kept(
     gate = Gate(tmp_path)
     call = a_call({"gate": str(gate.path)})
     with running(action("report", workers), call) as future:
-        eventually(lambda: call.wire.take_progress(LEASE), "a report")
+        eventually(lambda: call.slot.take_progress(LEASE), "a report")
         other = pid(workers)
         gate.open()
         future.result(30)
@@ -456,7 +456,7 @@ import sys, threading
 from task_queue.actors.actions.action import Execution
 from task_queue.actors.actions.process.child import Children
 from task_queue.actors.actions.process.pool import Workers
-from tests.actors.actions.test_process import action, a_call, pid
+from tests.actors.actions.process.test_process import action, a_call, pid
 workers = Workers(Children(), Execution())
 busy = action("clean_up", workers)
 threading.Thread(target=busy.run, args=[a_call({"ear": sys.argv[1]})], daemon=True).start()
@@ -489,7 +489,7 @@ def test_no_process_is_kept_warm_any_more_for_actions_that_others_took_the_place
     gate = Gate(tmp_path)
     call = a_call({"gate": str(gate.path)})
     with running(action("report", workers), call) as future:
-        eventually(lambda: call.wire.take_progress(LEASE), "a report")
+        eventually(lambda: call.slot.take_progress(LEASE), "a report")
         idle = pid(workers)
         workers.retire()
         assert is_over(idle)

@@ -19,7 +19,7 @@ from task_queue.actors.actions.python.function import MAX_SHOWN_CHARS, PythonFun
 from task_queue.actors.actions.python.thread import ThreadAction, keep_output_open
 from task_queue.actors.errors import ActionLoadError, Cancelled, InvalidDataError, Reject, TimedOut
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
-from task_queue.actors.tasks.slot import Wire
+from task_queue.actors.tasks.slot import Slot
 
 if TYPE_CHECKING:  # known to type checkers only
     from task_queue.actors.actions.context import Context as Hidden
@@ -28,9 +28,9 @@ LEASE = Lease("task", 7)
 DATA = '{"n":1}'
 
 
-def a_call(data: str = DATA, *, timeout_seconds: float = 0.0, wire: Wire | None = None) -> Call:
+def a_call(data: str = DATA, *, timeout_seconds: float = 0.0, slot: Slot | None = None) -> Call:
     claimed = ClaimedTask(LEASE, "mine", data, 2, 5)
-    return Call(claimed, wire or Wire("tasks"), timeout_seconds)
+    return Call(claimed, slot or Slot("tasks"), timeout_seconds)
 
 
 def called(function: Callable[..., Any], data: str = DATA) -> Any:  # noqa: ANN401 - its result
@@ -499,31 +499,31 @@ def test_an_asynchronous_function_is_awaited() -> None:
 def test_an_asynchronous_function_that_has_to_stop_is_cancelled_and_cleans_up(
     stop: Lease | None, timeout_seconds: float, error: type[Exception], text: str
 ) -> None:
-    wire, cleaned = Wire(), []
+    slot, cleaned = Slot(), []
 
     async def waits_for_ever(_data: Any) -> None:  # noqa: ANN401
-        wire.stop = stop
+        slot.stop = stop
         try:
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0)  # what it does here may take its time, too
             cleaned.append("up")
 
-    call = a_call(timeout_seconds=timeout_seconds, wire=wire)
+    call = a_call(timeout_seconds=timeout_seconds, slot=slot)
     with pytest.raises(error, match=f"^{text}$"):
         PythonFunction(waits_for_ever).call(call)
     assert cleaned == ["up"]
 
 
 def test_an_asynchronous_function_that_is_asked_to_stop_for_another_task_goes_on() -> None:
-    wire = Wire()
+    slot = Slot()
 
     async def waits_a_little(_data: Any) -> str:  # noqa: ANN401
-        wire.stop = Lease("another", 7)
+        slot.stop = Lease("another", 7)
         await asyncio.wait({asyncio.ensure_future(asyncio.Event().wait())}, timeout=0.25)
         return "done"
 
-    assert PythonFunction(waits_a_little).call(a_call(wire=wire)) == "done"
+    assert PythonFunction(waits_a_little).call(a_call(slot=slot)) == "done"
 
 
 def test_what_others_print_to_and_the_log_goes_to_cannot_be_closed_by_an_action(
