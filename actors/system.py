@@ -45,8 +45,6 @@ from task_queue.actors.tasks.states import Status
 from task_queue.actors.writer import DatabaseWriter, DiskFloor
 from task_queue.config.settings import DatabaseSettings, QueueSettings, Settings
 
-QUEUE = "tasks"
-"""The queue that a publish goes to unless it names another."""
 SETTLE_GRACE_SECONDS = 5.0
 """How long the last results may take to be written after the drain's deadline."""
 STOP_SECONDS = 10.0
@@ -83,7 +81,6 @@ class ActorSystem:
         settings: Settings,
         *,
         on_too_many_restarts: Callable[[], None],
-        schedules: Sequence[Schedule] = (),
         cores: Collection[int] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -91,7 +88,6 @@ class ActorSystem:
 
         Args:
             settings: All of them; each actor gets only the plain values it needs.
-            schedules: Those of the settings, found good.
             cores: Which cores the processes of actions may use; none given: those of this process.
             on_too_many_restarts: Called once, from an actor's thread: actors died too often
                 and the process should end.
@@ -117,7 +113,7 @@ class ActorSystem:
         self._reloading = threading.Lock()
         self._settings = settings
         self._on_too_many_restarts = on_too_many_restarts
-        self._schedules = tuple(schedules)
+        self._schedules: tuple[Schedule, ...] = ()
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._now = now
         self._supervisor_ref: pykka.ActorRef[Supervisor] | None = None
@@ -133,12 +129,16 @@ class ActorSystem:
         """How many threads may hang in actions beyond their deadline."""
         return self._settings.execution.max_stuck_threads
 
-    def start(self) -> None:
+    def start(self, schedules: Sequence[Schedule] = ()) -> None:
         """Start everything, in order: migration, database, queue, consumers, clock.
+
+        Args:
+            schedules: Those of the settings, checked.
 
         Raises:
             TaskQueueError: Something could not be started; nothing is left running.
         """
+        self._schedules = tuple(schedules)
         if self._lock is not None:
             self._lock.acquire()
         intensity = self._settings.supervisor

@@ -1,25 +1,25 @@
-"""`/dead-letters`: the tasks that are dead, and a way back for many at once."""
+"""`/dead-letters`: the dead tasks, and how to put many back at once."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated
 
 import falcon
 import structlog
+from orjson import dumps
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from task_queue.actors.messages.changes import Redrive
 from task_queue.actors.messages.reader import FindDead, GetTask, ListTasks
-from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.filters import Filters
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
-from task_queue.api.json_codec import dumps
+from task_queue.api.edge import Edge
+from task_queue.api.json_codec import read_json
 from task_queue.api.queues import refuse_memory
 from task_queue.api.requests.bodies import MAX_ACTION_CHARS, MAX_QUEUE_CHARS
 from task_queue.api.requests.listing import MAX_ERROR_PART_CHARS, DeadLetterParameters, page_of
-from task_queue.api.requests.validation import Limits, canonical_id, checked, read_json, rule, shown
+from task_queue.api.requests.validation import canonical_id, checked, rule, shown
 from task_queue.api.responses.documents import page_document
 from task_queue.api.responses.errors import InvalidRequestError
 
@@ -28,7 +28,7 @@ MAX_REDRIVE = 10_000
 """How many tasks one request puts back at most."""
 DEFAULT_REDRIVE = 1_000
 REDRIVE_STEP = 200
-"""How many tasks one commit puts back; publishes wait for no more than that."""
+"""How many tasks one commit puts back; a publish waits for no more than that."""
 
 _log = structlog.get_logger()
 _SELECTORS = ("queue", "action", "ids", "error_contains")
@@ -60,7 +60,7 @@ class RedriveBody(BaseModel):
     @field_validator("ids")
     @classmethod
     def _are_ids(cls, ids: list[str] | None) -> list[str] | None:
-        """As tasks have them, each once, so that it is put back once."""
+        """Return the ids in the form that tasks have, each once, so that it is put back once."""
         if ids is None:
             return None
         known: dict[str, None] = {}
@@ -74,38 +74,27 @@ class RedriveBody(BaseModel):
 class DeadLettersResource:
     """`GET /dead-letters` shows dead tasks, `POST /dead-letters/redrive` puts some back."""
 
-    def __init__(
-        self, system: ActorSystem, limits: Limits, now: Callable[[], float] = time.time
-    ) -> None:
-        """Store what is needed.
-
-        Args:
-            system: Whom to ask.
-            limits: What one request may take.
-            now: The present moment, Unix seconds.
-        """
-        self._system = system
-        self._timeout = limits.answer_timeout_seconds
-        self._now = now
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """A page of dead tasks, the newest first unless asked otherwise."""
+        """Show a page of dead tasks, the newest first unless asked otherwise."""
         filters, limit, after = page_of(DeadLetterParameters, req)
         page = ListTasks(limit=limit, filters=filters, after=after)
-        tasks, last = self._system.reader.ask(page, self._timeout)
+        tasks, last = self._edge.ask_reader(page)
         resp.data = dumps(page_document(tasks, last))
 
     on_head = on_get
 
     def on_post_redrive(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Put dead tasks back on their queues, with all their attempts; how many were."""
+        """Put dead tasks back on their queues, with all their attempts; show how many."""
         value = read_json(req) if req.content_length else {}
         body = checked(RedriveBody, value)
         if not any(getattr(body, name) for name in _SELECTORS):
             message = f"give at least one of {', '.join(_SELECTORS)}: which dead tasks"
             raise InvalidRequestError(message)
         if body.queue is not None:
-            refuse_memory(self._system, body.queue)
+            refuse_memory(self._edge, body.queue)
         limit = DEFAULT_REDRIVE if body.limit is None else body.limit
         found = islice(self._of_ids(body) if body.ids else self._search(body, limit), limit)
         count = self._redrive(list(found), body.per_second)
@@ -113,15 +102,15 @@ class DeadLettersResource:
         resp.data = dumps({"count": count})
 
     def _search(self, body: RedriveBody, limit: int) -> Iterator[str]:
-        """The ids of dead tasks, the oldest of each queue first."""
+        """Yield the ids of dead tasks, the oldest of each queue first."""
         for queue in self._queues(body):
             filters = Filters(queue=queue, action=body.action, error_contains=body.error_contains)
-            yield from self._system.reader.ask(FindDead(filters, limit), self._timeout)
+            yield from self._edge.ask_reader(FindDead(filters, limit))
 
     def _of_ids(self, body: RedriveBody) -> Iterator[str]:
-        """Those of the ids that are such dead tasks."""
+        """Yield those of the ids that are such dead tasks."""
         for task_id in body.ids or ():
-            found = self._system.reader.ask(GetTask(task_id), self._timeout)
+            found = self._edge.ask_reader(GetTask(task_id))
             if found is not None and self._is_wanted(found[0], body):
                 yield task_id
 
@@ -134,19 +123,19 @@ class DeadLettersResource:
         )
 
     def _queues(self, body: RedriveBody) -> list[str]:
-        """The queues whose tasks may be put back: those of which somebody takes them again."""
+        """Return the queues whose tasks may be put back: those that would run them again."""
         return [
             name
-            for name, info in self._system.queue_info.items()
+            for name, info in self._edge.catalog.queues.items()
             if info.durable and name == (body.queue or name)
         ]
 
     def _redrive(self, ids: list[str], per_second: float | None) -> int:
-        """Put them back in steps that hold nobody up."""
-        now, count = self._now(), 0
+        """Put the tasks back in steps that block no publish for long; return how many were dead."""
+        now, count = self._edge.now(), 0
         gap = 0.0 if per_second is None else 1 / per_second
         run_at = {task_id: now + number * gap for number, task_id in enumerate(ids)}
         for start in range(0, len(ids), REDRIVE_STEP):
             step = {task_id: run_at[task_id] for task_id in ids[start : start + REDRIVE_STEP]}
-            count += self._system.writer.ask(Redrive(step, self._now()), self._timeout)
+            count += self._edge.ask_writer(Redrive(step, self._edge.now()))
         return count

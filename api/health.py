@@ -1,27 +1,25 @@
 """`/healthz` says whether the process lives, `/readyz` whether work gets done."""
 
-import time
-from collections.abc import Callable
 from http import HTTPStatus
 
 import falcon
+from orjson import dumps
 
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.messages.queue import GetQueueState
 from task_queue.actors.messages.reader import OldestReady
 from task_queue.actors.messages.supervisor import CountStuck, ListChildren
-from task_queue.actors.system import ActorSystem
-from task_queue.api.json_codec import dumps
+from task_queue.api.edge import Edge
 
 STALLED_SECONDS = 10.0
-"""How long ready work may lie while a consumer is idle before something is wrong."""
+"""How long ready work may wait beside an idle consumer before something is wrong."""
 
 
 class HealthResource:
     """Alive: the process answers."""
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        """Always `200`."""
+        """Answer `200`, always."""
         resp.data = dumps({"status": "alive"})
 
     on_head = on_get
@@ -30,18 +28,11 @@ class HealthResource:
 class ReadinessResource:
     """Ready: every actor is up, the database answers, and ready work is being claimed."""
 
-    def __init__(
-        self,
-        system: ActorSystem,
-        answer_timeout_seconds: float,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._system = system
-        self._timeout = answer_timeout_seconds
-        self._now = now
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        """`200`, or `503` with what is wrong."""
+        """Answer `200`, or `503` with what is wrong."""
         problems = self._problems()
         if problems:
             resp.status = HTTPStatus.SERVICE_UNAVAILABLE.value
@@ -52,16 +43,16 @@ class ReadinessResource:
 
     def _problems(self) -> list[str]:
         try:
-            # First: consumers that are not replaced for it are down as well.
-            stuck = self._system.supervisor.ask(CountStuck(), self._timeout)
-            if stuck > (allowed := self._system.max_stuck_threads):
+            # First, because the consumers that it keeps from being replaced are down as well.
+            stuck = self._edge.ask_supervisor(CountStuck())
+            if stuck > (allowed := self._edge.max_stuck_threads):
                 return [
                     f"{stuck} threads are stuck in actions beyond their deadline; {allowed} may be"
                 ]
-            children = self._system.supervisor.ask(ListChildren(), self._timeout)
+            children = self._edge.ask_supervisor(ListChildren())
             if down := [f"the {name} is down" for name, up in children.items() if not up]:
                 return down
-            stalled = [(name, self._stalled_seconds(name)) for name in self._system.queues]
+            stalled = [(name, self._stalled_seconds(name)) for name in self._edge.queues]
         except TaskQueueError as error:
             return [str(error)]
         return [
@@ -72,13 +63,14 @@ class ReadinessResource:
         ]
 
     def _stalled_seconds(self, name: str) -> float:
-        """How long ready work of the queue has been waiting that should have been claimed.
+        """Return how long ready work of the queue has waited that should have been claimed.
 
-        What waits for its turn under a rate limit, or for the end of a pause, waits rightly.
+        Work that a rate limit or a pause holds back is right to wait.
         """
-        queue = self._system.queues[name].ask(GetQueueState(), self._timeout)
-        oldest = self._system.reader.ask(OldestReady(name), self._timeout)
-        rightly = queue.paused or self._system.queue_info[name].limits.rate_limit
-        if oldest is None or rightly or not queue.idle:
+        queue = self._edge.ask_queue(name, GetQueueState())
+        oldest = self._edge.ask_reader(OldestReady(name))
+        info = self._edge.queue_info(name)
+        held_back = queue.paused or (info and info.limits.rate_limit)
+        if oldest is None or held_back or not queue.idle:
             return 0.0
-        return self._now() - oldest
+        return self._edge.now() - oldest

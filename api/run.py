@@ -23,9 +23,9 @@ from task_queue.actors.actions.process.child import Children
 from task_queue.actors.actions.program import EX_TEMPFAIL
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import InvalidDataError, RetryLater
-from task_queue.actors.system import QUEUE
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.failures import MAX_FRAMES, failure_of
+from task_queue.actors.tasks.new import QUEUE
 from task_queue.actors.tasks.settlement import Failure
 from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.states import Outcome

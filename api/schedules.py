@@ -1,22 +1,19 @@
 """`/schedules` and `/schedules/{name}`: what is published at set times."""
 
 import re
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from http import HTTPStatus
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import falcon
-import orjson
 import structlog
+from orjson import Fragment, dumps
 from pydantic import BaseModel, ConfigDict, Field
 
 from task_queue.actors.errors import ConflictError, NotFoundError
 from task_queue.actors.messages.changes import DeleteSchedule, PutSchedule
 from task_queue.actors.messages.reader import ListSchedules
-from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.recurrence import (
     MAX_CRON_CHARS,
     InvalidRecurrenceError,
@@ -24,10 +21,11 @@ from task_queue.actors.tasks.recurrence import (
     Recurrence,
 )
 from task_queue.actors.tasks.schedule import Schedule
-from task_queue.api.json_codec import dumps
-from task_queue.api.publish import check_wanted
+from task_queue.api.edge import Edge
+from task_queue.api.json_codec import read_json
 from task_queue.api.requests.bodies import publish_body
-from task_queue.api.requests.validation import Limits, checked, read_json
+from task_queue.api.requests.catalog import Catalog
+from task_queue.api.requests.validation import checked
 from task_queue.api.responses.errors import InvalidRequestError
 
 SHOWN_TIMES = 5
@@ -64,37 +62,25 @@ class ScheduleBody(BaseModel):
 class SchedulesResource:
     """`GET /schedules` shows all schedules."""
 
-    def __init__(self, system: ActorSystem, limits: Limits) -> None:
-        self._system = system
-        self._timeout = limits.answer_timeout_seconds
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        """All schedules, by name."""
-        schedules = self._system.reader.ask(ListSchedules(), self._timeout)
+        """Show all schedules, by name."""
+        schedules = self._edge.ask_reader(ListSchedules())
         resp.data = dumps({"schedules": [schedule_document(each) for each in schedules]})
 
     on_head = on_get
 
 
 class ScheduleResource:
-    """`PUT /schedules/{name}` makes or changes a schedule, `GET` shows it, `DELETE` forgets it."""
+    """`PUT /schedules/{name}` makes or changes a schedule, `GET` shows it, `DELETE` deletes it."""
 
-    def __init__(
-        self, system: ActorSystem, limits: Limits, now: Callable[[], float] = time.time
-    ) -> None:
-        """Store what is needed.
-
-        Args:
-            system: Whom to ask.
-            limits: What one request may take.
-            now: The present moment, Unix seconds.
-        """
-        self._system = system
-        self._timeout = limits.answer_timeout_seconds
-        self._now = now
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
-        """The schedule, or `404`."""
+        """Show the schedule, or `404`."""
         if (schedule := self._find(name)) is None:
             raise _not_found()
         resp.data = dumps(schedule_document(schedule))
@@ -106,25 +92,25 @@ class ScheduleResource:
 
         `409` if it is one too many, or one of the settings.
         """
-        schedule = schedule_of(self._system, _good(name), read_json(req), self._now())
+        schedule = schedule_of(self._edge.catalog, _good(name), read_json(req), self._edge.now())
         present = self._all()
         if name in present:
             _check_changeable(present[name])
         elif len(present) >= MAX_SCHEDULES:
             message = f"there are {len(present)} schedules, and {MAX_SCHEDULES} at most are allowed"
             raise ConflictError(message)
-        kept = self._system.writer.ask(PutSchedule(schedule), self._timeout)
+        kept = self._edge.ask_writer(PutSchedule(schedule))
         status = HTTPStatus.OK if name in present else HTTPStatus.CREATED
         _log.info("schedule kept", schedule=name)
         resp.status = status.value
         resp.data = dumps(schedule_document(kept))
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
-        """Forget the schedule; what it has published stays: `204`."""
+        """Delete the schedule; what it has published stays: `204`."""
         if (schedule := self._find(name)) is None:
             raise _not_found()
         _check_changeable(schedule)
-        self._system.writer.ask(DeleteSchedule(name), self._timeout)
+        self._edge.ask_writer(DeleteSchedule(name))
         _log.info("schedule deleted", schedule=name)
         resp.status = HTTPStatus.NO_CONTENT.value
 
@@ -132,15 +118,15 @@ class ScheduleResource:
         return self._all().get(name)
 
     def _all(self) -> dict[str, Schedule]:
-        schedules = self._system.reader.ask(ListSchedules(), self._timeout)
+        schedules = self._edge.ask_reader(ListSchedules())
         return {schedule.name: schedule for schedule in schedules}
 
 
 def _check_changeable(schedule: Schedule) -> None:
-    """See that it is not one of the settings.
+    """Accept a schedule that the API may change.
 
     Raises:
-        ConflictError: Whoever starts the service has the last word on it.
+        ConflictError: It is one of the settings; whoever starts the service decides on it.
     """
     if schedule.configured:
         message = f"the schedule {schedule.name} is in the settings; change it there"
@@ -148,12 +134,12 @@ def _check_changeable(schedule: Schedule) -> None:
 
 
 def schedule_of(
-    system: ActorSystem, name: str, value: object, now: float, *, configured: bool = False
+    catalog: Catalog, name: str, value: object, now: float, *, configured: bool = False
 ) -> Schedule:
-    """The schedule that these members describe, checked.
+    """Return the schedule that these members describe, checked.
 
     Args:
-        system: Knows which actions and queues there are.
+        catalog: The actions and queues there are.
         name: What it is called.
         value: The body of a `PUT`, parsed.
         now: The present moment, Unix seconds.
@@ -170,7 +156,7 @@ def schedule_of(
         name=name,
         recurrence=recurrence,
         missed=body.missed or Missed.SKIP,
-        task=_task(system, body.task),
+        task=_task(catalog, body.task),
         configured=configured,
         next_at=recurrence.after(now),
         created_at=int(now),
@@ -178,13 +164,13 @@ def schedule_of(
 
 
 def schedule_document(schedule: Schedule) -> dict[str, Any]:
-    """A schedule as the API shows it, its times on the clock of its zone."""
+    """Return the schedule as the API shows it, its times on the clock of its zone."""
     zone = _zone(schedule.recurrence.timezone)
     return {
         "name": schedule.name,
         "cron": schedule.recurrence.cron,
         "timezone": schedule.recurrence.timezone,
-        "task": orjson.Fragment(schedule.task),
+        "task": Fragment(schedule.task),
         "missed": schedule.missed.value,
         "next": [_shown(moment, zone) for moment in _next_times(schedule)],
         "last": None if schedule.last_at is None else _shown(schedule.last_at, zone),
@@ -192,14 +178,14 @@ def schedule_document(schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def _task(system: ActorSystem, value: dict[str, Any]) -> str:
-    """What is published, as it is kept."""
+def _task(catalog: Catalog, value: dict[str, Any]) -> str:
+    """Return what is published, as it is kept."""
     body = publish_body(value, where="task")
     for member in _SAYS_WHEN:
         if getattr(body, member) is not None:
             message = f"task.{member} is one moment, and a schedule publishes again and again"
             raise InvalidRequestError(message)
-    queue = check_wanted(system, body, where="task")
+    queue = catalog.check(body, where="task")
     if not queue.durable:
         message = (
             f"task.queue must be one that keeps its tasks on disk; {queue.name} keeps them in"
@@ -211,7 +197,7 @@ def _task(system: ActorSystem, value: dict[str, Any]) -> str:
 
 
 def _next_times(schedule: Schedule) -> list[float]:
-    """The next one as it is kept, and those after it, as far as this machine can tell."""
+    """Return the next time as it is kept, and those after it if this machine knows the zone."""
     try:
         following = schedule.recurrence.next(schedule.next_at, SHOWN_TIMES - 1)
     except InvalidRecurrenceError:  # another node knows the zone, this one does not
@@ -231,7 +217,7 @@ def _shown(moment: float, zone: tzinfo) -> str:
 
 
 def _good(name: str) -> str:
-    """The name, if a schedule may have it."""
+    """Return the name, if a schedule may have it."""
     if not _NAME.fullmatch(name):
         allowed = "1 to 100 characters of A-Z a-z 0-9 _ . -, not only dots"
         message = f"a schedule's name must have {allowed}"

@@ -1,24 +1,23 @@
 """`/tasks`, `/tasks/{id}` and what can be done to a task."""
 
-import time
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 import falcon
 import structlog
+from orjson import dumps
 
 from task_queue.actors.errors import ConflictError, NotFoundError
 from task_queue.actors.messages.changes import CancelTask, DeleteTask, RetryTask
 from task_queue.actors.messages.reader import GetTask, ListTasks
-from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Attempt, Task
-from task_queue.api.json_codec import dumps
+from task_queue.api.edge import Edge
+from task_queue.api.json_codec import refuse_members
 from task_queue.api.publish import Publisher
 from task_queue.api.queues import refuse_memory
 from task_queue.api.requests.listing import ListParameters, page_of
-from task_queue.api.requests.validation import Limits, canonical_id, refuse_members
+from task_queue.api.requests.validation import canonical_id
 from task_queue.api.responses.documents import attempt_document, page_document, task_document
 
 _log = structlog.get_logger()
@@ -27,51 +26,28 @@ _log = structlog.get_logger()
 class TasksResource:
     """`POST /tasks` publishes, `GET /tasks` lists."""
 
-    def __init__(self, publisher: Publisher, system: ActorSystem, limits: Limits) -> None:
-        """Store what is needed.
-
-        Args:
-            publisher: Who publishes.
-            system: Whom to ask.
-            limits: What one request may take.
-        """
-        self._publisher = publisher
-        self._system = system
-        self._timeout = limits.answer_timeout_seconds
-
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Publish a task: `202` once it is on disk."""
-        self._publisher.publish_one(req, resp)
+    def __init__(self, publisher: Publisher, edge: Edge) -> None:
+        self._edge = edge
+        self.on_post = publisher.on_post
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """A page of tasks, the newest first unless asked otherwise."""
+        """Show a page of tasks, the newest first unless asked otherwise."""
         filters, limit, after = page_of(ListParameters, req)
         page = ListTasks(limit=limit, filters=filters, after=after)
-        tasks, last = self._system.reader.ask(page, self._timeout)
+        tasks, last = self._edge.ask_reader(page)
         resp.data = dumps(page_document(tasks, last))
 
     on_head = on_get
 
 
 class TaskResource:
-    """`GET /tasks/{id}` shows a task, `DELETE` forgets it; a `POST` below it acts on it."""
+    """`GET /tasks/{id}` shows a task, `DELETE` deletes it; a `POST` below it acts on it."""
 
-    def __init__(
-        self, system: ActorSystem, limits: Limits, now: Callable[[], float] = time.time
-    ) -> None:
-        """Store what is needed.
-
-        Args:
-            system: Whom to ask.
-            limits: What one request may take.
-            now: The present moment, Unix seconds.
-        """
-        self._system = system
-        self._timeout = limits.answer_timeout_seconds
-        self._now = now
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
-        """The task with its attempts, or `404`."""
+        """Show the task with its attempts, or `404`."""
         task, attempts = self._look_up(_known(task_id))
         shown = [attempt_document(attempt) for attempt in attempts]
         resp.data = dumps({**task_document(task), "attempts": shown})
@@ -79,17 +55,17 @@ class TaskResource:
     on_head = on_get
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
-        """Forget a task that is final: `204`."""
+        """Delete a task that is final: `204`."""
         own_id = _known(task_id)
-        self._system.writer.ask(DeleteTask(own_id), self._timeout)
+        self._edge.ask_writer(DeleteTask(own_id))
         _log.info("task deleted", id=own_id)
         resp.status = HTTPStatus.NO_CONTENT.value
 
     def on_post_cancel(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
-        """Cancel a task that waits: `200`; have one that runs asked to stop: `202`."""
+        """Cancel a task that waits: `200`; ask one that runs to stop: `202`."""
         refuse_members(req)
         own_id = _known(task_id)
-        status = self._system.writer.ask(CancelTask(own_id, self._now()), self._timeout)
+        status = self._edge.ask_writer(CancelTask(own_id, self._edge.now()))
         _log.info(
             "task cancelled" if status is Status.CANCELLED else "task to be cancelled", id=own_id
         )
@@ -105,26 +81,26 @@ class TaskResource:
         own_id = _known(task_id)
         task, _ = self._look_up(own_id)
         self._refuse_unserved(task.queue)
-        status = self._system.writer.ask(RetryTask(own_id, self._now()), self._timeout)
+        status = self._edge.ask_writer(RetryTask(own_id, self._edge.now()))
         _log.info("task put back", id=own_id)
         resp.status = HTTPStatus.ACCEPTED.value
         resp.data = dumps({"id": own_id, "status": status.shown})
 
     def _refuse_unserved(self, queue: str) -> None:
-        if queue not in self._system.queue_info:
+        if self._edge.queue_info(queue) is None:
             message = f"the queue {queue} is no longer in the settings; nothing would run the task"
             raise ConflictError(message)
-        refuse_memory(self._system, queue)
+        refuse_memory(self._edge, queue)
 
     def _look_up(self, task_id: str) -> tuple[Task, list[Attempt]]:
-        found = self._system.reader.ask(GetTask(task_id), self._timeout)
+        found = self._edge.ask_reader(GetTask(task_id))
         if found is None:
             raise _not_found()
         return found
 
 
 def _known(task_id: str) -> str:
-    """The id as tasks have it.
+    """Return the id as tasks have it.
 
     Raises:
         NotFoundError: No task can have this one.

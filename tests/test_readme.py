@@ -18,7 +18,7 @@ from falcon.inspect import inspect_routes
 
 from task_queue.actors.system import ActorSystem
 from task_queue.api.app import create_app
-from task_queue.api.requests.validation import Limits
+from task_queue.api.edge import Edge
 from task_queue.config.settings import load
 from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
 from tests.readme import Example, Names, answers, blocks, examples, files, typed
@@ -155,7 +155,7 @@ def test_all_python_in_the_readme_is_in_files_that_its_commands_run() -> None:
 def test_the_readme_lists_every_url() -> None:
     settings = load(environ={}).settings
     system = ActorSystem(settings, on_too_many_restarts=lambda: None)
-    routes = inspect_routes(create_app(system, Limits(1.0)))
+    routes = inspect_routes(create_app(Edge(system, 1.0)))
     served = {
         f"{method.method} {route.path.replace('task_id', 'id')}"
         for route in routes

@@ -9,6 +9,9 @@ from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import PLAIN, Options, Task, rank
 
+QUEUE = "tasks"
+"""The queue that a publish goes to unless it names another."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueInfo:

@@ -1,66 +1,21 @@
 """What a request holds, checked; what is wrong with it becomes one clear sentence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from http import HTTPStatus
 from inspect import isclass
 from typing import Any, TypeVar, get_args, get_origin
 from uuid import UUID
 
-import falcon
 import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from task_queue.api.json_codec import InvalidJSONError, parse
 from task_queue.api.responses.errors import InvalidRequestError
 
-JSON = "application/json"
 MAX_SHOWN_CHARS = 60
 """What an error shows of a value: a line's worth."""
 
 M = TypeVar("M", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one request may take.
-
-    Attributes:
-        answer_timeout_seconds: How long an actor may take to answer.
-    """
-
-    answer_timeout_seconds: float
-
-
-def read_json(req: falcon.Request) -> Any:  # noqa: ANN401 - any JSON value
-    """The JSON value in the request's body; the server has already refused one that is too long.
-
-    Raises:
-        InvalidRequestError: It is not JSON, or said to be something else.
-    """
-    content_type = (req.content_type or JSON).partition(";")[0].strip().lower()
-    if content_type != JSON:
-        message = f"Content-Type must be {JSON}, not {content_type}"
-        hint = f"{message}; with curl: -H 'Content-Type: {JSON}'"
-        raise InvalidRequestError(message, hint, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    try:
-        return parse(req.bounded_stream.read())
-    except InvalidJSONError as error:
-        raise InvalidRequestError("invalid JSON", str(error)) from error
-
-
-def refuse_members(req: falcon.Request) -> None:
-    """Accept no body, or an empty object, where there is nothing to ask for.
-
-    Raises:
-        InvalidRequestError: Somebody expects a member to have an effect.
-    """
-    if req.content_length and (value := read_json(req)) != {}:
-        name = next(iter(value), "") if isinstance(value, dict) else "the body"
-        message = f"{name} is not known; this request has no members"
-        raise InvalidRequestError(message)
 
 
 def checked(model: type[M], value: object, where: str = "") -> M:

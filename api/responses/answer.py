@@ -1,9 +1,11 @@
-"""A response with all that is known of it."""
+"""A response, ready to be sent."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import falcon
+
+Headers = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Answer:
     """
 
     status: HTTPStatus
-    headers: list[tuple[str, str]]
+    headers: Headers
     body: bytes
 
     def fill(self, resp: falcon.Response) -> None:

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import falcon
 import structlog
+from orjson import dumps
 
 from task_queue.actors.errors import (
     ActorUnavailableError,
     AnswerTimeoutError,
     ConflictError,
+    InvalidDataError,
     KeyReusedError,
     NotFoundError,
     OverLimitError,
@@ -24,16 +26,14 @@ from task_queue.actors.errors import (
     UnavailableError,
 )
 from task_queue.actors.tasks.recurrence import InvalidRecurrenceError
-from task_queue.api.json_codec import dumps
 from task_queue.api.responses import rate_limit
 from task_queue.api.responses.answer import Answer
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
-PUBLISHING = {("POST", "/tasks"), ("POST", "/tasks/batch")}
-"""What is answered in the tutorial's words for a publish when the database is away."""
 
 _STATUSES = {
+    InvalidDataError: HTTPStatus.BAD_REQUEST,
     InvalidRecurrenceError: HTTPStatus.BAD_REQUEST,
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
@@ -52,7 +52,7 @@ class InvalidRequestError(Exception):
         error: The tutorial's short text, or the whole sentence.
         detail: A sentence that names the member, its value and what is allowed.
         status: The HTTP status.
-        retry_after_seconds: When the same request may be answered otherwise; None: never.
+        retry_after_seconds: When the same request may be answered differently; None: never.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class InvalidRequestError(Exception):
 
 
 class _Explained(NamedTuple):
-    """What an expected error is answered with.
+    """The answer to an expected error.
 
     Attributes:
         status: The HTTP status.
         error: The short text.
         detail: The sentence; None: the same.
-        headers: What goes with it.
+        headers: Those that belong to it.
     """
 
     status: HTTPStatus
@@ -86,7 +86,7 @@ class _Explained(NamedTuple):
 
 
 def problem(status: HTTPStatus, error: str, detail: str | None = None) -> dict[str, Any]:
-    """A problem document.
+    """Return a problem document.
 
     Args:
         status: The HTTP status.
@@ -123,7 +123,7 @@ def answer(
 
 
 def late_refusal(error: TaskQueueError) -> Answer:
-    """The answer to a publish that failed after its answer was prepared."""
+    """Return the answer to a publish that its queue or the database refuses."""
     return _refusal(error, publishing=True)
 
 
@@ -136,12 +136,13 @@ def _on_invalid_request(
 
 
 def _on_task_queue_error(
-    req: falcon.Request, resp: falcon.Response, error: TaskQueueError, _params: object
+    _req: falcon.Request, resp: falcon.Response, error: TaskQueueError, _params: object
 ) -> None:
-    _refusal(error, publishing=(req.method, req.path) in PUBLISHING).fill(resp)
+    _refusal(error, publishing=False).fill(resp)
 
 
 def _refusal(error: TaskQueueError, *, publishing: bool) -> Answer:
+    """Return the answer; about a publish the tutorial has words of its own."""
     status, text, detail, headers = _explained(error, publishing=publishing)
     return Answer(
         status, [("Content-Type", PROBLEM_TYPE), *headers], dumps(problem(status, text, detail))
@@ -149,7 +150,7 @@ def _refusal(error: TaskQueueError, *, publishing: bool) -> Answer:
 
 
 def _explained(error: TaskQueueError, *, publishing: bool) -> _Explained:
-    """What an expected error is answered with."""
+    """Return what to answer to an expected error."""
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
             return _Explained(status, str(error))

@@ -13,8 +13,10 @@ from typing import Any, Generic, TypeVar
 
 import falcon
 
+from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.messages.reply import Reply
 from task_queue.api.responses.answer import Answer
+from task_queue.api.responses.errors import late_refusal
 
 ENVIRON_KEY = "task_queue.late"
 """Where a server that can send answers late is told of one; other servers wait."""
@@ -24,18 +26,29 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Late(Generic[R]):
-    """What an answer waits for.
+    """What the answer to a publish waits for.
 
     Attributes:
-        reply: Its answer, or why there is none, which is then the response.
-        done: Called with it when it is good, before the response leaves. What it returns, if
+        reply: The queue's reply.
+        done: Called with the reply's value before the response leaves. What it returns, if
             anything, is the response in place of the prepared one.
-        asked_at: Since when it is waited for, by `time.perf_counter`.
+        asked_at: When the queue was asked, by `time.perf_counter`.
     """
 
     reply: Reply[R]
     done: Callable[[R], Answer | None]
     asked_at: float = field(default_factory=perf_counter)
+
+    def outcome(self, timeout: float) -> Answer | None:
+        """Wait for the reply; return what to answer, None if that is the prepared answer.
+
+        Args:
+            timeout: How long to wait, in seconds.
+        """
+        try:
+            return self.done(self.reply.wait(timeout))
+        except TaskQueueError as error:
+            return late_refusal(error)
 
 
 def leave_after(req: falcon.Request, late: Late[Any], timeout: float) -> Answer | None:
@@ -48,12 +61,10 @@ def leave_after(req: falcon.Request, late: Late[Any], timeout: float) -> Answer 
             asked.
 
     Returns:
-        What to answer, if that is known by now; None: what is answered unless the reply changes it.
-
-    Raises:
-        TaskQueueError: The reply is an error. On our server it becomes the response later.
+        What to answer, if that is known by now; None: the prepared answer, unless the reply
+        changes it.
     """
     if ENVIRON_KEY in req.env:
         req.env[ENVIRON_KEY].append(late)
         return None
-    return late.done(late.reply.wait(timeout))
+    return late.outcome(timeout)

@@ -9,12 +9,11 @@ import base64
 from collections.abc import Mapping
 
 from task_queue.actors.tasks.limits import QueueLimits, Room
-
-Headers = list[tuple[str, str]]
+from task_queue.api.responses.answer import Headers
 
 
 def left(limits: Mapping[str, QueueLimits], room: Mapping[str, Room]) -> Headers:
-    """What the queues have left after a publish; none if none has a limit.
+    """Return what the queues have left after a publish; no headers if none has a limit.
 
     Args:
         limits: Of each queue, by name.
@@ -36,7 +35,7 @@ def left(limits: Mapping[str, QueueLimits], room: Mapping[str, Room]) -> Headers
 
 
 def exhausted(limit: str, quota: int, retry_after_seconds: int) -> Headers:
-    """That a limit leaves no room for what was to be published.
+    """Return the headers of a publish for which a limit leaves no room.
 
     Args:
         limit: Which: `length` or `bytes`.

@@ -11,22 +11,22 @@ import structlog
 from task_queue.actors.messages.reply import Reply
 
 SHUTDOWN_SECONDS = 5.0
-"""What the requests in hand may take once a signal has come; as long as waitress's own."""
+"""How long the requests in hand may take once a signal has come; as long as in waitress."""
 
 _log = structlog.get_logger()
 
 
-class Channel(Protocol):
-    """A connection with a request on it."""
+class Connection(Protocol):
+    """A client's connection with a request on it."""
 
-    def service(self) -> None:
-        """Answer the request, or go on with it."""
+    def service(self) -> Reply[Any] | None:
+        """Answer the request, or return the reply that its answer has to wait for."""
 
 
 class Dispatcher:
     """Stands in for waitress's pool of threads, which waits on a condition for every request.
 
-    A queue written in C wakes a thread for half the price. And a request may be parked until a
+    A queue written in C wakes a thread in half the time. And a request may be parked until a
     reply is there, so that few threads are enough for any number of publishes.
     """
 
@@ -36,8 +36,10 @@ class Dispatcher:
         Args:
             threads: How many requests may be worked on at once; parked ones do not count.
         """
-        self._waiting: SimpleQueue[Channel | None] = SimpleQueue()  # as many as connections at most
-        self._parked: set[Channel] = set()
+        self._waiting: SimpleQueue[Connection | None] = (
+            SimpleQueue()
+        )  # as many as connections at most
+        self._parked: set[Connection] = set()
         self._threads = [
             threading.Thread(target=self._work, name=f"http-{number}", daemon=True)
             for number in range(1, threads + 1)
@@ -45,20 +47,22 @@ class Dispatcher:
         for thread in self._threads:
             thread.start()
 
-    def add_task(self, channel: Channel) -> None:
-        """Have the next free thread work on this connection's request."""
+    def add_task(self, channel: Connection) -> None:
+        """Let the next free thread work on this connection's request."""
         self._waiting.put(channel)
 
-    def park(self, channel: Channel, reply: Reply[Any]) -> None:
-        """Have it worked on again when the reply is there."""
+    def park(self, channel: Connection, reply: Reply[Any]) -> None:
+        """Let a thread work on it again when the reply is there."""
         self._parked.add(channel)
         reply.then(partial(self._waiting.put, channel))
 
     def shutdown(self) -> None:
-        """Answer what was read, with what it waits for; the threads end."""
+        """Answer the requests that were read, parked ones too; the threads end."""
         deadline = time.monotonic() + SHUTDOWN_SECONDS
         for _ in self._threads:
-            self._waiting.put(None)  # behind what was read: each of those is answered, or parked
+            self._waiting.put(
+                None
+            )  # behind the requests that were read: each is answered or parked
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         while self._parked or not self._waiting.empty():
@@ -73,9 +77,10 @@ class Dispatcher:
         while (channel := self._waiting.get()) is not None:
             self._visit(channel)
 
-    def _visit(self, channel: Channel) -> None:
+    def _visit(self, channel: Connection) -> None:
         self._parked.discard(channel)
         try:
-            channel.service()
+            if (reply := channel.service()) is not None:
+                self.park(channel, reply)
         except BaseException:  # noqa: BLE001 - a request ends its answer, not the thread
             _log.exception("request not answered")

@@ -3,11 +3,11 @@
 from http import HTTPStatus
 
 import structlog
+from orjson import dumps
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
 from waitress.utilities import BadRequest, RequestEntityTooLarge
 
-from task_queue.api.json_codec import dumps
 from task_queue.api.middleware import REQUEST_ID_HEADER, request_id
 from task_queue.api.responses.errors import PROBLEM_TYPE, problem
 

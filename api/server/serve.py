@@ -6,7 +6,6 @@ import os
 import random
 import socket
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -18,7 +17,7 @@ from task_queue.actors.actions.python.thread import keep_output_open
 from task_queue.actors.errors import BootError, TaskQueueError
 from task_queue.actors.system import ActorSystem
 from task_queue.api.app import create_app
-from task_queue.api.requests.validation import Limits
+from task_queue.api.edge import Edge
 from task_queue.api.schedule_settings import schedules
 from task_queue.api.server.banner import banner
 from task_queue.api.server.channel import Channel
@@ -54,19 +53,16 @@ def serve(settings: Settings, version: str, read_again: Callable[[], Settings]) 
         _keep_to_one_core()
     signals = Signals()
     signals.install()
-    system = ActorSystem(
-        settings,
-        on_too_many_restarts=signals.too_many_restarts,
-        schedules=schedules(settings, time.time()),
-        cores=cores,
-    )
+    system = ActorSystem(settings, on_too_many_restarts=signals.too_many_restarts, cores=cores)
+    edge = Edge(system, settings.http.answer_timeout_seconds)
+    configured = schedules(settings.schedules, edge.catalog, edge.now())
     try:
         with closing(_bound(settings.http)) as listener:
             try:
-                system.start()
+                system.start(configured)
             except SystemExit:  # it has stopped what was running already
                 return signals.exit_code
-            server = _server(system, settings, listener)
+            server = _server(edge, settings.http, listener)
             keep_output_open()
             gc.freeze()  # what is there by now stays; to look through it again and again costs 5 %
             sys.stdout.write(banner(settings, version, server.effective_port))
@@ -164,13 +160,11 @@ def _cannot_listen(http: HttpSettings, error: Exception) -> BootError:
     return BootError(f"cannot listen on {http.host}:{http.port}: {reason}")
 
 
-def _server(system: ActorSystem, settings: Settings, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types
-    http = settings.http
-    app = create_app(system, Limits(http.answer_timeout_seconds))
+def _server(edge: Edge, http: HttpSettings, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types
     logging.getLogger("waitress").setLevel(logging.WARNING)
     try:
         server = create_server(
-            app,
+            create_app(edge),
             sockets=[listener],
             _dispatcher=Dispatcher(http.threads),  # where waitress lets in another pool of threads
             connection_limit=http.max_connections,
@@ -182,7 +176,7 @@ def _server(system: ActorSystem, settings: Settings, listener: socket.socket) ->
             clear_untrusted_proxy_headers=False,  # nothing here reads them
         )
     except OSError as error:  # two servers can bind a port, but only one can listen on it
-        _drain(system, 0)
+        _drain(edge.system, 0)
         raise _cannot_listen(http, error) from error
     server.channel_class = Channel
     return server

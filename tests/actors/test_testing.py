@@ -21,8 +21,8 @@ from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.failures import Ended
 from task_queue.actors.testing import MEMBERS, InlineQueue, RefusedError, run_inline
 from task_queue.api.app import create_app
+from task_queue.api.edge import Edge
 from task_queue.api.requests.bodies import PublishBody
-from task_queue.api.requests.validation import Limits
 from task_queue.config.settings import SettingsError, load
 
 Data = dict[str, Any]
@@ -363,7 +363,7 @@ def test_a_publish_that_the_service_refuses_is_refused_in_its_words(body: bytes)
     overrides = ["builtin.fallback=false", f"actions.resize={__name__}:resize"]
     settings = load(overrides=overrides, environ={}).settings
     system = ActorSystem(settings, on_too_many_restarts=lambda: None)
-    service = falcon.testing.TestClient(create_app(system, Limits(1.0)))
+    service = falcon.testing.TestClient(create_app(Edge(system, 1.0)))
     expected = service.simulate_post("/tasks", body=body)
     with run_inline(resize=resize) as queue, http(queue) as client:
         answer = client.post("/tasks", content=body)

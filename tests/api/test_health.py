@@ -14,6 +14,7 @@ from task_queue.actors.messages.queue import QueueState
 from task_queue.actors.messages.reader import OldestReady
 from task_queue.actors.messages.supervisor import CountStuck
 from task_queue.actors.tasks.limits import QueueLimits
+from task_queue.api.edge import Edge
 from task_queue.api.health import STALLED_SECONDS, ReadinessResource
 from tests.harness import Gate, ServerProcess, eventually
 
@@ -62,7 +63,7 @@ def readiness(
         reader=Answers(oldest),
     )
     app = falcon.App()
-    app.add_route("/", ReadinessResource(cast("ActorSystem", system), 1.0, now=lambda: NOW))
+    app.add_route("/", ReadinessResource(Edge(cast("ActorSystem", system), 1.0, lambda: NOW)))
     answer = falcon.testing.TestClient(app).simulate_get("/")
     assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
     return answer.status_code, answer.json

@@ -6,8 +6,9 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from orjson import dumps
 
-from task_queue.api.json_codec import MAX_DEPTH, InvalidJSONError, dumps, parse
+from task_queue.api.json_codec import MAX_DEPTH, InvalidJSONError, parse
 
 MAX = 2**63 - 1
 

@@ -19,8 +19,8 @@ from task_queue.actors.messages.reply import Reply
 from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.conditions import Published
 from task_queue.actors.tasks.limits import QueueLimits, Room
+from task_queue.api.edge import Edge
 from task_queue.api.publish import Publisher
-from task_queue.api.requests.validation import Limits
 from task_queue.api.responses import rate_limit
 from task_queue.config.settings import load
 from tests.api.answers import complaints, problem
@@ -319,11 +319,11 @@ def asked_for(tmp_path: Path, *tasks: dict[str, Any], key: str | None = None) ->
     system = ActorSystem(settings, on_too_many_restarts=lambda: None)  # never started
     recorders = {name: Recorder() for name in system.queues}
     system.queues |= cast("Any", recorders)
-    publisher = Publisher(system, Limits(5.0), now=lambda: NOW)
+    publisher = Publisher(Edge(system, 5.0, lambda: NOW))
     body = {"tasks": list(tasks)} if len(tasks) > 1 else tasks[0]
     headers = {} if key is None else {"Idempotency-Key": key}
     req = falcon.Request(create_environ("/", body=json.dumps(body), headers=headers))
-    publish = publisher.publish_one if len(tasks) == 1 else publisher.publish_batch
+    publish = publisher.on_post if len(tasks) == 1 else publisher.on_post_batch
     publish(req, falcon.Response())
     ((asked,),) = [each.asked for each in recorders.values() if each.asked]
     assert recorders[tasks[0].get("queue", "tasks")].asked == [asked]

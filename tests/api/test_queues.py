@@ -15,8 +15,8 @@ from task_queue.actors.messages.queue import GetQueueState, QueueState
 from task_queue.actors.messages.reader import CountTasks, ListPaused, OldestReady
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.states import Status
+from task_queue.api.edge import Edge
 from task_queue.api.queues import QueuesResource
-from task_queue.api.requests.validation import Limits
 from task_queue.api.responses import errors
 from task_queue.config.settings import load
 from tests.api.answers import complaints, problem
@@ -199,7 +199,7 @@ def client(reader: Reader, **states: QueueState | TaskQueueError) -> falcon.test
     )
     app = falcon.App()
     errors.install(app)
-    resource = QueuesResource(cast("ActorSystem", system), Limits(1.0), now=lambda: NOW)
+    resource = QueuesResource(Edge(cast("ActorSystem", system), 1.0, lambda: NOW))
     app.add_route("/queues", resource)
     return falcon.testing.TestClient(app)
 

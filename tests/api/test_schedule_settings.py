@@ -1,11 +1,14 @@
 """Schedules of the settings: what may be in them, and in which words the rest is refused."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
+from task_queue.api.edge import Edge
 from task_queue.api.schedule_settings import schedules
 from task_queue.config.settings import SettingsError, load
 
@@ -34,7 +37,9 @@ def configured(
     file = directory / "mine.toml"
     text = SETTINGS.replace("{cron}", cron).replace("{timezone}", timezone)
     file.write_text(text.replace("{task}", task))
-    return schedules(load(file, overrides, environ={}).settings, NOW)
+    settings = load(file, overrides, environ={}).settings
+    system = ActorSystem(settings, on_too_many_restarts=lambda: None)  # never started
+    return schedules(settings.schedules, Edge(system, 1.0).catalog, NOW)
 
 
 def test_a_schedule_of_the_settings_is_as_one_that_was_put(tmp_path: Path) -> None:
@@ -53,8 +58,7 @@ def test_a_schedule_of_the_settings_is_as_one_that_was_put(tmp_path: Path) -> No
 
 
 def test_where_there_are_none_nothing_is_looked_up() -> None:
-    settings = load(overrides=["actions.mine=no_such_module:run"], environ={}).settings
-    assert schedules(settings, NOW) == []
+    assert schedules({}, cast("Any", None), NOW) == []
 
 
 @pytest.mark.parametrize(

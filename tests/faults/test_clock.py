@@ -14,10 +14,10 @@ from task_queue.actors.messages.changes import PutSchedule
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.writer import Renew, Settle, WriteFailed
 from task_queue.actors.runtime.child import Intensity
-from task_queue.actors.system import QUEUE, ActorSystem
+from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.conditions import Conditions
 from task_queue.actors.tasks.limits import bucket_size
-from task_queue.actors.tasks.new import task_of
+from task_queue.actors.tasks.new import QUEUE, task_of
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.config.settings import load

@@ -21,10 +21,12 @@ from task_queue.actors.errors import (
     TaskQueueError,
     UnavailableError,
 )
+from task_queue.actors.messages.reply import Reply
 from task_queue.actors.store.database import Database
 from task_queue.actors.tasks.recurrence import InvalidRecurrenceError
 from task_queue.api.responses import errors
 from task_queue.api.responses.errors import InvalidRequestError, late_refusal
+from task_queue.api.responses.late import Late, leave_after
 from tests.api.answers import problem
 from tests.databases import execute, held
 from tests.harness import ServerProcess, eventually
@@ -52,12 +54,26 @@ class Failing:
     on_post = on_get
 
 
+class FailingPublish(Failing):
+    """A resource whose publishes are refused by their queue, if it is one that refuses."""
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        if not isinstance(self._error, TaskQueueError):
+            raise self._error
+        reply = Reply[None]()
+        reply.fail(self._error)
+        answer = leave_after(req, Late(reply, lambda _: None), timeout=0)
+        assert answer is not None
+        answer.fill(resp)
+
+
 def failing(error: Exception) -> httpx.Client:
     """A client of an application on which everything fails in the same way."""
     app = falcon.App()
     errors.install(app)
-    for path in ("/tasks", "/tasks/batch", "/queues/tasks/purge"):
-        app.add_route(path, Failing(error))
+    for path in ("/tasks", "/tasks/batch"):
+        app.add_route(path, FailingPublish(error))
+    app.add_route("/queues/tasks/purge", Failing(error))
     return httpx.Client(transport=httpx.WSGITransport(app), base_url="http://testserver")
 
 

@@ -15,8 +15,9 @@ from task_queue.actors.messages.reply import Reply
 from task_queue.actors.store.database import Database
 from task_queue.actors.system import ActorSystem
 from task_queue.api.app import create_app
-from task_queue.api.requests.validation import Limits
+from task_queue.api.edge import Edge
 from task_queue.api.responses.answer import Answer
+from task_queue.api.responses.errors import late_refusal
 from task_queue.api.responses.late import ENVIRON_KEY, Late, leave_after
 from task_queue.config.settings import load
 from tests.api.answers import complaints, connection, problem, read_answer
@@ -77,11 +78,11 @@ def test_on_another_server_the_request_waits_itself_and_knows_what_to_answer(
     assert done.replies == ["stored"]
 
 
-def test_on_another_server_an_error_is_raised() -> None:
+def test_on_another_server_an_error_is_the_answer() -> None:
     reply, done = Reply[None](), Noted()
     reply.fail(QueueFullError())
-    with pytest.raises(QueueFullError):
-        leave_after(falcon.Request(create_environ()), Late(reply, done), timeout=0)
+    asked = falcon.Request(create_environ())
+    assert leave_after(asked, Late(reply, done), timeout=0) == late_refusal(QueueFullError())
     assert done.replies == []
 
 
@@ -93,7 +94,7 @@ def wsgi(tmp_path: Path) -> Iterator[httpx.Client]:
     )
     system = ActorSystem(settings.settings, on_too_many_restarts=lambda: None)
     system.start()
-    transport = httpx.WSGITransport(create_app(system, Limits(DEADLINE_SECONDS)))
+    transport = httpx.WSGITransport(create_app(Edge(system, DEADLINE_SECONDS)))
     with httpx.Client(transport=transport, base_url="http://testserver") as client:
         yield client
     system.stop(drain_seconds=0)

@@ -12,7 +12,7 @@ from uuid_utils import uuid7
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.store import Store
-from task_queue.actors.system import QUEUE
+from task_queue.actors.tasks.new import QUEUE
 from task_queue.actors.tasks.task import Task
 from tests.benchmarks.system import NUMBERS
 from tests.harness import DEADLINE_SECONDS

@@ -8,8 +8,9 @@ from unittest.mock import patch
 
 import falcon
 
+from task_queue.actors.actions.process.child import Children
 from task_queue.api.cli import main
-from task_queue.api.requests.validation import JSON
+from task_queue.api.json_codec import JSON
 
 _ANSWER = b'{"id":"01a1ffdb-9d85-745c-b59d-278a47ee03a3","status":"queued"}'
 
@@ -17,10 +18,12 @@ _ANSWER = b'{"id":"01a1ffdb-9d85-745c-b59d-278a47ee03a3","status":"queued"}'
 class _NoActors:
     """Stands where the actors would be."""
 
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
+    actions = queue_info = None
 
-    def start(self) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
+        self.children = Children()
+
+    def start(self, _schedules: object) -> None:
         """There is nothing to start."""
 
     def stop(self, _drain_seconds: float) -> list[str]:

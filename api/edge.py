@@ -1,0 +1,88 @@
+"""The way from HTTP to the actors: the only thing that resources know of the system."""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TypeVar
+
+from task_queue.actors.actions.registry import Registry
+from task_queue.actors.messages.base import Request
+from task_queue.actors.messages.queue import Publish
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.system import ActorSystem
+from task_queue.actors.tasks.conditions import Published
+from task_queue.actors.tasks.new import QUEUE, QueueInfo
+from task_queue.api.requests.catalog import Catalog
+from task_queue.config.settings import QueueSettings
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Asks the actors, with the one timeout of all requests.
+
+    A reload adds and removes queues, so nothing looked up here may be kept beyond a request; the
+    registry of actions alone stays the same object.
+
+    Attributes:
+        system: The running actors.
+        timeout: Seconds an actor may take to answer.
+        now: The present moment, Unix seconds.
+    """
+
+    system: ActorSystem
+    timeout: float
+    now: Callable[[], float] = time.time
+
+    @property
+    def actions(self) -> Registry:
+        """The actions there are."""
+        return self.system.actions
+
+    @property
+    def catalog(self) -> Catalog:
+        """What tasks can ask for at this moment."""
+        return Catalog(self.system.actions, self.system.queue_info)
+
+    @property
+    def queues(self) -> Collection[str]:
+        """The names of the queues that run, in the order of the settings."""
+        return self.system.queues.keys()
+
+    @property
+    def max_stuck_threads(self) -> int:
+        """How many threads may hang in actions beyond their deadline."""
+        return self.system.max_stuck_threads
+
+    def queue_info(self, name: str | None) -> QueueInfo | None:
+        """Return the queue by this name, or the default one if a task names none."""
+        return self.system.queue_info.get(QUEUE if name is None else name)
+
+    def queue_settings(self, name: str) -> QueueSettings:
+        """Return the settings of a queue that there is."""
+        return self.system.queue_settings[name]
+
+    def ask_reader(self, request: Request[R]) -> R:
+        """Ask the reader of the database.
+
+        Raises:
+            TaskQueueError: There is no answer in time, or it is an error; so of all that ask.
+        """
+        return self.system.reader.ask(request, self.timeout)
+
+    def ask_writer(self, request: Request[R]) -> R:
+        """Ask for a change of the database."""
+        return self.system.writer.ask(request, self.timeout)
+
+    def ask_supervisor(self, request: Request[R]) -> R:
+        """Ask the supervisor."""
+        return self.system.supervisor.ask(request, self.timeout)
+
+    def ask_queue(self, name: str, request: Request[R]) -> R:
+        """Ask a queue that there is."""
+        return self.system.queues[name].ask(request, self.timeout)
+
+    def publish(self, publish: Publish) -> Reply[Published | None]:
+        """Hand tasks to the queue of the first one; the reply comes by the publish's deadline."""
+        return self.system.queues[publish.tasks[0].queue].ask_later(publish)

@@ -1,0 +1,82 @@
+"""Whether there is what a task asks for: its action, its queue, and what that queue can do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from task_queue.actors.actions.registry import Registry
+from task_queue.actors.errors import InvalidDataError
+from task_queue.actors.tasks.new import QUEUE, QueueInfo
+from task_queue.api.requests.bodies import PublishBody
+from task_queue.api.responses.errors import InvalidRequestError
+
+MEMORY_MEMBERS = ("action", "data", "queue", "delay_seconds", "run_at", "max_attempts")
+"""What a queue can do whose tasks are no rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What tasks can ask for.
+
+    Attributes:
+        actions: The actions there are.
+        queues: The queues by name.
+    """
+
+    actions: Registry
+    queues: Mapping[str, QueueInfo]
+
+    def check(self, body: PublishBody, where: str = "") -> QueueInfo:
+        """Accept a task that can be published; return its queue.
+
+        Args:
+            body: The task.
+            where: Where it stands in the request's body, as in `tasks[17]`; empty: it is the body.
+
+        Raises:
+            InvalidRequestError: The action or the queue is not known, the action does not take the
+                data, or the queue's driver cannot do something that is asked for.
+        """
+        prefix = f"{where}." if where else ""
+        if not self.actions.knows(body.action):
+            known = ", ".join(self.actions.names)
+            message = f"{prefix}action {body.action!r} is not known; known: {known}"
+            raise InvalidRequestError("unknown action", message)
+        try:
+            self.actions.check(body.action, orjson.dumps(body.data or {}).decode())
+        except InvalidDataError as error:
+            raise InvalidRequestError(f"{prefix}{error}") from error
+        queue = self.queues.get(body.queue or QUEUE)
+        if queue is None:
+            known = ", ".join(self.queues)
+            message = f"{prefix}queue {body.queue!r} is not known; known: {known}"
+            raise InvalidRequestError("unknown queue", message)
+        if not queue.durable:
+            for member in body.given:
+                if member not in MEMORY_MEMBERS:
+                    raise not_in_memory(queue.name, f"{prefix}{member}")
+        return queue
+
+
+def check_together(queues: Sequence[QueueInfo]) -> None:
+    """Accept queues that can take their tasks in one transaction.
+
+    Raises:
+        InvalidRequestError: One of several is in memory.
+    """
+    first = queues[0]
+    for index, queue in enumerate(queues):
+        if queue is not first and not (queue.durable and first.durable):
+            message = (
+                f"tasks[{index}].queue is {queue.name!r} and tasks[0].queue is {first.name!r};"
+                " a queue in memory cannot be in a batch with another one"
+            )
+            raise InvalidRequestError(message)
+
+
+def not_in_memory(queue: str, what: str) -> InvalidRequestError:
+    """Return the error of a task that asks a queue in memory for what needs rows."""
+    allowed = ", ".join(MEMORY_MEMBERS)
+    message = f"{what} needs a queue on a database; {queue!r} is in memory and takes only {allowed}"
+    return InvalidRequestError(message)
