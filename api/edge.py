@@ -9,6 +9,7 @@ from task_queue.actors.actions.registry import Registry
 from task_queue.actors.messages.base import Request
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.reply import Reply
+from task_queue.actors.runtime.address import Address
 from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.conditions import Published
 from task_queue.actors.tasks.new import QUEUE, QueueInfo
@@ -55,9 +56,15 @@ class Edge:
         """How many threads may hang in actions beyond their deadline."""
         return self.system.max_stuck_threads
 
-    def queue_info(self, name: str | None) -> QueueInfo | None:
-        """Return the queue by this name, or the default one if a task names none."""
-        return self.system.queue_info.get(QUEUE if name is None else name)
+    def queue(self, name: str | None) -> tuple[QueueInfo, Address] | None:
+        """Return a queue and where to publish to it, by its name; without one, the default."""
+        name = QUEUE if name is None else name
+        info, address = self.system.queue_info.get(name), self.system.queues.get(name)
+        return None if info is None or address is None else (info, address)
+
+    def queue_info(self, name: str) -> QueueInfo | None:
+        """Return the queue by this name."""
+        return self.system.queue_info.get(name)
 
     def queue_settings(self, name: str) -> QueueSettings:
         """Return the settings of a queue that there is."""
@@ -84,5 +91,5 @@ class Edge:
         return self.system.queues[name].ask(request, self.timeout)
 
     def publish(self, publish: Publish) -> Reply[Published | None]:
-        """Hand tasks to the queue of the first one; the reply comes by the publish's deadline."""
+        """Ask the queue of the first task; the reply comes by the publish's deadline."""
         return self.system.queues[publish.tasks[0].queue].ask_later(publish)

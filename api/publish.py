@@ -15,6 +15,7 @@ from orjson import dumps
 from uuid_utils import uuid7
 
 from task_queue.actors.messages.queue import Publish
+from task_queue.actors.runtime.address import Address
 from task_queue.actors.tasks.conditions import Conditions, Published
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.new import QueueInfo, plain_task, task_of
@@ -51,17 +52,17 @@ class Publisher:
         plain = plain_body(value)
         if plain is not None and idempotency.ENVIRON_KEY not in req.env:
             action, data, name = plain
-            queue = self._edge.queue_info(name)
+            queue = self._edge.queue(name)
             if (
                 queue is not None
-                and not queue.limits.bound_publishes
+                and not queue[0].limits.bound_publishes
                 and self._actions.knows(action)
             ):
                 self._publish_plain(req, resp, queue, action, data)
                 return
         body = publish_body(value)
-        queue = self._edge.catalog.check(body)
-        self._send(req, resp, self._build(req, value, [body], [queue]), published.one)
+        info = self._edge.catalog.check(body)
+        self._send(req, resp, self._build(req, value, [body], [info]), published.one)
 
     def on_post_batch(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Publish the tasks in the body, all or none."""
@@ -76,7 +77,7 @@ class Publisher:
         self,
         req: falcon.Request,
         resp: falcon.Response,
-        queue: QueueInfo,
+        queue: tuple[QueueInfo, Address],
         action: str,
         data: dict[str, Any],
     ) -> None:
@@ -85,11 +86,12 @@ class Publisher:
         Raises:
             InvalidDataError: The data is not what the action takes.
         """
+        info, address = queue
         now, timeout = self._edge.now(), self._edge.timeout
         text = dumps(data).decode()
         self._actions.check(action, text)
-        task = plain_task(str(uuid7()), queue, action, text, now)
-        reply = self._edge.publish(Publish((task,), now + timeout))
+        task = plain_task(str(uuid7()), info, action, text, now)
+        reply = address.ask_later(Publish((task,), now + timeout))
         late = Late(reply, partial(_queued, task.id, task.action))
         if (changed := leave_after(req, late, timeout)) is not None:
             changed.fill(resp)
