@@ -5,14 +5,13 @@ Later layers win, key by key: `default.toml`, a file, the environment, `--set`.
 
 import json
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +20,7 @@ from pydantic import (
     WrapSerializer,
     field_validator,
 )
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -39,6 +38,7 @@ from task_queue.config.actions import (
     PythonSettings,
     has_processes,
 )
+from task_queue.config.problems import described, redacted, shown
 from task_queue.config.sections import (
     BuiltinSettings,
     DatabaseSettings,
@@ -91,9 +91,6 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 TEST_PREFIX = f"{PREFIX}TEST_"
 """Begins the names that belong to the test suite; they are no settings."""
 
-_SECRET = re.compile(r"(://[^:/@\s]*:).*@|([?&](?:ssl)?password=)[^&\s]*", re.IGNORECASE)
-
-
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 _Frozen = Annotated[
@@ -142,7 +139,7 @@ class Settings(BaseSettings):
     def _publish_to_queues_there_are(
         cls, schedules: Mapping[str, ScheduleSettings], info: ValidationInfo
     ) -> Mapping[str, ScheduleSettings]:
-        queues = list(info.data.get("queues", ()))  # A list, because any value may be looked for.
+        queues = list(info.data.get("queues", ()))  # A list, as a value may be unhashable.
         error = PydanticCustomError(
             "unknown_queue", "must be a queue; known are {queues}", {"queues": ", ".join(queues)}
         )
@@ -168,7 +165,7 @@ class Loaded:
 class _EnvironmentSource(EnvSettingsSource):
     """The environment's layer, with the variables that belong to no section.
 
-    The library passes those over in silence; here they surface as unknown keys, so that
+    The library ignores those silently; here they surface as unknown keys, so that
     `TASK_QUEUE_HTPP__PORT` is an error and not a port that stays 8080.
     """
 
@@ -183,7 +180,7 @@ class _EnvironmentSource(EnvSettingsSource):
         }
 
     def __call__(self) -> dict[str, Any]:
-        """Returns the nested values, and strays under their dotted names."""
+        """Return the nested values, and strays under their dotted names."""
         names = (name.removeprefix(self.env_prefix) for name in self.env_vars)
         strays = {
             name.replace("__", "."): None
@@ -210,7 +207,7 @@ def load(
     overrides: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """Returns the settings in force: defaults < file < environment < overrides.
+    """Return the settings in force: defaults < file < environment < overrides.
 
     Args:
         config_file: A TOML file with any of the keys of `default.toml`. Without it, the file that
@@ -240,9 +237,9 @@ def load(
     try:
         settings = _merge([layer.source for layer in layers])
     except ValidationError as error:
-        problems = [_describe(details, origins) for details in error.errors()]
+        problems = [described(details, Settings, origins) for details in error.errors()]
         raise SettingsError("\n".join(problems)) from None
-    # Some defaults are in no layer, and what is short in a layer may have more keys here.
+    # Some defaults are in no layer, and what a layer abbreviates may have more keys here.
     in_force = {
         key: origins.get(key) or origins.get(key.removesuffix(".python"), "default")
         for key, _ in _in_force(settings)
@@ -251,23 +248,15 @@ def load(
 
 
 def effective(loaded: Loaded) -> list[tuple[str, str, str]]:
-    """Returns key, value and origin of every setting in force, passwords masked."""
+    """Return key, value and origin of every setting in force, passwords masked."""
     values = _in_force(loaded.settings)
-    return [(key, _shown(value), loaded.origins[key]) for key, value in values]
+    return [(key, shown(value), loaded.origins[key]) for key, value in values]
 
 
 def variables(names: Iterable[str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Returns those of these environment variables that are set."""
+    """Return those of these environment variables that are set."""
     environ = os.environ if environ is None else environ
     return {name: environ[name] for name in names if name in environ}
-
-
-def redacted(url: str) -> str:
-    """Returns the URL, or any text with one in it, with `***` for its password.
-
-    It also takes a URL that is malformed, and then rather hides too much than too little.
-    """
-    return _SECRET.sub(lambda match: f"{match[1]}***@" if match[1] else f"{match[2]}***", url)
 
 
 def _merge(sources: Sequence[PydanticBaseSettingsSource]) -> Settings:
@@ -283,9 +272,9 @@ def _merge(sources: Sequence[PydanticBaseSettingsSource]) -> Settings:
 
 
 def _defaults(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns `default.toml`'s values, those of its queue also for each queue in the layers.
+    """Return the values of `default.toml`, those of its queue for each queue in the layers.
 
-    So what is said of one queue, `tasks` too, never changes another one. Where actions run in
+    So what a layer sets for one queue, `tasks` too, never changes another one. Where actions run in
     processes, a queue has a consumer for each core.
     """
     defaults = tomllib.loads(
@@ -328,7 +317,7 @@ def _parse(override: str) -> dict[str, Any]:
 
 
 def _in_force(settings: Settings) -> Iterator[tuple[str, Any]]:
-    """Yields every setting that has a value; only options of actions may have none."""
+    """Yield every setting that has a value; only options of actions may have none."""
     return _flat(settings.model_dump(exclude_none=True))
 
 
@@ -338,93 +327,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-_ALLOWED = {
-    "greater_than_equal": "must be at least {ge}",
-    "greater_than": "must be more than {gt}",
-    "less_than_equal": "must be at most {le}",
-    "literal_error": "must be {expected}",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "finite_number": "must be a number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "string_type": "must be a text",
-    "string_too_short": "must not be empty",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "must look like module:function",
-    "model_type": "must be a table of keys",
-    "dict_type": "must be a table of keys",
-    "mapping_type": "must be a table of keys",
-    "value_error": "{error}",
-    "model_attributes_type": "must be a table of keys",
-    "tuple_type": 'must be a list, as in ["one", "two"]',
-    "action_kind": "{message}",
-    "cap_below_base": "must be at least {other}",
-    "needs_database": 'needs driver = "database", but {other}',
-}
-"""What to say for each of pydantic's error types; for others its own message will do."""
-
-
-def _describe(error: ErrorDetails, origins: Mapping[str, str]) -> str:
-    path = [str(part) for part in error["loc"] if part != "[key]"]
-    key = f"{'.'.join(path)} (from {_origin(path, origins)})"
-    if error["type"] == "extra_forbidden":
-        # Without the value: under an unknown key it could be anything, a password too.
-        return f"{key}: unknown key; known are {', '.join(_known(path[:-1]))}"
-    if error["type"] == "unknown_action_key":
-        return f"{key}: unknown key; known are {error['ctx']['known']}"
-    if error["type"] == "missing":
-        return f"{key}: must be set"
-    context = dict(error.get("ctx", {}))
-    if "other" in context:
-        other = [*path[:-1], context["other"]]
-        context["other"] = _stated(other, context["value"], origins)
-    template = _ALLOWED.get(error["type"])
-    allowed = template.format(**context) if template else error["msg"]
-    if error["loc"][-1] == "[key]":
-        return f"{key}: the name {allowed}"
-    if _may_be_secret(path, error["input"]):
-        return f"{key}: {allowed}"
-    return f"{_stated(path, error['input'], origins)}: {allowed}"
-
-
-def _may_be_secret(path: Sequence[str], value: object) -> bool:
-    """Returns whether the value of this key is not to be shown."""
-    if path[0] != "actions":
-        return False
-    return isinstance(value, Mapping) or path[-1] == "secret" or "headers" in path
-
-
-def _stated(path: Sequence[str], value: object, origins: Mapping[str, str]) -> str:
-    return f"{'.'.join(path)} = {_shown(value)} (from {_origin(path, origins)})"
-
-
-def _origin(path: Sequence[str], origins: Mapping[str, str]) -> str:
-    """Returns where the key comes from, else what is in it, else what it is missing from."""
-    for end in range(len(path), 0, -1):
-        key = ".".join(path[:end])
-        inside = (origin for k, origin in origins.items() if k.startswith(f"{key}."))
-        origin = origins.get(key) or next((o for o in inside if o != "default"), None)
-        if origin:
-            return origin
-    return "default"
-
-
-def _known(path: Sequence[str]) -> tuple[str, ...]:
-    """Returns the keys of the section at the path."""
-    section: Any = Settings
-    for part in path:
-        table = get_args(section)
-        section = table[1] if table else section.model_fields[part].annotation
-    return tuple(section.model_fields)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, str) and value:
-        return redacted(value)
-    return redacted(json.dumps(value, default=str))

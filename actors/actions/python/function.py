@@ -21,7 +21,6 @@ CONTEXT_NAMES = {"task", "context"}
 """What the second parameter is called if it need not be given, and is all the same."""
 
 _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-_SAYINGS = {"missing": "is missing", "extra_forbidden": "is not known"}
 
 
 class PythonFunction:
@@ -80,17 +79,17 @@ class PythonFunction:
     def _parsed(self, data: str) -> Any:  # noqa: ANN401 - of the type that the function names
         from pydantic import ValidationError  # noqa: PLC0415 - see `_adapter`
 
+        from task_queue.config.problems import PREDICATES, way_to  # noqa: PLC0415 - as above
+
         try:
             return self._adapter.validate_json(data)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            member = "".join(
-                f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]
-            )
-            problem = _SAYINGS.get(first["type"]) or (
-                f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {_shown(first['input'])}"
-            )
-            raise InvalidDataError(f"data{member}", problem) from error
+            message, kind = first["msg"], first["type"]
+            problem = f"{message[:1].lower()}{message[1:]}, not {_shown(first['input'])}"
+            if kind in {"missing", "extra_forbidden"}:
+                problem = PREDICATES[kind]
+            raise InvalidDataError(way_to(first["loc"], "data"), problem) from error
 
 
 def imported(name: str, target: str) -> PythonFunction:
