@@ -1,0 +1,43 @@
+"""What resources find behind the edge is what there is at that moment."""
+
+from pathlib import Path
+
+from task_queue.actors.runtime.address import Address
+from task_queue.actors.system import ActorSystem
+from task_queue.api.edge import Edge
+from task_queue.config.settings import load
+
+
+def edge(directory: Path) -> Edge:
+    overrides = [f"database.url=sqlite:///{directory}/tasks.db", "queues.mail.driver=memory"]
+    settings = load(overrides=overrides, environ={}).settings
+    return Edge(ActorSystem(settings, on_too_many_restarts=lambda: None), 1.0)  # never started
+
+
+def test_a_queue_is_found_with_where_to_publish_to_it(tmp_path: Path) -> None:
+    found = edge(tmp_path).queue("mail")
+    assert found is not None
+    assert (found[0].name, found[0].durable, found[1].name) == ("mail", False, "queue-mail")
+
+
+def test_a_task_that_names_no_queue_goes_to_the_default_one(tmp_path: Path) -> None:
+    found = edge(tmp_path).queue(None)
+    assert found is not None
+    assert found[0].name == "tasks"
+
+
+def test_a_queue_that_is_not_known_or_not_up_yet_is_none(tmp_path: Path) -> None:
+    asked = edge(tmp_path)
+    assert asked.queue("") is None
+    asked.system.queues = {"tasks": Address("queue-tasks")}  # as while a reload adds another
+    assert asked.queue("mail") is None
+    assert list(asked.queues) == ["tasks"]
+
+
+def test_what_a_reload_removes_is_not_found_any_more(tmp_path: Path) -> None:
+    asked = edge(tmp_path)
+    assert list(asked.catalog.queues) == ["tasks", "mail"]
+    asked.system.queue_info = {"tasks": asked.system.queue_info["tasks"]}
+    assert list(asked.catalog.queues) == ["tasks"]
+    assert asked.queue("mail") is None
+    assert asked.queue_info("mail") is None
