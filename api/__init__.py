@@ -1,1 +1,1 @@
-"""The HTTP interface and the command line: the edges, which ask and never hold state."""
+"""The HTTP interface and the command line: the edges, which ask the actors and hold no state."""

@@ -131,7 +131,8 @@ def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Show the settings in effect and where each came from."""
     rows = [("setting", "value", "from"), *effective(_load(config, overrides))]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    for key, value, origin in rows:  # not a table of rich's: it cuts what a narrow screen cuts
+    # Not a table of rich, which cuts what a narrow screen has no room for.
+    for key, value, origin in rows:
         typer.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}")
 
 
@@ -170,6 +171,6 @@ def _version() -> str:
 def _look_for_modules_here() -> None:
     """Find the user's modules in the current folder.
 
-    Behind all that is installed: a `queue.py` of theirs must not be what a library imports.
+    After all that is installed: no library may import a `queue.py` of theirs.
     """
     sys.path.append(str(Path.cwd()))

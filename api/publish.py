@@ -81,7 +81,7 @@ class Publisher:
         action: str,
         data: dict[str, Any],
     ) -> None:
-        """Go the short way, as nearly all publishes do.
+        """Publish a task that asks for nothing special, as nearly all do.
 
         Raises:
             InvalidDataError: The data is not what the action takes.

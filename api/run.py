@@ -36,7 +36,7 @@ from task_queue.config.settings import Settings
 
 
 class UsageError(Exception):
-    """There is nothing that could be run so; the text is one line."""
+    """Nothing can be run with these arguments; the text is one line."""
 
 
 class _Stopped(BaseException):
@@ -54,14 +54,14 @@ class _Stopped(BaseException):
 def run(settings: Settings, action: str, data: str, timeout_seconds: float | None) -> int:
     """Run an action as the service would, and show on standard output what it returns.
 
-    Everything else that is known of it goes to standard error. The first Ctrl-C or SIGTERM asks
-    it to stop, as a cancel does; what has not stopped after its grace is ended.
+    Everything else about it goes to standard error. The first Ctrl-C or SIGTERM asks it to stop, as
+    a cancel does; what has not stopped after its grace is ended.
 
     Args:
         settings: All of them.
         action: Its name.
         data: Its data, a JSON object as text.
-        timeout_seconds: What it may take; None: what its settings say.
+        timeout_seconds: How long it may take; None: as its settings have it.
 
     Returns:
         The process's exit code: 0 if it is done, 1 if it failed, 75 if it asked to be run again
@@ -100,12 +100,12 @@ def run(settings: Settings, action: str, data: str, timeout_seconds: float | Non
 def _claimed(
     actions: Registry, action: str, data: str, timeout_seconds: float | None
 ) -> ClaimedTask:
-    """The task, checked as a publish is.
+    """Return the task, checked as a publish is.
 
     Raises:
         UsageError: It would be refused.
     """
-    if action not in actions.names:  # one that only the fallback knows is a slip of the pen here
+    if action not in actions.names:  # one that only the fallback knows is a typing error here
         raise UsageError(f"action {action!r} is not known; known: {', '.join(actions.names)}")
     try:
         body = publish_body(
@@ -129,7 +129,7 @@ def _claimed(
 
 @contextmanager
 def _signals_are_raised() -> Iterator[None]:
-    """Raises `_Stopped` in the main thread for SIGINT and SIGTERM; afterwards they just kill."""
+    """Raise `_Stopped` in the main thread at SIGINT and SIGTERM; afterwards they just kill."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     try:
         for number in numbers:
@@ -156,7 +156,7 @@ def _work(actions: Registry, claimed: ClaimedTask, slot: Slot, ended: "Future[Do
 def _outcome(
     thread: threading.Thread, lease: Lease, slot: Slot, ended: "Future[Done]"
 ) -> Done | Failure:
-    """What comes of it; what it reports is shown meanwhile.
+    """Wait for the outcome; show the progress that is reported meanwhile.
 
     Raises:
         _Stopped: A signal came.
@@ -180,13 +180,13 @@ def _outcome(
 
 
 def _stack(thread: threading.Thread) -> str:
-    """Where the thread is now: its innermost frames."""
+    """Return where the thread is now: its innermost frames."""
     frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented, for such a use
     return "".join(traceback.format_stack(frame)[-MAX_FRAMES:]) if frame else ""
 
 
 def _shown(outcome: Done | Failure) -> int:
-    """The exit code, once it is shown what came of it."""
+    """Show the outcome; return the exit code."""
     if isinstance(outcome, Done):
         sys.stderr.write(outcome.stderr or "")
         typer.echo(f"{outcome.result}\n".encode(), nl=False)  # UTF-8 wherever it goes

@@ -34,7 +34,7 @@ ActionTarget = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w*(\.[^\W\d]\
 
 
 def _like(pattern: str, example: str) -> AfterValidator:
-    """Returns a check for texts that have to look like this."""
+    """Return a check for texts that have to look like this."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -183,7 +183,7 @@ class HttpActionSettings(ActionSettings):
 
 
 def is_http_url(text: str) -> bool:
-    """Returns whether the text is an address to which a request can go."""
+    """Return whether the text is an address to which a request can go."""
     try:
         parts = urlsplit(text)
         _ = parts.port
@@ -193,7 +193,7 @@ def is_http_url(text: str) -> bool:
 
 
 def secret_bytes(secret: str) -> bytes:
-    """Returns what the secret of a webhook stands for; nothing if it is none."""
+    """Return the bytes of a webhook's secret; none if the text is no secret."""
     try:
         return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     except ValueError:
@@ -209,7 +209,7 @@ KINDS: Mapping[str, type[ActionSettings]] = {
 
 
 def _of_its_kind(value: object) -> object:
-    """Returns the settings of whichever kind the keys say it is."""
+    """Return the settings as those of the kind that their keys tell."""
     if isinstance(value, ActionSettings):
         return value
     if isinstance(value, str):
@@ -246,7 +246,7 @@ AnyAction = Annotated[SerializeAsAny[ActionSettings], BeforeValidator(_of_its_ki
 
 
 def has_processes(actions: Mapping[str, Any]) -> bool:
-    """Returns whether one of these actions, as a layer of the settings has them, is a process."""
+    """Return whether one of these actions, as in a layer of the settings, runs in a process."""
     tables = [each for each in actions.values() if isinstance(each, Mapping)]
     return any(
         table.get("execution") == "process"

@@ -20,7 +20,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 _HANDLER_NAME = "task-queue"
 
 _LIBRARY_LEVELS = {
-    # Says where in the schema it is at every start.
+    # Logs the schema's version at every start.
     "alembic": logging.WARNING,
     # Logs an actor's crash at ERROR; our actors log it themselves, with their address.
     "pykka": logging.CRITICAL,
@@ -34,7 +34,7 @@ _Render = Callable[[WrappedLogger, str, EventDict], bytes]
 
 
 def configure(format: str, level: str, stream: TextIO | None = None) -> None:
-    """Sends all logs, ours and the libraries', to the stream; the last call wins.
+    """Send all logs, ours and the libraries', to the stream; the last call wins.
 
     Call it before the first line is logged: a logger keeps what it found then.
 
@@ -104,7 +104,7 @@ def _configure_libraries(
 
 
 def _timestamp(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """Adds the present moment as it is: orjson writes it down in a third of the time."""
+    """Add the present moment as it is: orjson formats it in a third of the time."""
     event["timestamp"] = datetime.now(UTC)
     return event
 
@@ -138,7 +138,7 @@ def _console(*, colors: bool) -> _Render:
 
 
 def _plain(value: object) -> object:
-    """Returns the value if it fits into JSON, else a text that does."""
+    """Return the value if JSON can hold it, else as text."""
     try:
         orjson.dumps(value)
     except TypeError:

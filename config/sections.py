@@ -40,7 +40,7 @@ class Section(BaseModel):
 
 
 def _contradiction(kind: LiteralString, other: str, value: object) -> PydanticCustomError:
-    """Returns the error of a value that does not go with another key's of the same section."""
+    """Return the error of a value that contradicts another key of the same section."""
     return PydanticCustomError(kind, "contradicts {other}", {"other": other, "value": value})
 
 
@@ -273,7 +273,7 @@ class LogSettings(Section):
 
 
 def _named(longest: int) -> AfterValidator:
-    """Returns a check for names that stay as they are in URLs, logs and TOML keys."""
+    """Return a check for names that need no quoting in URLs, logs and TOML keys."""
 
     def check(name: str) -> str:
         if len(name) > longest or not re.fullmatch("[a-z0-9][a-z0-9_-]*", name):

@@ -32,7 +32,7 @@ class _Body(BaseModel):
 
 
 class BackoffBody(_Body):
-    """How long a failed task waits, in place of its queue's way; what is not given is the queue's.
+    """How long a failed task waits; what is not given is as its queue has it.
 
     Attributes:
         base: What the first delay never exceeds, seconds.
@@ -66,8 +66,8 @@ class PublishBody(_Body):
         expires_at: Not to be started from then on, Unix seconds.
         max_attempts: How many attempts it has.
         backoff: How long it waits after a failed one.
-        unique_key: There is only one task with it, in its queue, that is not final.
-        key: Of those with it, in their queue, only so many run at once.
+        unique_key: Its queue has at most one task with this key that is not final.
+        key: Its queue runs only so many tasks with this key at once.
         keep_result_seconds: How long it is kept once it is final.
         timeout_seconds: What an attempt may take.
     """
@@ -115,9 +115,9 @@ class BatchBody(_Body):
 
 
 def plain_body(value: object) -> tuple[str, dict[str, Any], str | None] | None:
-    """Action, data and queue of a task that asks for nothing else, as nearly all do.
+    """Return action, data and queue of a task that asks for nothing else, as nearly all do.
 
-    Takes a fifth of the time of the model, which has the last word on every other body.
+    Takes a fifth of the time of the model, which decides on every other body.
 
     Returns:
         None if the body asks for more, or is not good; no queue if it names none.
@@ -135,7 +135,7 @@ def plain_body(value: object) -> tuple[str, dict[str, Any], str | None] | None:
 
 
 def publish_body(value: object, where: str = "") -> PublishBody:
-    """A task to be published, checked.
+    """Return a task to be published, checked.
 
     Args:
         value: What the body holds.
@@ -151,7 +151,7 @@ def publish_body(value: object, where: str = "") -> PublishBody:
 
 
 def members_of(body: PublishBody) -> dict[str, Any]:
-    """The members that are given, as `actors.tasks.new.task_of` takes them."""
+    """Return the members that are given, as `actors.tasks.new.task_of` takes them."""
     given = {name: value for name, value in vars(body).items() if value is not None}
     given["data"] = orjson.dumps(body.data or {}).decode()
     if body.backoff is not None:

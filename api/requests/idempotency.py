@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: a request that is sent again is not done again.
+"""`Idempotency-Key`: a request that is sent again takes effect once.
 
-As in draft-ietf-httpapi-idempotency-key-header-07. What was answered first is kept in the database,
-in the same commit as the tasks; here is only what belongs to this process.
+As in draft-ietf-httpapi-idempotency-key-header-07. The first answer is kept in the database, in the
+same commit as the tasks; only what belongs to this process is here.
 """
 
 import re
@@ -30,7 +30,7 @@ _ESCAPED = re.compile(r"\\(.)")
 
 
 def asked_for(req: falcon.Request, value: object, now: float) -> Idempotency | None:
-    """What makes a repetition of the request the same request; None: it has no key.
+    """Return what makes a repetition the same request; None: it has no key.
 
     Args:
         req: The request.
@@ -70,7 +70,7 @@ class InFlight:
             self._keys.add(key)
 
     def leave_with(self, reply: Reply[Any], key: str) -> None:
-        """Give the key back when the reply is there, whatever it is."""
+        """Give the key back when the reply is there, good or bad."""
         reply.then(partial(self._leave, key))
 
     def _leave(self, key: str) -> None:
@@ -79,7 +79,7 @@ class InFlight:
 
 
 def _key(header: str) -> str:
-    """The key as bare text, or as what the draft asks for, the string of a structured field."""
+    """Return the key, given as bare text or, as in the draft, as a structured field's string."""
     header = header.strip()
     key = header
     if header.startswith('"'):

@@ -1,4 +1,4 @@
-"""What queries may ask for, and how tasks are shown."""
+"""What the queries of listings may ask for."""
 
 import math
 import re
@@ -25,7 +25,7 @@ STATES = tuple(dict.fromkeys(status.shown for status in Status))
 
 
 def _with_plus(value: object) -> object:
-    """The time with the `+` of its offset, which is a space where nobody wrote it as %2B."""
+    """Return the time with the `+` of its offset, which is a space if not written as %2B."""
     return re.sub(r" (?=[0-9]{2}:[0-9]{2}$)", "+", value) if isinstance(value, str) else value
 
 
@@ -61,13 +61,13 @@ class _Page(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _has_no_nul(cls, value: object) -> object:
-        """Databases cannot hold it, so none looks for it."""
+        """Refuse NUL, which no database can hold, so none can look for it."""
         if isinstance(value, str) and "\x00" in value:
             raise rule(f"must not hold the NUL character, as {shown(value)} does")
         return value
 
     def filters(self) -> dict[str, Any]:
-        """What goes into `Filters`."""
+        """Return the arguments of `Filters`."""
         return {
             "queue": self.queue,
             "action": self.action,
@@ -91,7 +91,7 @@ class ListParameters(_Page):
     @field_validator("status", mode="before")
     @classmethod
     def _is_a_list_of_states(cls, value: object) -> tuple[str, ...]:
-        """`dead,cancelled`, or given several times, or both."""
+        """Take `dead,cancelled`, or the parameter several times, or both."""
         given = value if isinstance(value, list) else [value]
         states = tuple(part for each in given for part in str(each).split(","))
         for state in states:
@@ -100,7 +100,7 @@ class ListParameters(_Page):
         return states
 
     def filters(self) -> dict[str, Any]:
-        """What goes into `Filters`."""
+        """Return the arguments of `Filters`."""
         statuses = tuple(Status(state) for state in dict.fromkeys(self.status))
         return {**super().filters(), "statuses": statuses, "unique_key": self.unique_key}
 
@@ -115,7 +115,7 @@ class DeadLetterParameters(_Page):
     error_contains: _ErrorPart | None = None
 
     def filters(self) -> dict[str, Any]:
-        """What goes into `Filters`."""
+        """Return the arguments of `Filters`."""
         return {
             **super().filters(),
             "statuses": (Status.DEAD,),
@@ -124,7 +124,7 @@ class DeadLetterParameters(_Page):
 
 
 def page_of(model: type[_Page], req: falcon.Request) -> tuple[Filters, int, Cursor | None]:
-    """Which tasks the query asks for, in which order, how many of them, and behind which place.
+    """Return which tasks the query asks for, in which order, how many, and after which place.
 
     Raises:
         InvalidRequestError: A parameter is unknown or wrong.
@@ -145,5 +145,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _whole(moment: float | None) -> int | None:
-    """The first whole second that is not before the moment: tasks are created in whole ones."""
+    """Return the first whole second not before the moment: tasks are created in whole ones."""
     return None if moment is None else math.ceil(moment)

@@ -9,11 +9,11 @@ from pydantic import BeforeValidator
 from task_queue.api.requests.validation import rule, shown
 
 FIRST_MOMENT = -62_135_596_800.0
-"""The beginning of the year 1, Unix seconds: what a calendar can show begins here,"""
+"""The beginning of the year 1, Unix seconds: the first moment of Python's calendar."""
 LAST_MOMENT = 253_402_300_799.999
-"""and ends with the year 9999."""
+"""The end of the year 9999, its last one."""
 MAX_TIME_CHARS = 40
-"""What a time written out may have: plenty for nine digits of a second's fraction."""
+"""How long a written time may be: enough for nine digits of a second's fraction."""
 
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
@@ -27,7 +27,7 @@ _PREDICATE = (
 
 
 def unix_seconds(value: object) -> float:
-    """The moment that a JSON value stands for.
+    """Return the moment that a JSON value stands for.
 
     Raises:
         PydanticCustomError: It stands for none.
@@ -48,7 +48,7 @@ def unix_seconds(value: object) -> float:
 
 
 def unix_seconds_in_query(value: object) -> float:
-    """The moment that the text of a query's parameter stands for.
+    """Return the moment that the text of a query's parameter stands for.
 
     Raises:
         PydanticCustomError: It stands for none.

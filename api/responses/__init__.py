@@ -1,1 +1,1 @@
-"""What is answered."""
+"""What is answered: responses, errors, and what tasks look like."""

@@ -13,12 +13,12 @@ _PLACE = re.compile(rb"(0|[1-9][0-9]{0,18})\.([1-9][0-9]{0,18})")
 
 
 def cursor_of(place: Cursor) -> str:
-    """The cursor that leads behind this place."""
+    """Return the cursor of what comes after this place."""
     return base64.urlsafe_b64encode(b"%d.%d" % place).decode().rstrip("=")
 
 
 def place_of(cursor: str) -> Cursor:
-    """The place a cursor stands for.
+    """Return the place that a cursor stands for.
 
     Raises:
         InvalidRequestError: It is not one that `cursor_of` made.

@@ -12,11 +12,11 @@ from task_queue.api.responses.cursor import cursor_of
 
 
 def page_document(tasks: Sequence[Task], last: Cursor | None) -> dict[str, Any]:
-    """A page of tasks as the API shows it.
+    """Return a page of tasks as the API shows it.
 
     Args:
-        tasks: What is on it.
-        last: Where it ends, if there may be more behind it.
+        tasks: The tasks on it.
+        last: Where it ends, if there may be more after it.
     """
     return {
         "tasks": [task_document(task) for task in tasks],
@@ -26,7 +26,7 @@ def page_document(tasks: Sequence[Task], last: Cursor | None) -> dict[str, Any]:
 
 
 def task_document(task: Task) -> dict[str, Any]:
-    """A task as the API shows it: the tutorial's six columns first.
+    """Return a task as the API shows it: the tutorial's six columns first.
 
     `data` and `result` are passed through as the JSON text they are stored as.
     """
@@ -68,7 +68,7 @@ def task_document(task: Task) -> dict[str, Any]:
 
 
 def attempt_document(attempt: Attempt) -> dict[str, Any]:
-    """One run of a task as the API shows it."""
+    """Return one run of a task as the API shows it."""
     return {
         "number": attempt.number,
         "started": _moment(attempt.started_at),

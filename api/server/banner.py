@@ -4,7 +4,7 @@ from task_queue.config.settings import HttpSettings, QueueSettings, Settings, re
 
 
 def banner(settings: Settings, version: str, port: int) -> str:
-    """What runs where, in a few lines, and a request to try it with."""
+    """Return what runs where, in a few lines, and a request to try it with."""
     url = _url(settings.http, port)
     queues = "".join(_shown(name, each) for name, each in settings.queues.items())
     body = """'{"action": "uppercase", "data": {"text": "hello world"}}'"""

@@ -1,4 +1,4 @@
-"""What waitress itself refuses, answered like all other errors and never with a reset."""
+"""Requests that waitress refuses: answered like all other errors, never with a reset."""
 
 from http import HTTPStatus
 
@@ -20,7 +20,7 @@ _log = structlog.get_logger()
 
 
 class _Nothing:
-    """Keeps nothing: where a refused body goes."""
+    """A buffer that keeps nothing, for the body of a refused request."""
 
     def append(self, data: bytes) -> None:
         """Drop the data."""
@@ -33,13 +33,13 @@ class _Nothing:
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
-    """Reads a request off the connection; one that cannot be taken still gets its answer."""
+    """Reads a request from the connection; one that is refused still gets its answer."""
 
     expect_continue: bool
     _dropped: int | None = None
 
     def received(self, data: bytes) -> int:
-        """Take what came in; how much of it belongs to this request."""
+        """Take what came in; return how much of it belongs to this request."""
         if self._dropped is not None:
             return self._drop(data, self._dropped)
         try:
@@ -53,7 +53,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
         return consumed
 
     def _refuse(self) -> None:
-        """Read on to the body's end before answering, unless the client waits for a word."""
+        """Read on to the body's end before answering, unless `100 Continue` is waited for."""
         if self.expect_continue:
             self.expect_continue = False
         elif not self.body_rcv.completed:

@@ -24,11 +24,7 @@ from task_queue.api.server.channel import Channel
 from task_queue.api.server.dispatcher import Dispatcher
 from task_queue.api.server.parser import MAX_HEADER_BYTES
 from task_queue.api.server.signals import Signals
-from task_queue.config.settings import (
-    HttpSettings,
-    Settings,
-    SettingsError,
-)
+from task_queue.config.settings import HttpSettings, Settings, SettingsError
 
 _log = structlog.get_logger()
 
@@ -60,11 +56,11 @@ def serve(settings: Settings, version: str, read_again: Callable[[], Settings]) 
         with closing(_bound(settings.http)) as listener:
             try:
                 system.start(configured)
-            except SystemExit:  # it has stopped what was running already
+            except SystemExit:  # it has stopped what was running
                 return signals.exit_code
             server = _server(edge, settings.http, listener)
             keep_output_open()
-            gc.freeze()  # what is there by now stays; to look through it again and again costs 5 %
+            gc.freeze()  # what exists by now stays; collecting it again and again costs 5 %
             sys.stdout.write(banner(settings, version, server.effective_port))
             sys.stdout.flush()
             signals.wake_up = server.pull_trigger
@@ -78,21 +74,21 @@ def serve(settings: Settings, version: str, read_again: Callable[[], Settings]) 
 
 
 def _loop(server: Any, signals: Signals) -> None:  # noqa: ANN401 - waitress has no types
-    """Serve until a signal has come, then answer the requests in hand."""
+    """Serve until a signal comes, then answer the requests in hand."""
     while not signals.stopping:
         server.asyncore.loop(
             timeout=server.adj.asyncore_loop_timeout,
-            map=server._map,  # noqa: SLF001 - as its own `run`, which ends by an exception only
+            map=server._map,  # noqa: SLF001 - as in its own `run`, which only an exception ends
             use_poll=server.adj.asyncore_use_poll,
             count=1,
         )
     server.task_dispatcher.shutdown()
     for channel in list(server.active_channels.values()):
-        channel.handle_write()  # what is left for the loop to send
+        channel.handle_write()  # what was left to the loop
 
 
 def _reload(system: ActorSystem, read_again: Callable[[], Settings]) -> None:
-    """Go by the settings as they are now, or by the former ones if they are no good."""
+    """Use the settings as they are now, or keep the former ones if they are refused."""
     try:
         reloaded = system.reload(read_again())
     except (SettingsError, TaskQueueError) as error:
@@ -113,8 +109,8 @@ def _keep_to_one_core() -> None:
     """Hold all threads to one of the cores the process may use, where the system can do that.
 
     Two threads on two cores that hand each other the interpreter lock pay for every hand-over with
-    a wake-up across cores. Only threads started from now on inherit the choice; the processes of
-    actions get all cores back. Consumers are no exception: with only their two threads free, a
+    a wake-up across cores. Only threads started from now on inherit the core; the processes of
+    actions get all cores back. Consumers are bound as well: with only their two threads free, a
     drain at a prefetch of 500 fell from 19,500 to 8,600 tasks/s.
     """
     if hasattr(os, "sched_setaffinity"):
@@ -125,7 +121,7 @@ def _drain(system: ActorSystem, drain_seconds: float) -> None:
     try:
         cut_short = system.stop(drain_seconds)
     except TaskQueueError as error:
-        # What was claimed is taken back at the next start, or by another node.
+        # What was claimed is recovered at the next start, or by another node.
         _log.error("not drained", error=str(error))
         return
     if cut_short:
@@ -134,10 +130,10 @@ def _drain(system: ActorSystem, drain_seconds: float) -> None:
 
 
 def _bound(http: HttpSettings) -> socket.socket:
-    """A socket bound to the address, but not listening: that comes when everything is up.
+    """Bind a socket to the address; it listens when everything is up.
 
-    A port in use is found out here, before any actor has claimed a task. Of a name with several
-    addresses the first IPv4 one counts.
+    A port in use is noticed here, before any actor has claimed a task. Of a name with several
+    addresses the first IPv4 one is used.
     """
     listener: socket.socket | None = None
     try:
@@ -166,7 +162,7 @@ def _server(edge: Edge, http: HttpSettings, listener: socket.socket) -> Any:  # 
         server = create_server(
             create_app(edge),
             sockets=[listener],
-            _dispatcher=Dispatcher(http.threads),  # where waitress lets in another pool of threads
+            _dispatcher=Dispatcher(http.threads),  # where waitress accepts another pool of threads
             connection_limit=http.max_connections,
             max_request_body_size=http.max_body_bytes + 1,  # waitress refuses from its limit on
             max_request_header_size=MAX_HEADER_BYTES + 1,

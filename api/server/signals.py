@@ -11,17 +11,16 @@ from types import FrameType
 class Signals:
     """SIGTERM and SIGINT: the first one ends the serving, the second one the process.
 
-    SIGHUP has the settings read again; from a terminal that was closed it means the same as
-    SIGTERM.
+    SIGHUP reads the settings again; from a terminal that was closed it means the same as SIGTERM.
 
     Waitress leaves signals alone. While the server starts, the handler raises `SystemExit` in the
-    main thread. While it serves, it only wakes up the loop, which then sees that it is over: an
-    exception between the sending of an answer and the note that it is sent would have that answer
-    sent again, and the client take it for the answer to its next request.
+    main thread. While it serves, the handler only wakes up the loop, which then ends: an exception
+    after an answer is sent and before that is noted would send it again, and the client would take
+    it for the answer to its next request.
 
     Python's handlers run when the main thread is awake, and one that has just begun to wait for
     the drain is not woken. So the second signal is heard by a thread, through the wake-up pipe;
-    the system's own way to die would not do, since process 1 of a container is spared it.
+    the default action of the signal would not do, since process 1 of a container is exempt from it.
     """
 
     wake_up: Callable[[], None] | None = None
@@ -77,7 +76,7 @@ class Signals:
 
     def _on_hangup(self) -> None:
         if self._had_terminal and not _has_terminal():
-            # What is written there from now on would fail, at the latest when the process ends.
+            # Writing there would fail from now on, at the latest when the process ends.
             nowhere = os.open(os.devnull, os.O_RDWR)
             for descriptor in self._on_terminal:
                 os.dup2(nowhere, descriptor)
@@ -87,7 +86,7 @@ class Signals:
 
 
 def _has_terminal() -> bool:
-    """Whether somebody sits at a terminal that controls this process."""
+    """Return whether a terminal controls this process."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:

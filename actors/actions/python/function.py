@@ -55,7 +55,10 @@ class PythonFunction:
             self._parsed(data)
 
     def call(self, call: Call) -> Any:  # noqa: ANN401 - whatever the function returns
-        """What the function returns.
+        """Call the function.
+
+        Returns:
+            Whatever it returns.
 
         Raises:
             Reject: The data is not what it takes.
@@ -93,7 +96,7 @@ class PythonFunction:
 
 
 def imported(name: str, target: str) -> PythonFunction:
-    """The function.
+    """Import the function.
 
     Args:
         name: What the settings call the action, for errors.
@@ -119,9 +122,9 @@ def imported(name: str, target: str) -> PythonFunction:
 
 
 async def _finished(coroutine: Coroutine[Any, Any, Any], call: Call) -> Any:  # noqa: ANN401 - its result
-    """What the coroutine returns, unless it is cancelled or takes too long."""
+    """Return the coroutine's result, unless it is cancelled or takes too long."""
     running = asyncio.ensure_future(coroutine)
-    # Looked at in any case, or asyncio logs it whenever it is thrown away.
+    # The exception is looked at in any case, or asyncio logs it when the future is collected.
     running.add_done_callback(lambda over: over.cancelled() or over.exception())
     while not (await asyncio.wait({running}, timeout=SLICE_SECONDS))[0]:
         try:
@@ -134,7 +137,7 @@ async def _finished(coroutine: Coroutine[Any, Any, Any], call: Call) -> Any:  # 
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters that may be given by position; none if there is no telling.
+    """Return the parameters that may be given by position; none if they are unknown.
 
     Raises:
         ActionLoadError: It cannot be called with the data alone, nor with data and context.
@@ -164,7 +167,7 @@ def _wants_context(parameters: list[inspect.Parameter]) -> bool:
 
 
 def _hint(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:  # noqa: ANN401 - a type
-    """The type of the data; None if the function does not say."""
+    """Return the type of the data; None if the function does not name it."""
     if parameter.annotation is parameter.empty:
         return None
     if not isinstance(parameter.annotation, str):
@@ -193,7 +196,7 @@ def _is_any_object(hint: Any) -> bool:  # noqa: ANN401 - a type
 
 
 def _adapter(hint: Any) -> Any:  # noqa: ANN401 - a type, and pydantic's `TypeAdapter` for it
-    """Turns JSON into the type."""
+    """Return what turns JSON into the type."""
     # Imported where it is needed: processes for actions whose data has no type start faster.
     from pydantic import TypeAdapter  # noqa: PLC0415
 
