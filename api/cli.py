@@ -53,7 +53,7 @@ Queues, their limits (length, bytes, starts per second, tasks at once with the
 same key), retries, retention and schedules are settings, too: see
 `task-queue config`.
 """
-"""One line for each thing to ask for; none is longer than a screen of 80 columns shows."""
+"""One line for each thing to ask for; none is longer than 80 columns."""
 RUN_EXAMPLES = """
 The data is checked, and time, memory and result are limited, as for a task:
 

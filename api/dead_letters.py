@@ -108,7 +108,7 @@ class DeadLettersResource:
             yield from self._edge.ask_reader(FindDead(filters, limit))
 
     def _of_ids(self, body: RedriveBody) -> Iterator[str]:
-        """Yield those of the ids that are such dead tasks."""
+        """Yield the given ids of dead tasks that match."""
         for task_id in body.ids or ():
             found = self._edge.ask_reader(GetTask(task_id))
             if found is not None and self._is_wanted(found[0], body):

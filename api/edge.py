@@ -57,7 +57,7 @@ class Edge:
         return self.system.max_stuck_threads
 
     def queue(self, name: str | None) -> tuple[QueueInfo, Address] | None:
-        """Return a queue and where to publish to it, by its name; without one, the default."""
+        """Return the queue by this name, or the default one, and the address to publish to."""
         name = QUEUE if name is None else name
         info, address = self.system.queue_info.get(name), self.system.queues.get(name)
         return None if info is None or address is None else (info, address)
@@ -67,7 +67,7 @@ class Edge:
         return self.system.queue_info.get(name)
 
     def queue_settings(self, name: str) -> QueueSettings:
-        """Return the settings of a queue that there is."""
+        """Return the settings of a queue."""
         return self.system.queue_settings[name]
 
     def ask_reader(self, request: Request[R]) -> R:
@@ -87,7 +87,7 @@ class Edge:
         return self.system.supervisor.ask(request, self.timeout)
 
     def ask_queue(self, name: str, request: Request[R]) -> R:
-        """Ask a queue that there is."""
+        """Ask a queue."""
         return self.system.queues[name].ask(request, self.timeout)
 
     def publish(self, publish: Publish) -> Reply[Published | None]:

@@ -1,4 +1,4 @@
-"""The JSON that requests hold: read so that nothing of it is lost on the way."""
+"""The JSON of requests, read so that nothing of it is lost on the way."""
 
 import json
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ from task_queue.api.responses.errors import InvalidRequestError
 
 JSON = "application/json"
 MAX_DEPTH = 100
-"""How many objects and lists may lie inside each other in a body."""
+"""How many objects and lists may be nested in a body."""
 MAX_INTEGER_DIGITS = 18
-"""Integers with more digits may not fit in 64 bits and get a closer look."""
+"""Integers with more digits may not fit in 64 bits and are checked exactly."""
 
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_INTEGER = b"0" * (MAX_INTEGER_DIGITS + 1)
 
 
 class InvalidJSONError(ValueError):
-    """The body is not JSON that can be kept as it is; the text says why."""
+    """The body is no JSON that can be kept as it is; the text says why."""
 
 
 def read_json(req: falcon.Request) -> Any:  # noqa: ANN401 - any JSON value
@@ -42,7 +42,7 @@ def read_json(req: falcon.Request) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def refuse_members(req: falcon.Request) -> None:
-    """Accept no body, or an empty object, where there is nothing to ask for.
+    """Accept only an empty body, or an empty object, for a request without members.
 
     Raises:
         InvalidRequestError: Somebody expects a member to have an effect.

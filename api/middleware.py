@@ -1,4 +1,4 @@
-"""The id of a request: taken from the caller or made, in the answer and in every log line."""
+"""The id of a request: the caller's or a new one, in the answer and in every log line."""
 
 import re
 
@@ -8,12 +8,12 @@ from uuid_utils import uuid7
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
-_decent = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
+_valid = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
 def request_id(given: str | None) -> str:
-    """Return the caller's id, if it is a decent one, or a new one."""
-    return given if given and _decent.fullmatch(given) else str(uuid7())
+    """Return the caller's id, if it is valid, or a new one."""
+    return given if given and _valid.fullmatch(given) else str(uuid7())
 
 
 class RequestId:

@@ -107,7 +107,7 @@ class Publisher:
         bodies: Sequence[PublishBody],
         queues: Sequence[QueueInfo],
     ) -> Publish:
-        """Build what the queue is asked, of tasks that may ask for anything.
+        """Build the publish of tasks that may ask for anything.
 
         Args:
             req: The request.
@@ -131,7 +131,7 @@ class Publisher:
         publish: Publish,
         shape: published.Shape,
     ) -> None:
-        """Ask the queue, and answer with the shape of what came of it."""
+        """Ask the queue, and answer with what came of it, in this shape."""
         if publish.conditions is not None and publish.conditions.idempotency is not None:
             key = publish.conditions.idempotency.key
             self._in_flight.enter(key)
@@ -151,7 +151,7 @@ def _task(queue: QueueInfo, body: PublishBody, now: float) -> Task:
 def _limits_that_bind(
     tasks: Sequence[Task], queues: dict[str, QueueInfo]
 ) -> dict[str, QueueLimits]:
-    """Return the limits of those queues that have to be looked at when these tasks are stored."""
+    """Return the limits that have to be checked when these tasks are stored, by queue."""
     keyed = {task.queue for task in tasks if task.options.key is not None}
     return {
         name: queue.limits

@@ -45,11 +45,11 @@ class QueuesResource:
     on_head_one = on_get_one
 
     def on_post_pause(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
-        """Start nothing more; what runs goes on, and publishes are still accepted."""
+        """Pause the queue: running tasks go on, publishes are still accepted."""
         self._set_paused(req, resp, name, paused=True)
 
     def on_post_resume(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
-        """Start tasks again."""
+        """Resume the queue."""
         self._set_paused(req, resp, name, paused=False)
 
     def on_post_purge(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:

@@ -145,7 +145,7 @@ def _on_signal(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _work(actions: Registry, claimed: ClaimedTask, slot: Slot, ended: "Future[Done]") -> None:
-    """Run the action in this thread, which is all its own: it may never come back."""
+    """Run the action in this thread, which does nothing else: it may never return."""
     try:
         ended.set_result(actions.run(claimed, slot))
     except BaseException as error:  # noqa: BLE001 - the action's failure, whatever it is

@@ -33,10 +33,10 @@ SHOWN_TIMES = 5
 MAX_SCHEDULES = 1_000
 """How many there may be: one answer shows them all, and works out the next times of each."""
 MAX_TIMEZONE_CHARS = 100
-"""What the name of a time zone may have; the longest there is has 32."""
+"""How long the name of a time zone may be; the longest there is has 32 characters."""
 
 _log = structlog.get_logger()
-# Not dots alone: clients take one or two of them for a directory.
+# Not dots alone: clients treat one or two of them as a directory.
 _NAME = re.compile(r"(?!\.*$)[A-Za-z0-9_.-]{1,100}")
 _SAYS_WHEN = ("run_at", "expires_at")
 
@@ -88,7 +88,7 @@ class ScheduleResource:
     on_head = on_get
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
-        """Keep the schedule: `201` if it is new, `200` if there was one by this name.
+        """Store the schedule: `201` if it is new, `200` if there was one by this name.
 
         `409` if it is one too many, or one of the settings.
         """

@@ -75,7 +75,7 @@ class PythonSettings(ActionSettings):
     """A Python function."""
 
     python: ActionTarget
-    """Where it is."""
+    """Where the function is."""
 
     execution: Literal["thread", "process"] | None = None
     """Where it runs; None: in a process if `cpu`, else in a thread."""
@@ -132,16 +132,16 @@ class ProgramSettings(ActionSettings):
 
 
 class HttpActionSettings(ActionSettings):
-    """A request to somewhere else."""
+    """An HTTP request."""
 
     http: str
     """The address."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    """What is done there; the data goes into the query with `GET` and `DELETE`, else the body."""
+    """The method; the data goes into the query with `GET` and `DELETE`, else into the body."""
 
     headers: Mapping[HeaderName, SecretStr] = Field(default_factory=dict)
-    """What is sent besides; never shown."""
+    """Further headers; never shown."""
 
     secret: SecretStr | None = None
     """Signs what is sent, as Standard Webhooks; None: it is not signed."""
@@ -209,7 +209,7 @@ KINDS: Mapping[str, type[ActionSettings]] = {
 
 
 def _of_its_kind(value: object) -> object:
-    """Return the settings as those of the kind that their keys tell."""
+    """Return the settings as an object of the kind that their keys name."""
     if isinstance(value, ActionSettings):
         return value
     if isinstance(value, str):

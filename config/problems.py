@@ -1,9 +1,9 @@
-"""What is wrong with a value, in words: of settings, and of what pydantic refuses elsewhere.
+"""Pydantic's errors in words: for settings, for what requests hold, and for the data of actions.
 
-The table is shared, and who uses it may put words of its own in front. One table for all would
-change texts that users know: in TOML a value is a text in a table of keys, in a body it is a string
-in a JSON object. The data of actions shares only what is said of members: its types are the users'
-own, with all errors that pydantic knows, so it keeps pydantic's messages.
+One table, in front of which settings put words of their own: in TOML a value is a text in a table
+of keys, in a body it is a string in a JSON object, and users know both texts. The data of actions
+takes only the words for missing and unknown members from it: its types are the users' own, with all
+errors that pydantic knows, so it keeps pydantic's messages.
 """
 
 import json
@@ -35,7 +35,7 @@ PREDICATES: Mapping[str, str] = {
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "must be a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
 }
-"""What to say of a value, by pydantic's type of error."""
+"""What is wrong with a value, by pydantic's type of error."""
 
 _OF_SETTINGS = {
     "missing": "must be set",
@@ -57,12 +57,12 @@ _SECRET = re.compile(r"(://[^:/@\s]*:).*@|([?&](?:ssl)?password=)[^&\s]*", re.IG
 def predicate(
     kind: str, context: Mapping[str, object], own: Mapping[str, str] | None = None
 ) -> str | None:
-    """Return what to say of a value; None: there are no words for this type of error.
+    """Return what is wrong with a value; None: there are no words for this type of error.
 
     Args:
         kind: Pydantic's type of error.
         context: Its `ctx`.
-        own: Words that go before those of the table.
+        own: Words that replace those of the table.
     """
     template = (own or {}).get(kind) or PREDICATES.get(kind)
     return template and template.format(**context)

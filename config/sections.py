@@ -246,7 +246,7 @@ class ExecutionSettings(Section):
 
 
 class SupervisorSettings(Section):
-    """How many deaths are an accident and not a fault."""
+    """How many restarts of actors are tolerated."""
 
     max_restarts: int = Field(ge=0, le=1000)
     """Restarts tolerated within `period_seconds`; one more ends the process as failed."""
@@ -263,7 +263,7 @@ class ShutdownSettings(Section):
 
 
 class LogSettings(Section):
-    """What the log looks like and how much it says."""
+    """How the log looks and how much it holds."""
 
     format: Literal["auto", "console", "json"]
     """`auto` is `console` on a terminal and `json`, one object a line, otherwise."""

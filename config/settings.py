@@ -83,13 +83,13 @@ __all__ = [
 ]
 
 PREFIX = "TASK_QUEUE_"
-"""Begins the name of every environment variable that is ours."""
+"""The beginning of the names of our environment variables."""
 
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
-"""Names the configuration file when the command line does not."""
+"""The variable that names the configuration file when the command line does not."""
 
 TEST_PREFIX = f"{PREFIX}TEST_"
-"""Begins the names that belong to the test suite; they are no settings."""
+"""The beginning of the names that belong to the test suite; they are no settings."""
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -267,7 +267,7 @@ def _merge(sources: Sequence[PydanticBaseSettingsSource]) -> Settings:
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return tuple(reversed(sources))  # The library wants the strongest first.
 
-    # A plain Settings again: values that are equal shall compare equal.
+    # A plain Settings again, so that equal values compare equal.
     return Settings.model_construct(**dict(Layered()))
 
 

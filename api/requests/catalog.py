@@ -1,4 +1,4 @@
-"""Whether there is what a task asks for: its action, its queue, and what that queue can do."""
+"""The actions and queues there are, and whether a task can be published to them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from task_queue.api.requests.bodies import PublishBody
 from task_queue.api.responses.errors import InvalidRequestError
 
 MEMORY_MEMBERS = ("action", "data", "queue", "delay_seconds", "run_at", "max_attempts")
-"""What a queue can do whose tasks are no rows."""
+"""The members that a queue in memory accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def check_together(queues: Sequence[QueueInfo]) -> None:
 
 
 def not_in_memory(queue: str, what: str) -> InvalidRequestError:
-    """Return the error of a task that asks a queue in memory for what needs rows."""
+    """Return the error of a task that asks too much of a queue in memory."""
     allowed = ", ".join(MEMORY_MEMBERS)
     message = f"{what} needs a queue on a database; {queue!r} is in memory and takes only {allowed}"
     return InvalidRequestError(message)

@@ -10,7 +10,7 @@ Headers = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response: all that is known of it besides the request's id.
+    """A response, complete but for the request's id.
 
     Attributes:
         status: The HTTP status.
@@ -23,7 +23,7 @@ class Answer:
     body: bytes
 
     def fill(self, resp: falcon.Response) -> None:
-        """Make it the response."""
+        """Copy it into the response."""
         resp.status = self.status.value
         for name, value in self.headers:
             resp.set_header(name, value)

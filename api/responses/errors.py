@@ -114,7 +114,7 @@ def install(app: "falcon.App[falcon.Request, falcon.Response]") -> None:
 def answer(
     resp: falcon.Response, status: HTTPStatus, error: str, detail: str | None = None
 ) -> None:
-    """Make the response a problem."""
+    """Turn the response into a problem document."""
     resp.status = status.value
     resp.content_type = PROBLEM_TYPE
     resp.data = dumps(problem(status, error, detail))

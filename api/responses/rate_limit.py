@@ -1,4 +1,4 @@
-"""What a queue's limits leave, as `RateLimit` and `RateLimit-Policy` headers say it.
+"""What a queue's limits leave, as `RateLimit` and `RateLimit-Policy` headers state it.
 
 As in draft-ietf-httpapi-ratelimit-headers-08 to -11. A policy has the name of its limit, `length`
 or `bytes`. It has no window, since room comes back as tasks are done and not at a certain time; so
@@ -22,7 +22,7 @@ def left(limits: Mapping[str, QueueLimits], room: Mapping[str, Room]) -> Headers
     policies: list[str] = []
     rests: list[str] = []
     for queue, rest in room.items():
-        # Of several queues each is a partition.
+        # With several queues, each is a partition.
         partition = f";pk=:{base64.b64encode(queue.encode()).decode()}:" if len(room) > 1 else ""
         for limit, quota, units in (
             ("length", limits[queue].max_length, rest.tasks),

@@ -36,9 +36,8 @@ class Dispatcher:
         Args:
             threads: How many requests may be worked on at once; parked ones do not count.
         """
-        self._waiting: SimpleQueue[Connection | None] = (
-            SimpleQueue()
-        )  # as many as connections at most
+        # Has no bound of its own: it holds no more than there are connections.
+        self._waiting: SimpleQueue[Connection | None] = SimpleQueue()
         self._parked: set[Connection] = set()
         self._threads = [
             threading.Thread(target=self._work, name=f"http-{number}", daemon=True)
@@ -60,9 +59,7 @@ class Dispatcher:
         """Answer the requests that were read, parked ones too; the threads end."""
         deadline = time.monotonic() + SHUTDOWN_SECONDS
         for _ in self._threads:
-            self._waiting.put(
-                None
-            )  # behind the requests that were read: each is answered or parked
+            self._waiting.put(None)  # behind the requests read: each is answered or parked
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         while self._parked or not self._waiting.empty():

@@ -9,7 +9,7 @@ from types import FrameType
 
 
 class Signals:
-    """SIGTERM and SIGINT: the first one ends the serving, the second one the process.
+    """SIGTERM and SIGINT: the first one stops serving, the second one ends the process.
 
     SIGHUP reads the settings again; from a terminal that was closed it means the same as SIGTERM.
 

@@ -144,6 +144,11 @@ def test_another_pool_of_threads_is_let_in() -> None:
     assert "_dispatcher" in signature(create_server).parameters
 
 
+def test_the_loop_makes_one_pass_at_a_time(waitress: Waitress) -> None:
+    parameters = signature(waitress.server.asyncore.loop).parameters
+    assert {"timeout", "map", "use_poll", "count"} <= set(parameters)
+
+
 def test_a_request_that_is_refused_has_a_task_of_its_own() -> None:
     assert callable(ErrorTask.execute)
 
