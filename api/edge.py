@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from task_queue.actors.actions.registry import Registry
+from task_queue.actors.errors import ActorUnavailableError
 from task_queue.actors.messages.base import Request
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.reply import Reply
@@ -92,4 +93,8 @@ class Edge:
 
     def publish(self, publish: Publish) -> Reply[Published | None]:
         """Ask the queue of the first task; the reply comes by the publish's deadline."""
-        return self.system.queues[publish.tasks[0].queue].ask_later(publish)
+        name = publish.tasks[0].queue
+        if (address := self.system.queues.get(name)) is None:  # a reload is adding or removing it
+            publish.abandon(ActorUnavailableError(f"the queue-{name} is not running"))
+            return publish.reply_to
+        return address.ask_later(publish)

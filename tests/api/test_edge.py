@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
+from task_queue.actors.errors import ActorUnavailableError
+from task_queue.actors.messages.queue import Publish
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.system import ActorSystem
+from task_queue.actors.tasks.new import plain_task
 from task_queue.api.edge import Edge
 from task_queue.config.settings import load
+from tests.fakes import NOW
 
 
 def edge(directory: Path) -> Edge:
@@ -32,6 +38,18 @@ def test_a_queue_that_is_not_known_or_not_up_yet_is_none(tmp_path: Path) -> None
     asked.system.queues = {"tasks": Address("queue-tasks")}  # as while a reload adds another
     assert asked.queue("mail") is None
     assert list(asked.queues) == ["tasks"]
+
+
+def test_a_publish_to_a_queue_that_a_reload_is_adding_or_removing_may_be_repeated(
+    tmp_path: Path,
+) -> None:
+    asked = edge(tmp_path)
+    info = asked.queue_info("mail")
+    assert info is not None
+    asked.system.queues = {}
+    task = plain_task("id", info, "sum", "{}", NOW)
+    with pytest.raises(ActorUnavailableError):
+        asked.publish(Publish((task,), NOW + 1)).wait(0)
 
 
 def test_what_a_reload_removes_is_not_found_any_more(tmp_path: Path) -> None:
