@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from task_queue.actors.drivers.driver import Driver
 from task_queue.actors.errors import TaskQueueError, UnavailableError
-from task_queue.actors.messages.base import Message, Recipient
+from task_queue.actors.messages.base import Message, Notice, Recipient
 from task_queue.actors.messages.clock import Tick
 from task_queue.actors.messages.consumer import Deliver
 from task_queue.actors.messages.queue import (
@@ -108,7 +108,7 @@ class QueueActor(Actor):
         """Take back what former lives left claimed; the answers come as messages."""
         self._driver.recover()
 
-    def receive(self, message: Message) -> None:  # noqa: C901, PLR0912 - one case per message
+    def receive(self, message: Message) -> None:  # noqa: C901 - one case per message
         """Handle one message."""
         match message:
             case Publish():
@@ -121,33 +121,17 @@ class QueueActor(Actor):
                 self._report(message.consumer, message.claimed)
                 self._nack(message.claimed, message.failure)
                 self._released(message.consumer, message.claimed)
-            case Stored():
-                self._driver.stored(message.task_ids)
-                self._more = True
-            case PauseKept():
-                self._pausing = max(0, self._pausing - 1)  # or it was a former life's request
-                if not self._pausing:
-                    self._paused = message.paused
-                self._more = True
-            case Unblocked():
-                self._more = True
-            case Claimed():
-                self._on_claimed(message)
-            case SuspectClaimed():
-                self._on_suspect_claimed(message)
-            case Settled():
-                self._on_settled(message)
+            case WriteFailed():
+                self._driver.hear(message)
+                self._on_write_failed(message)
+                return  # the next tick tries again, not this instant
+            case Notice():
+                self._driver.hear(message)
+                self._on_notice(message)
             case Tick():
                 self._on_tick(message)
             case Ready():
                 self._on_ready(message)
-            case Tended():
-                self._on_tended(message)
-            case Renewed():
-                self._on_renewed(message)
-            case WriteFailed():
-                self._on_write_failed(message)
-                return  # the next tick tries again, not this instant
             case Drain():
                 self._drain(message)
             case Pause():
@@ -164,6 +148,26 @@ class QueueActor(Actor):
         """Answer the drain, if one is under way."""
         if self._draining is not None:
             self._draining.reply_to.fail(error)
+
+    def _on_notice(self, notice: Notice) -> None:
+        match notice:
+            case Stored() | Unblocked():
+                self._more = True
+            case Claimed():
+                self._on_claimed(notice)
+            case Settled():
+                for lease in notice.refused:
+                    self.log.warning("late result refused, the lease is lost", id=lease.task_id)
+            case SuspectClaimed():
+                self._on_suspect_claimed(notice)
+            case Tended():
+                self._on_tended(notice)
+            case Renewed():
+                self._on_renewed(notice)
+            case PauseKept():
+                self._on_pause_kept(notice)
+            case _:
+                self.unexpected(notice)
 
     def _publish(self, publish: Publish) -> None:
         if self._draining is not None:
@@ -295,13 +299,7 @@ class QueueActor(Actor):
         if ready.consumer not in self._idle and ready.consumer != self._reserved:
             self._free(ready.consumer)
 
-    def _on_settled(self, settled: Settled) -> None:
-        self._driver.settled((*settled.applied, *settled.refused))
-        for lease in settled.refused:
-            self.log.warning("late result refused, the lease is lost", id=lease.task_id)
-
     def _on_tended(self, tended: Tended) -> None:
-        self._driver.tended(tended)
         held = set(self._held())
         for claimed in tended.lapsed:
             if claimed.lease not in held and not self._driver.is_settling(claimed.lease):
@@ -328,6 +326,12 @@ class QueueActor(Actor):
         self._pausing += 1
         self._paused = pause.paused
         self._driver.pause(pause.reply_to, paused=pause.paused)
+        self._more = True
+
+    def _on_pause_kept(self, kept: PauseKept) -> None:
+        self._pausing = max(0, self._pausing - 1)  # or it was a former life's request
+        if not self._pausing:
+            self._paused = kept.paused
         self._more = True
 
     def _on_renewed(self, renewed: Renewed) -> None:
@@ -378,7 +382,6 @@ class QueueActor(Actor):
                 self._unreserve()
             case SetPaused():
                 self._pausing = max(0, self._pausing - 1)  # the next look says what it is
-        self._driver.failed(failure)
 
     def _drain(self, drain: Drain) -> None:
         self.log.info("draining", running=len(self._running), prefetched=len(self._window))

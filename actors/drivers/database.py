@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from math import inf
 
 from task_queue.actors.errors import AnswerTimeoutError, BadRowError, QueueFullError
-from task_queue.actors.messages.base import Recipient
-from task_queue.actors.messages.queue import Publish, Tended
+from task_queue.actors.messages.base import Notice, Recipient
+from task_queue.actors.messages.queue import Publish, Settled, Stored, Tended
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import (
     Claim,
@@ -171,16 +171,6 @@ class DatabaseDriver:
                 self._writer.tell(settle)
         self._tend(now)
 
-    def tended(self, tended: Tended) -> None:
-        """Note how far the sweep came; tend again at once where more is due."""
-        self._tending = False
-        if self._limits.concurrency_per_key:
-            self._sweep_after = tended.swept_to
-        else:  # what a lifted limit has left behind, from the first key on until there is nothing
-            self._sweep_after = "" if tended.swept else None
-        if tended.more:
-            self._tend(self._now())
-
     def report(self, progress: Progress) -> None:
         """Have it kept how far a running task is; if that fails, the next report will do."""
         self._writer.tell(Report(self._queue_address, progress))
@@ -196,18 +186,41 @@ class DatabaseDriver:
         self._renew_at = 0.0
         self._sweep_after = ""
 
-    def stored(self, task_ids: Iterable[str]) -> None:
-        """Note that these publishes are on disk."""
-        for task_id in task_ids:
-            self._publishing.pop(task_id, None)
+    def hear(self, notice: Notice) -> None:
+        """Take note of what is on disk, what is refused, and what has to be written again."""
+        match notice:
+            case Stored():
+                for task_id in notice.task_ids:
+                    self._publishing.pop(task_id, None)
+            case Settled():
+                self._failures = 0
+                for lease in (*notice.applied, *notice.refused):
+                    self._unsettled.pop(lease, None)
+            case Tended():
+                self._on_tended(notice)
+            case WriteFailed():
+                self._on_write_failed(notice)
 
-    def settled(self, leases: Iterable[Lease]) -> None:
-        """Forget these settlements."""
-        self._failures = 0
-        for lease in leases:
-            self._unsettled.pop(lease, None)
+    def is_settling(self, lease: Lease) -> bool:
+        """Whether a settlement of this lease is neither written nor refused."""
+        return lease in self._unsettled
 
-    def failed(self, failure: WriteFailed) -> None:
+    @property
+    def unsettled(self) -> int:
+        """How many settlements are neither written nor refused."""
+        return len(self._unsettled)
+
+    def _on_tended(self, tended: Tended) -> None:
+        """Note how far the sweep came; tend again at once where more is due."""
+        self._tending = False
+        if self._limits.concurrency_per_key:
+            self._sweep_after = tended.swept_to
+        else:  # what a lifted limit has left behind, from the first key on until there is nothing
+            self._sweep_after = "" if tended.swept else None
+        if tended.more:
+            self._tend(self._now())
+
+    def _on_write_failed(self, failure: WriteFailed) -> None:
         """Forget a publish, whose caller knows; plan to repeat a settlement."""
         match failure.write:
             case Insert(tasks=tasks):
@@ -226,15 +239,6 @@ class DatabaseDriver:
                 self._renew_at = 0.0
             case Tend():
                 self._tending = False
-
-    def is_settling(self, lease: Lease) -> bool:
-        """Whether a settlement of this lease is neither written nor refused."""
-        return lease in self._unsettled
-
-    @property
-    def unsettled(self) -> int:
-        """How many settlements are neither written nor refused."""
-        return len(self._unsettled)
 
     def _give_up_publishes(self, now: float) -> None:
         for publish in self._publishing.values():

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from task_queue.actors.messages.queue import Publish, Tended
+from task_queue.actors.messages.base import Notice
+from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.reply import Reply
-from task_queue.actors.messages.writer import WriteFailed
 from task_queue.actors.tasks.claim import Lease
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.settlement import Settlement
@@ -15,10 +15,10 @@ from task_queue.actors.tasks.slot import Progress
 class Driver(Protocol):
     """Makes one queue's tasks durable, claims and settles them.
 
-    Owned by one QueueActor, called in its thread, never waits. What comes of a call is told to
-    the queue later: `Stored` after a publish, one `Claimed` or `SuspectClaimed` after each claim
-    that succeeds, `Settled`, `Tended`, or `WriteFailed`; the queue hands those that concern the
-    driver's own books back to it.
+    Owned by one QueueActor, called in its thread, never waits. The queue is told later what came
+    of a call: `Stored` after a publish, one `Claimed` or `SuspectClaimed` after each claim that
+    succeeds, `Settled`, `Tended`, `Renewed`, `PauseKept`, or `WriteFailed`. It lets the driver
+    `hear` each of them.
     """
 
     def recover(self) -> None:
@@ -45,9 +45,6 @@ class Driver(Protocol):
         And look for leases whose holder is gone; `Tended` may name leases that are held.
         """
 
-    def tended(self, tended: Tended) -> None:
-        """Note what came of what was due."""
-
     def report(self, progress: Progress) -> None:
         """Keep how far a running task is."""
 
@@ -57,14 +54,13 @@ class Driver(Protocol):
     def reconfigure(self, lease_seconds: float, limits: QueueLimits) -> None:
         """Go by these from now on."""
 
-    def stored(self, task_ids: Iterable[str]) -> None:
-        """Note that these are on disk."""
+    def hear(self, notice: Notice) -> None:
+        """Take note of what the queue was told, before the queue itself acts on it.
 
-    def settled(self, leases: Iterable[Lease]) -> None:
-        """Note that these settlements are written, or refused for good."""
-
-    def failed(self, failure: WriteFailed) -> None:
-        """Note that a write failed."""
+        Of these a driver may need: `Stored`, which tasks are on disk; `Settled`, which settlements
+        are written or refused for good; `Tended`, how far that step came; `WriteFailed`, what may
+        have to be written again. Others it ignores.
+        """
 
     def is_settling(self, lease: Lease) -> bool:
         """Whether a settlement of this lease is neither written nor refused."""

@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from task_queue.actors.errors import BadRowError, QueueFullError
-from task_queue.actors.messages.base import Recipient
+from task_queue.actors.messages.base import Notice, Recipient
 from task_queue.actors.messages.queue import (
     Claimed,
     PauseKept,
@@ -14,7 +14,6 @@ from task_queue.actors.messages.queue import (
     Settled,
     Stored,
     SuspectClaimed,
-    Tended,
 )
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import Insert, WriteFailed
@@ -136,9 +135,6 @@ class MemoryDriver:
             for insert in self._finished.values():
                 self._writer.tell(insert)
 
-    def tended(self, tended: Tended) -> None:
-        """Nothing: nobody tends a queue in memory."""
-
     def report(self, progress: Progress) -> None:
         """Nothing: what is not finished is shown nowhere."""
 
@@ -150,24 +146,14 @@ class MemoryDriver:
     def reconfigure(self, lease_seconds: float, limits: QueueLimits) -> None:
         """Nothing: there are neither leases nor limits."""
 
-    def stored(self, task_ids: Iterable[str]) -> None:
-        """Forget the finished tasks that are rows now."""
-        for task_id in task_ids:
-            self._finished.pop(task_id, None)
-
-    def settled(self, leases: Iterable[Lease]) -> None:
-        """Nothing: a settlement takes effect at once."""
-
-    def failed(self, failure: WriteFailed) -> None:
-        """Plan to write the finished tasks again; one that is refused is dead, or is there."""
-        match failure.write:
-            case Insert(tasks=(task,)) if isinstance(failure.error, BadRowError):
-                self._finished.pop(task.id, None)
-                if task.status is not Status.DEAD:
-                    why = printable(f"the outcome could not be stored: {failure.error}")
-                    self._write(task._replace(status=Status.DEAD, result=None, error=why))
-            case _:
-                self._failed = True
+    def hear(self, notice: Notice) -> None:
+        """Forget the finished tasks that are rows now, and plan to repeat a write that failed."""
+        match notice:
+            case Stored():
+                for task_id in notice.task_ids:
+                    self._finished.pop(task_id, None)
+            case WriteFailed():
+                self._on_write_failed(notice)
 
     def is_settling(self, lease: Lease) -> bool:  # noqa: ARG002 - it takes effect at once
         """Never."""
@@ -177,6 +163,17 @@ class MemoryDriver:
     def unsettled(self) -> int:
         """How many finished tasks are not in the database yet."""
         return len(self._finished)
+
+    def _on_write_failed(self, failure: WriteFailed) -> None:
+        """Plan to write the finished tasks again; one that is refused is dead, or is there."""
+        match failure.write:
+            case Insert(tasks=(task,)) if isinstance(failure.error, BadRowError):
+                self._finished.pop(task.id, None)
+                if task.status is not Status.DEAD:
+                    why = printable(f"the outcome could not be stored: {failure.error}")
+                    self._write(task._replace(status=Status.DEAD, result=None, error=why))
+            case _:
+                self._failed = True
 
     def _write(self, task: Task) -> None:
         self._finished[task.id] = insert = Insert(self._queue_address, (task,))

@@ -24,6 +24,12 @@ class Command(Message):
     __slots__ = ()
 
 
+class Notice(Command):
+    """What came of a write: told to its requester after the commit, or when it failed."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request(Message, Generic[R]):
     """A message that is asked and answered once.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from task_queue.actors.messages.base import Command, Recipient, Request
+from task_queue.actors.messages.base import Command, Notice, Recipient, Request
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.conditions import Conditions, Published
@@ -149,7 +149,7 @@ class GetQueueState(Request[QueueState]):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored(Command):
+class Stored(Notice):
     """Rows are on disk.
 
     Attributes:
@@ -160,7 +160,7 @@ class Stored(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed(Command):
+class Claimed(Notice):
     """Tasks are leased.
 
     Attributes:
@@ -173,7 +173,7 @@ class Claimed(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class SuspectClaimed(Command):
+class SuspectClaimed(Notice):
     """A task that was lost before is leased, if one was ready.
 
     Attributes:
@@ -184,7 +184,7 @@ class SuspectClaimed(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Settled(Command):
+class Settled(Notice):
     """Settlements are on disk, or refused because their lease is not held any more.
 
     Attributes:
@@ -197,7 +197,7 @@ class Settled(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Renewed(Command):
+class Renewed(Notice):
     """Leases are renewed.
 
     Attributes:
@@ -208,7 +208,7 @@ class Renewed(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Tended(Command):
+class Tended(Notice):
     """Due tasks were made ready, lapsed leases were looked for.
 
     Attributes:
@@ -231,7 +231,7 @@ class Tended(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class PauseKept(Command):
+class PauseKept(Notice):
     """It is on disk whether the queue is paused; what is told from now on was seen after that.
 
     Attributes:
@@ -242,5 +242,5 @@ class PauseKept(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Unblocked(Command):
+class Unblocked(Notice):
     """Tasks that waited for others with their key are ready."""
