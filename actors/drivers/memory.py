@@ -32,9 +32,9 @@ MAX_TASKS = 100_000
 class MemoryDriver:
     """Holds the tasks that are not finished in memory and writes a row only for those that are.
 
-    These are the tutorial's own semantics: a `202` says that the task was taken, not that it is
+    These are the tutorial's own semantics: a `202` says that the task was accepted, not that it is
     safe; what is not finished when the process ends is lost, and `GET /tasks` shows finished
-    tasks only. Retries, backoff and dead letters are as everywhere.
+    tasks only. Retries, backoff and dead letters work as with the other driver.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class MemoryDriver:
         """Store what is needed.
 
         Args:
-            queue_address: Who is told what came of a call.
+            queue_address: The queue, which is told what came of a call.
             writer: The database writer, for finished tasks.
             now: The present moment, Unix seconds.
         """
@@ -58,7 +58,7 @@ class MemoryDriver:
         self._numbers = count(1)
 
     def recover(self) -> None:
-        """Nothing: what a former life held is lost."""
+        """Do nothing: what a former life held is lost."""
 
     def publish(self, publish: Publish) -> None:
         """Take the tasks, unless there are too many."""
@@ -75,7 +75,7 @@ class MemoryDriver:
         self._queue_address.tell(Stored(tuple(task.id for task in publish.tasks)))
 
     def claim(self, limit: int, free: int) -> None:  # noqa: ARG002 - nothing survives a crash
-        """Hand out the next ready tasks."""
+        """Claim the next ready tasks."""
         claimed: list[ClaimedTask] = []
         while self._ready and len(claimed) < limit:
             task = self._ready.popleft()
@@ -95,11 +95,11 @@ class MemoryDriver:
         self._queue_address.tell(Claimed(tuple(claimed), bool(self._ready)))
 
     def claim_suspect(self) -> None:
-        """There are none: nothing survives a crash."""
+        """Claim nothing: no task survives a crash, so none is a suspect."""
         self._queue_address.tell(SuspectClaimed(None))
 
     def settle(self, settlement: Settlement) -> None:
-        """Put the task where it belongs now: back, later, or into the database."""
+        """Put the task back, schedule it, or write it to the database."""
         task = self._claimed.pop(settlement.lease, None)
         if task is None:
             self._queue_address.tell(Settled((), (settlement.lease,)))
@@ -124,7 +124,7 @@ class MemoryDriver:
         self._queue_address.tell(Settled((settlement.lease,), ()))
 
     def tick(self, now: float, held: Iterable[Lease]) -> None:  # noqa: ARG002 - leases never lapse
-        """Make due tasks ready, and write finished ones again that could not be written."""
+        """Make due tasks ready, and repeat writes of finished ones that failed."""
         due = []
         while self._scheduled and self._scheduled[0][0] <= now:
             _, _, task = heappop(self._scheduled)
@@ -136,18 +136,18 @@ class MemoryDriver:
                 self._writer.tell(insert)
 
     def report(self, progress: Progress) -> None:
-        """Nothing: what is not finished is shown nowhere."""
+        """Do nothing: an unfinished task is shown nowhere."""
 
     def pause(self, waiter: Reply[None], *, paused: bool) -> None:
-        """Nothing to keep: like all else it is lost with the process."""
+        """Answer at once: the pause is lost with the process, as the tasks are."""
         waiter.answer(None)
         self._queue_address.tell(PauseKept(paused))
 
     def reconfigure(self, lease_seconds: float, limits: QueueLimits) -> None:
-        """Nothing: there are neither leases nor limits."""
+        """Do nothing: there are neither leases nor limits."""
 
     def hear(self, notice: Notice) -> None:
-        """Forget the finished tasks that are rows now, and plan to repeat a write that failed."""
+        """Forget finished tasks that are rows now, and plan to repeat a write that failed."""
         match notice:
             case Stored():
                 for task_id in notice.task_ids:
@@ -156,7 +156,7 @@ class MemoryDriver:
                 self._on_write_failed(notice)
 
     def is_settling(self, lease: Lease) -> bool:  # noqa: ARG002 - it takes effect at once
-        """Never."""
+        """Return False."""
         return False
 
     @property
@@ -165,7 +165,7 @@ class MemoryDriver:
         return len(self._finished)
 
     def _on_write_failed(self, failure: WriteFailed) -> None:
-        """Plan to write the finished tasks again; one that is refused is dead, or is there."""
+        """Plan to repeat the writes; a task that the database refuses becomes dead."""
         match failure.write:
             case Insert(tasks=(task,)) if isinstance(failure.error, BadRowError):
                 self._finished.pop(task.id, None)
