@@ -79,7 +79,7 @@ class QueueActor(Actor):
             prefetch: See `Window`.
             backoff: How long a failed task waits before its next attempt.
             now: The present moment, Unix seconds.
-            monotonic: Seconds that never go backwards, for deadlines.
+            monotonic: Seconds on a clock that is never set back, for deadlines.
             random: Gives a number in [0, 1), for the jitter.
         """
         super().__init__(life)
@@ -114,11 +114,11 @@ class QueueActor(Actor):
             case Ack():
                 self._report(message.consumer, message.claimed)
                 self._ack(message)
-                self._released(message.consumer, message.claimed)
+                self._release(message.consumer, message.claimed)
             case Nack():
                 self._report(message.consumer, message.claimed)
                 self._nack(message.claimed, message.failure)
-                self._released(message.consumer, message.claimed)
+                self._release(message.consumer, message.claimed)
             case WriteFailed():
                 self._driver.hear(message)
                 self._on_write_failed(message)
@@ -221,7 +221,7 @@ class QueueActor(Actor):
         if self._reserved is not None:
             consumer, self._reserved = self._reserved, None
             self._free(consumer)
-            self._idle.rotate(1)  # it was the first
+            self._idle.rotate(1)  # to the front, where it came from
 
     def _ack(self, done: Ack) -> None:
         now = self._now()
@@ -253,8 +253,8 @@ class QueueActor(Actor):
             self._rates.failed += 1
             self.log.warning("task failed", outcome=failure.outcome.value, **fields)
 
-    def _released(self, consumer: str, claimed: ClaimedTask) -> None:
-        # A consumer that was left behind by a restart is not the one that plays its role now.
+    def _release(self, consumer: str, claimed: ClaimedTask) -> None:
+        # A consumer that a restart left behind is not the one that has its name now.
         running = self._running.get(consumer)
         if running is not None and running.lease == claimed.lease:
             del self._running[consumer]
@@ -313,7 +313,7 @@ class QueueActor(Actor):
         self._window.more = True
 
     def _on_pause_kept(self, kept: PauseKept) -> None:
-        self._pausing = max(0, self._pausing - 1)  # or it was a former life's request
+        self._pausing = max(0, self._pausing - 1)  # 0 if a former life asked
         if not self._pausing:
             self._paused = kept.paused
         self._window.more = True
@@ -332,7 +332,7 @@ class QueueActor(Actor):
             self._cut_short += tuple(task.lease.task_id for task in self._running.values())
             for consumer, task in self._running.items():
                 self._driver.settle(drained(task, tick.now))
-                self._slots[consumer].stop = task.lease  # so that no process of its goes on
+                self._slots[consumer].stop = task.lease  # so that none of its processes goes on
             self._running.clear()
 
     def _leave_behind(self, consumer: str, claimed: ClaimedTask) -> None:
@@ -341,7 +341,7 @@ class QueueActor(Actor):
         If it ends after all, its result is refused, since its lease is gone.
         """
         slot = self._slots[consumer]
-        slot.stop = claimed.lease  # it may still look
+        slot.stop = claimed.lease  # it may still check
         self.log.error(
             "thread stuck, consumer replaced",
             consumer=consumer,
@@ -361,7 +361,7 @@ class QueueActor(Actor):
             case ClaimSuspect():
                 self._unreserve()
             case SetPaused():
-                self._pausing = max(0, self._pausing - 1)  # the next look says what it is
+                self._pausing = max(0, self._pausing - 1)  # the next `Tended` says what it is
 
     def _drain(self, drain: Drain) -> None:
         self.log.info("draining", running=len(self._running), prefetched=len(self._window.tasks))
@@ -392,7 +392,7 @@ class QueueActor(Actor):
 
 
 def stack_of(thread_id: int) -> str:
-    """Return where the thread is now; an empty text if it has ended."""
+    """Return the stack of a thread, as text; empty if the thread has ended."""
     frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - documented, for such a use
     if frame is None:
         return ""

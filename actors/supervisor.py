@@ -27,8 +27,8 @@ from task_queue.actors.tasks.backoff import Backoff
 BOOT_SECONDS = 60.0
 """How long a child's `setup` may take."""
 ONE_SHOT_SECONDS = 3_600.0
-"""How long the `setup` of a one-shot child may take, which does all its work there: the migration of
-a large table."""
+"""How long the `setup` of a one-shot child may take, which does all its work there: a large table
+is migrated."""
 STOP_SECONDS = 2.0
 """How long all children together may take to stop. Only a consumer inside an action takes longer:
 it is left behind, and its late result is accepted or refused by its lease."""

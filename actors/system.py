@@ -46,14 +46,27 @@ from task_queue.config.settings import DatabaseSettings, QueueSettings, Settings
 QUEUE = "tasks"
 """The queue that a publish goes to unless it names another."""
 SETTLE_GRACE_SECONDS = 5.0
-"""How long the last results may take to be written after the drain's deadline."""
+"""How long the last results may take to be written, after the deadline of the drain."""
 STOP_SECONDS = 10.0
-"""How long stopping all actors may take; each has a second, and most take none of it."""
+"""How long stopping all actors may take; most stop at once."""
 RESTART_BACKOFF = Backoff(base_seconds=0.2, factor=2.0, cap_seconds=30.0)
+"""How long an actor that died waits to be restarted."""
 
 
 class ActorSystem:
-    """All actors, started and stopped as one, and the addresses that the edges may ask."""
+    """All actors, started and stopped as one, and the addresses that the edges may ask.
+
+    Actors reach each other by messages alone, but for one thing: a queue and each of its consumers
+    share a `Slot`.
+
+    Attributes:
+        children: The processes that actions have started.
+        actions: The actions by name; a reload replaces what is in it.
+        database: How the database is reached.
+        reader: The address of the database reader.
+        supervisor: The address of the supervisor.
+        writer: The address of the database writer.
+    """
 
     def __init__(
         self,
@@ -67,11 +80,11 @@ class ActorSystem:
         """Connect the actors; nothing runs yet.
 
         Args:
-            settings: All of them; each actor gets only the plain values it needs.
-            schedules: Those of the settings, found good.
-            cores: Which cores the processes of actions may use; none given: those of this process.
-            on_too_many_restarts: Called once, from an actor's thread: actors died too often
-                and the process should end.
+            settings: All settings; each actor gets only the plain values it needs.
+            schedules: The schedules of the settings, validated.
+            cores: The cores that the processes of actions may use; none: those of this process.
+            on_too_many_restarts: Called once, in an actor's thread, when actors died too often and
+                the process should end.
             now: The present moment, Unix seconds.
 
         Raises:
@@ -90,14 +103,14 @@ class ActorSystem:
         self._settings = settings
         self._on_too_many_restarts = on_too_many_restarts
         self._schedules = tuple(schedules)
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._node = f"{socket.gethostname()}:{os.getpid()}"
         self._now = now
         self._supervisor_ref: pykka.ActorRef[Supervisor] | None = None
         self._lock = FileLock(self.database.path) if self.database.is_sqlite else None
 
     @property
     def queues(self) -> dict[str, Address]:
-        """Where each queue is reached, by name."""
+        """The address of each queue, by name."""
         return self._queues.addresses
 
     @property
@@ -112,14 +125,14 @@ class ActorSystem:
 
     @property
     def max_stuck_threads(self) -> int:
-        """How many threads may hang in actions beyond their deadline."""
+        """How many threads may be stuck in actions beyond their deadline."""
         return self._settings.execution.max_stuck_threads
 
     def start(self) -> None:
-        """Start everything, in order: migration, database, queue, consumers, clock.
+        """Start all actors, in the order of `_specs`.
 
         Raises:
-            TaskQueueError: Something could not be started; nothing is left running.
+            TaskQueueError: An actor could not be started; none is left running.
         """
         if self._lock is not None:
             self._lock.acquire()
@@ -144,16 +157,16 @@ class ActorSystem:
             raise
 
     def stop(self, drain_seconds: float) -> tuple[str, ...]:
-        """Drain the queues, then stop everything in reverse order.
+        """Drain the queues, then stop all actors in reverse order.
 
         Args:
             drain_seconds: How long running tasks may take to finish.
 
         Returns:
-            The ids of the tasks that were still running then and were given back.
+            The ids of the tasks that still ran then and were given back.
 
         Raises:
-            TaskQueueError: A queue could not be drained in time; everything is stopped all the
+            TaskQueueError: A queue could not be drained in time; all actors are stopped all the
                 same, and what was claimed is taken back at the next start.
         """
         try:
@@ -176,7 +189,7 @@ class ActorSystem:
         try:
             self.supervisor.ask(Stop(), timeout=STOP_SECONDS)
         except UnavailableError:
-            pass  # what is left are daemon threads, and they end with the process
+            pass  # only daemon threads are left, and they end with the process
         finally:
             self.children.close()
             if self._supervisor_ref is not None:
@@ -185,17 +198,17 @@ class ActorSystem:
                 self._lock.release()
 
     def reload(self, settings: Settings) -> Reloaded:
-        """Have the actions and the queues of these settings from now on; the rest stays as it is.
+        """Use the actions and the queues of these settings from now on; the rest stays as it is.
 
         What runs goes on. A queue that is gone takes nothing more, lets what runs finish and ends;
-        its tasks are left alone. One at a time.
+        its tasks are left alone. One reload runs at a time.
 
         Args:
-            settings: All of them, as at the start.
+            settings: All settings, as at the start.
 
         Raises:
             ActionLoadError: An action cannot be used; everything is as before.
-            ReloadError: A queue cannot be changed so; everything is as before.
+            ReloadError: A queue cannot be changed in this way; everything is as before.
         """
         with self._reloading:
             self._queues.check(settings.queues)
@@ -283,7 +296,7 @@ class ActorSystem:
             writer=self.writer,
             lease_seconds=queue.settings.lease_seconds,
             sole_owner=self.database.is_sqlite,
-            worker=self._worker,
+            worker=self._node,
             limits=queue.info.limits,
             now=self._now,
             random=random.random,
@@ -332,7 +345,7 @@ class ActorSystem:
 
 
 def database(settings: DatabaseSettings) -> Database:
-    """The database that the settings name."""
+    """Return the database that the settings name."""
     return Database(
         settings.url,
         busy_timeout_seconds=settings.busy_timeout_seconds,
@@ -342,10 +355,10 @@ def database(settings: DatabaseSettings) -> Database:
 
 
 def migrate_only(settings: DatabaseSettings) -> None:
-    """Bring the schema to head and start nothing.
+    """Migrate the schema to the newest version, and start nothing.
 
     Raises:
-        TaskQueueError: It could not be done, and why.
+        TaskQueueError: The migration failed.
     """
     target = database(settings)
     lock = FileLock(target.path) if target.is_sqlite else None
