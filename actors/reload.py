@@ -8,8 +8,7 @@ from task_queue.actors.errors import ReloadError
 from task_queue.actors.messages.queue import Drain, Reconfigure
 from task_queue.actors.messages.supervisor import Retire
 from task_queue.actors.runtime.address import Address
-from task_queue.actors.runtime.child import ChildSpec
-from task_queue.actors.supervisor import BOOT_SECONDS, Add
+from task_queue.actors.runtime.child import BOOT_SECONDS, Add, ChildSpec
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.new import QueueInfo

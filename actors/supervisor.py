@@ -9,7 +9,7 @@ from typing import Any
 import pykka
 
 from task_queue.actors.errors import TaskQueueError
-from task_queue.actors.messages.base import Command, Message, Request
+from task_queue.actors.messages.base import Command, Message
 from task_queue.actors.messages.supervisor import (
     Boot,
     CountStuck,
@@ -21,11 +21,16 @@ from task_queue.actors.messages.supervisor import (
 )
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.runtime.address import Address
-from task_queue.actors.runtime.child import ChildSpec, Intensity, Restart, Strategy
+from task_queue.actors.runtime.child import (
+    BOOT_SECONDS,
+    Add,
+    ChildSpec,
+    Intensity,
+    Restart,
+    Strategy,
+)
 from task_queue.actors.tasks.backoff import Backoff
 
-BOOT_SECONDS = 60.0
-"""How long a child's `setup` may take."""
 ONE_SHOT_SECONDS = 3_600.0
 """How long the `setup` of a one-shot child may take, which does all its work there: a large table
 is migrated."""
@@ -34,17 +39,6 @@ STOP_SECONDS = 2.0
 it is left behind, and its late result is accepted or refused by its lease."""
 REPLACE_SECONDS = 1.0
 """How long to wait before trying again to replace a child when too many are stuck."""
-
-
-@dataclass(frozen=True, slots=True)
-class Add(Request[None]):
-    """Start further children, after the others. Answered when all are up.
-
-    Attributes:
-        specs: The children, in start order.
-    """
-
-    specs: Sequence[ChildSpec]
 
 
 @dataclass(slots=True, eq=False)

@@ -29,13 +29,13 @@ from task_queue.actors.reader import DatabaseReader
 from task_queue.actors.reload import Reloaded, RunningQueue, RunningQueues, compare, merge
 from task_queue.actors.runtime.actor import Life
 from task_queue.actors.runtime.address import Address
-from task_queue.actors.runtime.child import ChildSpec, Intensity, Restart, Strategy
+from task_queue.actors.runtime.child import BOOT_SECONDS, ChildSpec, Intensity, Restart, Strategy
 from task_queue.actors.scheduler import Scheduler
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.file_lock import FileLock
 from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.store import Store
-from task_queue.actors.supervisor import BOOT_SECONDS, ONE_SHOT_SECONDS, Supervisor, Watchdog
+from task_queue.actors.supervisor import ONE_SHOT_SECONDS, Supervisor, Watchdog
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.new import QueueInfo
 from task_queue.actors.tasks.schedule import Schedule

@@ -1,15 +1,19 @@
 """How a supervised child is started, and whom its death concerns."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 import pykka
 
+from task_queue.actors.messages.base import Request
 from task_queue.actors.runtime.actor import Life
 from task_queue.actors.runtime.address import Address
+
+BOOT_SECONDS = 60.0
+"""How long a child's `setup` may take."""
 
 
 class Restart(Enum):
@@ -52,6 +56,17 @@ class ChildSpec:
     def name(self) -> str:
         """The child's name."""
         return self.address.name
+
+
+@dataclass(frozen=True, slots=True)
+class Add(Request[None]):
+    """Start further children, after the others. Answered when all are up.
+
+    Attributes:
+        specs: The children, in start order.
+    """
+
+    specs: Sequence[ChildSpec]
 
 
 @dataclass(slots=True)

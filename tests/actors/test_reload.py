@@ -11,8 +11,7 @@ from task_queue.actors.messages.queue import Drain, Reconfigure
 from task_queue.actors.messages.supervisor import Retire
 from task_queue.actors.reload import RunningQueue, RunningQueues, compare, merge
 from task_queue.actors.runtime.address import Address
-from task_queue.actors.runtime.child import ChildSpec
-from task_queue.actors.supervisor import Add
+from task_queue.actors.runtime.child import Add, ChildSpec
 from task_queue.config.settings import QueueSettings, Settings, load
 
 
