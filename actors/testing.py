@@ -40,13 +40,14 @@ from uuid_utils import uuid7
 from task_queue.actors.actions.action import Done
 from task_queue.actors.actions.load import load_actions
 from task_queue.actors.actions.process.child import Children
-from task_queue.actors.actions.python.function import MAX_SHOWN_CHARS, PythonFunction
+from task_queue.actors.actions.python.function import PythonFunction
 from task_queue.actors.actions.python.thread import ThreadAction
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import ActionLoadError, InvalidDataError, TaskQueueError
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.failures import failure_of
 from task_queue.actors.tasks.slot import Progress, Slot
+from task_queue.actors.tasks.text import shown
 from task_queue.config.settings import ExecutionSettings, Settings, load
 
 if TYPE_CHECKING:
@@ -243,9 +244,9 @@ class InlineQueue:
             message = "action is missing or empty; it names what to do"
             raise RefusedError("action required", message)
         if not isinstance(action, str):
-            raise RefusedError(f"action must be a string, not {_shown(action)}")
+            raise RefusedError(f"action must be a string, not {shown(action)}")
         if not isinstance(data, dict | None):
-            raise RefusedError(f"data must be a JSON object, not {_shown(data)}")
+            raise RefusedError(f"data must be a JSON object, not {shown(data)}")
         if unknown := [name for name in members if name not in MEMBERS]:
             known = ", ".join(("action", "data", *MEMBERS))
             raise RefusedError(f"{unknown[0]} is not known; known: {known}")
@@ -384,8 +385,3 @@ def _problem(status: HTTPStatus, error: str, detail: str | None = None) -> _Answ
         "detail": detail or error,
     }
     return status, {"Content-Type": "application/problem+json"}, document
-
-
-def _shown(value: object) -> str:
-    text = orjson.dumps(value, default=str).decode()
-    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"

@@ -93,7 +93,7 @@ class _Catalog:
                     message = f"actions.{name} cannot be used: {error}"
                     raise ActionLoadError(message) from error
             case HttpActionSettings():
-                return self._webhook(settings)
+                return self._http(settings)
             case _:
                 raise TypeError(type(settings))
 
@@ -133,12 +133,12 @@ class _Catalog:
             random=random.random,
         )
 
-    def _webhook(self, settings: HttpActionSettings) -> Action:
+    def _http(self, settings: HttpActionSettings) -> Action:
         # Imported where it is needed: its client takes a tenth of a second.
-        from task_queue.actors.actions.http.request import Webhook  # noqa: PLC0415
+        from task_queue.actors.actions.http.action import HttpAction  # noqa: PLC0415
 
         secret = settings.secret
-        return Webhook(
+        return HttpAction(
             url=settings.http,
             method=settings.method,
             headers={name: each.get_secret_value() for name, each in settings.headers.items()},

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+# What is made and looked up for each task is a named tuple: a frozen dataclass takes three times as
+# long to make, and its hash, which is computed in Python, four times.
+
 
 class Lease(NamedTuple):
     """One claim of one task: whoever holds it may settle the task, once.

@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import json
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from importlib import import_module
@@ -14,9 +13,8 @@ import orjson
 from task_queue.actors.actions.call import SLICE_SECONDS, Call
 from task_queue.actors.actions.context import Context
 from task_queue.actors.errors import ActionLoadError, Cancelled, InvalidDataError, Reject, TimedOut
+from task_queue.actors.tasks.text import shown
 
-MAX_SHOWN_CHARS = 60
-"""What an error shows of a value."""
 CONTEXT_NAMES = {"task", "context"}
 """What the second parameter is called if it need not be given, and is all the same."""
 
@@ -88,7 +86,7 @@ class PythonFunction:
                 f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]
             )
             problem = _SAYINGS.get(first["type"]) or (
-                f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {_shown(first['input'])}"
+                f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {shown(first['input'])}"
             )
             raise InvalidDataError(f"data{member}", problem) from error
 
@@ -213,9 +211,3 @@ def _adapter(hint: Any) -> Any:  # noqa: ANN401 - a type, and pydantic's `TypeAd
 def _first_line(function: Callable[..., Any]) -> str | None:
     text = inspect.getdoc(function)
     return text.partition("\n")[0] if text else None
-
-
-def _shown(value: object) -> str:
-    # Not orjson, which has no numbers beyond 64 bits.
-    text = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
-    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"
