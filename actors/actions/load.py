@@ -9,7 +9,8 @@ from task_queue.actors.actions.action import Action, Execution
 from task_queue.actors.actions.builtin import processed, slowed, total, uppercase
 from task_queue.actors.actions.process.action import ProcessAction
 from task_queue.actors.actions.process.child import Children
-from task_queue.actors.actions.process.pool import START_SECONDS, Workers
+from task_queue.actors.actions.process.pool import Workers
+from task_queue.actors.actions.process.worker import START_SECONDS
 from task_queue.actors.actions.program import PLAIN_VARIABLES, Program
 from task_queue.actors.actions.python.function import PythonFunction, imported
 from task_queue.actors.actions.python.thread import ThreadAction
