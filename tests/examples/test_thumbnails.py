@@ -1,0 +1,18 @@
+from collections.abc import Callable
+
+import pytest
+
+from tests.examples.project import SERVE, Project
+
+pytestmark = pytest.mark.system
+
+
+@pytest.mark.usefixtures("curl")
+def test_its_page_shows_what_happens(project: Callable[[str], Project]) -> None:
+    example = project("thumbnails")
+    draw, serve, *rest = example.commands
+    assert (draw.command, serve.command) == ("python draw.py", SERVE)
+    example.follow([draw], {})
+    with example.server() as server:
+        example.follow(rest, {"8080": str(server.client.base_url.port)})
+    assert len(list((example.directory / "thumbnails").iterdir())) == 3
