@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
 from tests.readme import CUT, Example, Names, answers, examples, typed
@@ -16,6 +17,7 @@ from tests.readme import CUT, Example, Names, answers, examples, typed
 EXAMPLES = ROOT / "docs" / "examples"
 LOOK_SECONDS = 20.0
 """How long what is shown may take to come about."""
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 SERVE = "task-queue serve --config tq.toml"
 """How each of them starts the server."""
 
@@ -103,7 +105,9 @@ class Project:
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         return done.stdout
 
-    def follow(self, commands: list[Example], ports: Mapping[str, str]) -> None:
+    def follow(
+        self, commands: list[Example], ports: Mapping[str, str], names: Mapping[str, str] = NO_NAMES
+    ) -> Names:
         """Run commands of its page, and see that they answer what it shows.
 
         One that only looks is repeated until then.
@@ -111,13 +115,18 @@ class Project:
         Args:
             commands: None of them starts a program that goes on.
             ports: The real ports by those of the page.
+            names: The real ids by those of the page, as far as they are known.
+
+        Returns:
+            The names with those that these commands add.
         """
-        names: Names = {}
+        known = dict(names)
         for example in commands:
             command = re.sub(
-                r"(?<=localhost:)\d+", lambda port: ports[port[0]], typed(example.command, names)
+                r"(?<=localhost:)\d+", lambda port: ports[port[0]], typed(example.command, known)
             )
-            names |= self._answered(command, example, names)
+            known |= self._answered(command, example, known)
+        return known
 
     def _answered(self, command: str, example: Example, names: Names) -> Names:
         only_looks = re.match(r"curl (?!.*(-X|--json) )", command) is not None

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-
 from task_queue import Reject
 from task_queue.testing import run_inline
+
 from thumbnails import make_thumbnails
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from PIL import Image, UnidentifiedImageError
 from pydantic import Field
-
 from task_queue import Context, Reject
 
 PICTURES = Path("pictures")
