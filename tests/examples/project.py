@@ -20,6 +20,8 @@ LOOK_SECONDS = 20.0
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 SERVE = "task-queue serve --config tq.toml"
 """How each of them starts the server."""
+RUN_TESTS = "python -m pytest -q"
+"""How those that have tests run them."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,17 @@ class Project:
         self.environ = {key: text for key, text in os.environ.items() if key != "PYTHONPATH"}
         self.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self.environ["no_proxy"] = "localhost,127.0.0.1"
+        self._all_commands = examples((self.directory / "README.md").read_text("utf-8"))
 
     @property
     def commands(self) -> list[Example]:
-        """The commands of its page."""
-        return examples((self.directory / "README.md").read_text("utf-8"))
+        """The commands of its page, but for the one that runs its tests."""
+        return [each for each in self._all_commands if each.command != RUN_TESTS]
+
+    @property
+    def run_tests(self) -> list[Example]:
+        """The command of its page that runs its tests."""
+        return [each for each in self._all_commands if each.command == RUN_TESTS]
 
     @contextmanager
     def server(self, *settings: str) -> Iterator[ServerProcess]:

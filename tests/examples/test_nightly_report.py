@@ -34,7 +34,3 @@ def test_the_schedule_is_due_in_the_next_night_and_its_task_reports_yesterday(
     assert (second.date() - first.date()).days == 1
     assert task["result"]["products"] == 0
     assert (example.directory / task["result"]["file"]).read_text() == "product,sold,cents\n"
-
-
-def test_its_own_tests_pass(project: Callable[[str], Project]) -> None:
-    assert " passed" in project("nightly_report").run("python -m pytest -q -W error")

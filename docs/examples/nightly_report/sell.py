@@ -10,7 +10,14 @@ SALES = [
     ("2026-01-31", "chair", 1, 7900),
 ]
 
-with closing(sqlite3.connect("sales.db")) as database, database:
-    database.execute("DROP TABLE IF EXISTS sales")
-    database.execute("CREATE TABLE sales (day TEXT, product TEXT, quantity INT, cents INT)")
-    database.executemany("INSERT INTO sales VALUES (?, ?, ?, ?)", SALES)
+
+def make_database() -> None:
+    """Make it anew."""
+    with closing(sqlite3.connect("sales.db")) as database, database:
+        database.execute("DROP TABLE IF EXISTS sales")
+        database.execute("CREATE TABLE sales (day TEXT, product TEXT, quantity INT, cents INT)")
+        database.executemany("INSERT INTO sales VALUES (?, ?, ?, ?)", SALES)
+
+
+if __name__ == "__main__":
+    make_database()
