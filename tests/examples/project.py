@@ -41,7 +41,7 @@ class Program:
         return self.url.rpartition(":")[2]
 
     def next_line(self) -> str:
-        """What it prints next."""
+        """Return what it prints next."""
         assert self.process.stdout is not None
         return self.process.stdout.readline()
 
@@ -155,7 +155,7 @@ class Project:
 
 
 def shown_as(shown: str, real: str, names: Names) -> Names | None:
-    """The names that are known if this is shown so; None if it is not.
+    """Return the names that are known if this is shown so; None if it is not.
 
     Args:
         shown: What a page shows: JSON, the head of an HTTP answer, or any other text.

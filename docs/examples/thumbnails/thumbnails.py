@@ -45,7 +45,8 @@ def load(path: Path) -> Image.Image:
     """Return the picture in a file.
 
     Raises:
-        Reject: There is none. To try again would not help, so the task is dead at once.
+        Reject: It holds none. Another attempt would not help, so the task is dead at once.
+        OSError: It ends too early. It may still be being written, so the task is tried again.
     """
     try:
         with Image.open(path) as picture:
