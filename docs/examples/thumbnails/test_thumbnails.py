@@ -31,3 +31,11 @@ def test_what_is_no_picture_is_rejected(folder: Path) -> None:
     (folder / "pictures" / "text.png").write_text("no picture")
     with run_inline(thumbnails=make_thumbnails) as queue, pytest.raises(Reject, match="identify"):
         queue.publish("thumbnails", {"picture": "text.png", "widths": [100]})
+
+
+def test_a_picture_that_ends_too_early_may_be_tried_again(folder: Path) -> None:
+    whole = folder / "pictures" / "whole.jpg"
+    Image.radial_gradient("L").save(whole)
+    (folder / "pictures" / "half.jpg").write_bytes(whole.read_bytes()[:2000])
+    with run_inline(thumbnails=make_thumbnails) as queue, pytest.raises(OSError, match="truncated"):
+        queue.publish("thumbnails", {"picture": "half.jpg", "widths": [100]})

@@ -34,9 +34,9 @@ class Receiver(BaseHTTPRequestHandler):
         # A delivery is tried again if its answer is lost; its id stays the same.
         delivery = self.headers["webhook-id"]
         is_new = delivery not in received
-        received.add(delivery)
         if is_new:
             print("received", json.loads(body), flush=True)
+        received.add(delivery)  # after the work: what fails before is delivered again
         self.answer(HTTPStatus.OK, {"received": True, "again": not is_new})
 
     def answer(self, status: HTTPStatus, document: object) -> None:
