@@ -40,6 +40,7 @@ check: .venv/.dev ## Check format, lint, types and import arrows.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy docs/examples
 	$(BIN)/lint-imports
 
 bench: .venv/.bench ## Measure this system and its peers side by side: bench-results/.
