@@ -33,11 +33,10 @@ CAPABILITIES = {
 @pytest.mark.system
 def test_a_page_lists_the_commands_of_the_program() -> None:
     listed = {
-        line.split()[1]
+        command
         for page in PAGES
         for block in blocks(page.read_text("utf-8"))
-        for line in block.text.splitlines()
-        if line.startswith("task-queue ")
+        for command in re.findall(r"^task-queue (\w+)  ", block.text, re.MULTILINE)
     }
     known = set(re.findall(r"^\W*(\w+)  ", help_of().partition("Commands")[2], re.MULTILINE))
     assert listed
