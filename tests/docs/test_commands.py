@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +56,9 @@ def test_every_command_of_the_page_answers_what_it_shows(
             case Example():
                 server = server or started(serve, Example(step.line, "make serve", ""))
                 names = answered(server, page, step, names)
+                if step.command.startswith("kill -9 "):
+                    assert server.wait() == -signal.SIGKILL
+                    server = None
 
 
 @pytest.mark.parametrize(
