@@ -1,5 +1,6 @@
 """What the pages show works, and answers as they say."""
 
+import faulthandler
 import os
 import re
 import shlex
@@ -43,6 +44,7 @@ needs_curl = pytest.mark.skipif(not knows_json(), reason="there is no curl, or o
 def test_every_command_of_the_page_answers_what_it_shows(
     page: Path, serve: Serve, tmp_path: Path
 ) -> None:
+    faulthandler.cancel_dump_traceback_later()  # a page that waits for a full minute does not hang
     (tmp_path / ".venv").symlink_to(sys.prefix)
     names, server = dict[str, str](), None
     for step in steps(page.read_text("utf-8")):
