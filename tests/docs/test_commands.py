@@ -4,7 +4,6 @@ import faulthandler
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.curl import needs_curl
 from tests.docs.pages import PAGES, Example, File, Names, answers, examples, page_id, steps, typed
 from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
 
@@ -22,17 +22,6 @@ SCHEDULE_SECONDS = 70.0
 """The same of a schedule, which publishes once a minute at most."""
 
 Serve = Callable[..., ServerProcess]
-
-
-def knows_json() -> bool:
-    """Whether there is a curl that knows `--json`."""
-    if (curl := shutil.which("curl")) is None:
-        return False
-    options = [curl, "--help", "all"]
-    return "--json" in subprocess.run(options, capture_output=True, text=True, check=False).stdout
-
-
-needs_curl = pytest.mark.skipif(not knows_json(), reason="there is no curl, or one older than 7.82")
 
 
 @pytest.mark.system

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from tests.docs.curl import needs_curl
 from tests.docs.pages import PAGES, blocks
-from tests.docs.test_commands import Serve, needs_curl, output_of
+from tests.docs.test_commands import Serve, output_of
 from tests.harness import DEADLINE_SECONDS, ROOT
 
 CAPABILITIES = {

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from tests.docs.pages import CUT, Example, Names, answers, examples, typed
 from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
-from tests.readme import CUT, Example, Names, answers, examples, typed
 
 EXAMPLES = ROOT / "docs" / "examples"
 LOOK_SECONDS = 20.0

@@ -4,12 +4,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.docs.curl import needs_curl
 from tests.examples.project import SERVE, Project
 
 pytestmark = pytest.mark.system
 
 
-@pytest.mark.usefixtures("curl")
+@needs_curl
 def test_its_page_shows_what_happens(project: Callable[[str], Project]) -> None:
     example = project("nightly_report")
     sell, serve, *rest = example.commands

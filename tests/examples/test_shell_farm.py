@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.docs.curl import needs_curl
 from tests.examples.project import SERVE, Project
 
 pytestmark = pytest.mark.system
@@ -18,7 +19,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.usefixtures("curl")
+@needs_curl
 def test_its_page_shows_what_happens(project: Callable[[str], Project]) -> None:
     example = project("shell_farm")
     make, serve, *rest = example.commands

@@ -2,12 +2,13 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.docs.curl import needs_curl
 from tests.examples.project import SERVE, Project
 
 pytestmark = pytest.mark.system
 
 
-@pytest.mark.usefixtures("curl")
+@needs_curl
 def test_its_page_shows_what_happens(project: Callable[[str], Project]) -> None:
     example = project("thumbnails")
     draw, serve, *rest = example.commands

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from tests.docs.curl import needs_curl
 from tests.endpoint import closed_port
 from tests.examples.project import SERVE, Project
 
@@ -15,7 +16,7 @@ SECRET = "whsec_bm90IGEgc2VjcmV0LCBqdXN0IGFuIGV4YW1wbGU="
 OTHER_SECRET = "whsec_YW5vdGhlciBzZWNyZXQsIGp1c3QgYW4gZXhhbXBsZQ=="
 
 
-@pytest.mark.usefixtures("curl")
+@needs_curl
 def test_its_page_shows_what_happens(project: Callable[[str], Project]) -> None:
     example, port = project("webhook_relay"), str(closed_port())
     serve, publish, look, receive, *rest = example.commands
