@@ -34,13 +34,14 @@ serve: .venv/.runtime ## Run the service on the embedded database.
 	@exec $(BIN)/task-queue serve $(ARGS)
 
 test: .venv/.dev ## Run the whole test suite, on all cores.
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: .venv/.dev ## Check format, lint, types and import arrows.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_layering.py
+	$(BIN)/mypy docs/examples
+	$(BIN)/lint-imports
 
 bench: .venv/.bench ## Measure this system and its peers side by side: bench-results/.
 	@exec $(BIN)/python -m tests.benchmarks $(ARGS)

@@ -1,1 +1,1 @@
-"""The task queue's actors: everything that holds state, and nothing that speaks HTTP."""
+"""The actors of the task queue: everything that holds state, and nothing of HTTP."""

@@ -8,8 +8,8 @@ from task_queue.actors.messages.clock import Tick
 from task_queue.actors.runtime.actor import Actor, Life
 
 TICK_SECONDS = 0.25
-"""How often time is told. Four ticks a second keep "ready within a second of its time" with room
-to spare, and cost an idle process well under one per cent of a core."""
+"""How often the clock ticks. Four times a second keeps the promise "ready within a second of its
+time" with room to spare, and costs an idle process well under one per cent of a core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class _Beat(Command):
 
 
 class Clock(Actor):
-    """Tells everybody who lives by time what time it is, every `TICK_SECONDS`.
+    """Sends the present moment to its listeners, every `TICK_SECONDS`.
 
     It waits inside its own `receive`, because waiting is all it does.
     """
@@ -26,11 +26,11 @@ class Clock(Actor):
     def __init__(
         self, life: Life, *, listeners: Callable[[], Sequence[Recipient]], now: Callable[[], float]
     ) -> None:
-        """Store whom to tell.
+        """Store what is needed.
 
         Args:
             life: This actor's life.
-            listeners: Tells who is told.
+            listeners: Returns who gets the ticks; called at every tick.
             now: The present moment, Unix seconds.
         """
         super().__init__(life)
@@ -38,7 +38,7 @@ class Clock(Actor):
         self._now = now
 
     def setup(self) -> None:
-        """Begin to beat."""
+        """Start the ticks."""
         self.actor_ref.tell(_Beat())
 
     def receive(self, message: Message) -> None:

@@ -1,4 +1,4 @@
-"""A consumer: runs one task at a time and says what came of it."""
+"""A consumer: runs one task at a time and tells its queue the outcome."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Protocol
 
+from task_queue.actors.actions.action import Done
 from task_queue.actors.messages.base import Message, Recipient
 from task_queue.actors.messages.consumer import Deliver
 from task_queue.actors.messages.queue import Ack, Nack, Ready
@@ -15,38 +16,27 @@ from task_queue.actors.tasks.failures import failure_of
 from task_queue.actors.tasks.slot import Slot
 
 _forks: list[int] = []
-"""Not empty in a process that an action has forked. To ask for the own id takes 0.2 µs a task."""
+"""Not empty in a process that an action has forked. Asking for the process id would take 0.2 µs a
+task."""
 os.register_at_fork(after_in_child=lambda: _forks.append(os.getpid()))
 
 
-class Done(Protocol):
-    """What an action came to."""
-
-    @property
-    def result(self) -> str:
-        """JSON as text."""
-
-    @property
-    def stderr(self) -> str | None:
-        """The last of what its program wrote to standard error."""
-
-
 class Actions(Protocol):
-    """What can be done."""
+    """The actions that a consumer can run."""
 
     def run(self, claimed: ClaimedTask, slot: Slot) -> Done:
-        """Do what the task says, and return what came of it.
+        """Run the task's action, and return its result.
 
         Raises:
-            Reject: Running it again cannot help.
+            BaseException: Whatever the action raises.
         """
 
 
 class ConsumerActor(Actor):
-    """Runs what it is delivered, one task at a time, in its own thread.
+    """Runs the tasks that it is delivered, one at a time, in its own thread.
 
     Whatever the action raises, `SystemExit` and the like included, is that task's failure and
-    nobody else's.
+    stops nothing else.
     """
 
     def __init__(  # noqa: PLR0913 - wired in one place
@@ -63,17 +53,17 @@ class ConsumerActor(Actor):
 
         Args:
             life: This actor's life.
-            queue: Whom to ask for tasks and tell what came of them.
-            actions: What can be done.
+            queue: Gets `Ready`, `Ack` and `Nack`.
+            actions: The actions there are.
             now: The present moment, Unix seconds.
             monotonic: Seconds that never go backwards, for durations.
-            queue_name: What the queue is called, for actions that ask.
+            queue_name: The queue's name, which actions can ask for.
         """
         super().__init__(life)
         self._queue = queue
         self._actions = actions
         self._now = now
-        # Not asked with every task: to say nothing would take longer than a short action.
+        # Looked up once: a log call that writes nothing would take longer than a short action.
         self._tells = self.log.is_enabled_for(logging.INFO)
         self._slot = Slot(queue_name)
         self._monotonic = monotonic
@@ -111,14 +101,14 @@ class ConsumerActor(Actor):
 
 
 def _fields(claimed: ClaimedTask) -> dict[str, object]:
-    """What a log line says of a task."""
+    """Return what a log line says of a task."""
     return {"id": claimed.lease.task_id, "action": claimed.action, "attempt": claimed.attempt}
 
 
 def _end_if_forked() -> None:
-    """End this process, if it is one that an action has forked: it has no business here.
+    """End this process if an action has forked it: it must not run consumers of its own.
 
-    It has a copy of every descriptor, of the server's socket and the database's too.
+    It has a copy of every descriptor, the server's socket and the database included.
     """
     if _forks:
         os._exit(0)

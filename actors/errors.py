@@ -1,17 +1,17 @@
-"""What can go wrong in a way that somebody is told about.
+"""The expected errors.
 
-Every class here is *expected*: it travels to whoever asked, as the answer, and harms no actor.
-Anything that is not a `TaskQueueError` is a defect: it crashes the actor, and the supervisor
-restarts it. `api/errors.py` says which HTTP answer each of these becomes.
+Each is the answer to whoever asked, and harms no actor. Anything that is not a `TaskQueueError` is
+a defect: it crashes the actor, and the supervisor restarts it. `api/responses/errors.py` maps each
+of these to its HTTP answer.
 """
 
 
 class TaskQueueError(Exception):
-    """The root of all expected errors; its text is a sentence fit for a user."""
+    """The base of all expected errors; its text is a sentence for users."""
 
 
 class UnavailableError(TaskQueueError):
-    """Something needed is not there now and may be back soon; the same request may be repeated."""
+    """Something that is needed is away and may be back soon; the request may be repeated."""
 
 
 class ActorUnavailableError(UnavailableError):
@@ -19,7 +19,7 @@ class ActorUnavailableError(UnavailableError):
 
 
 class AnswerTimeoutError(UnavailableError):
-    """No answer came before the deadline. The outcome is unknown, not negative."""
+    """No answer came before the deadline. The outcome is unknown; it need not have failed."""
 
 
 class StoreUnavailableError(UnavailableError):
@@ -31,11 +31,11 @@ class QueueFullError(UnavailableError):
 
 
 class OverLimitError(TaskQueueError):
-    """A queue's own limit is reached; nothing was accepted, and later it may be.
+    """A queue's own limit is reached; nothing was accepted, but later it may be.
 
     Attributes:
         limit: Which limit: `length` or `bytes`.
-        quota: What it allows.
+        quota: The most that it allows.
     """
 
     def __init__(self, message: str, limit: str, quota: int) -> None:
@@ -45,27 +45,27 @@ class OverLimitError(TaskQueueError):
 
 
 class KeyReusedError(TaskQueueError):
-    """An idempotency key came back with another request than it came with first."""
+    """An idempotency key was used before, with another request."""
 
 
 class ConflictError(TaskQueueError):
-    """The task is not in a state in which this can be done to it."""
+    """The task is in a state in which this cannot be done to it."""
 
 
 class NotFoundError(TaskQueueError):
-    """There is nothing by this name."""
+    """Nothing has this name."""
 
 
 class BadRowError(TaskQueueError):
-    """The database refuses this one row; its neighbours in the same commit are not concerned."""
+    """The database refuses this one row; others in the same commit are not affected."""
 
 
 class QueryFailedError(TaskQueueError):
-    """The database is there but could not answer the query."""
+    """The database can be reached but could not answer the query."""
 
 
 class MigrationError(TaskQueueError):
-    """The schema could not be brought to what this version of the code needs."""
+    """The schema could not be migrated to what this version of the code needs."""
 
 
 class BootError(TaskQueueError):
@@ -73,7 +73,7 @@ class BootError(TaskQueueError):
 
 
 class ReloadError(TaskQueueError):
-    """The settings cannot be changed so while the service runs."""
+    """The settings cannot be changed in this way while the service runs."""
 
 
 class ActionLoadError(TaskQueueError):
@@ -84,8 +84,8 @@ class InvalidDataError(TaskQueueError):
     """A task's data is not what its action takes.
 
     Attributes:
-        member: Which part of it, as in `data.size.width`.
-        problem: What is wrong with that.
+        member: The path of the wrong member, as in `data.size.width`.
+        problem: What is wrong with it.
     """
 
     def __init__(self, member: str, problem: str) -> None:
@@ -94,17 +94,17 @@ class InvalidDataError(TaskQueueError):
         self.problem = problem
 
 
-class Reject(TaskQueueError):  # noqa: N818 - what an action says, AMQP's word
-    """Raised by an action: running the task again cannot help, so it is `dead` at once."""
+class Reject(TaskQueueError):  # noqa: N818 - raised by actions, AMQP's word
+    """Raised by an action: running the task again cannot help, so it becomes `dead` at once."""
 
 
-class RetryLater(TaskQueueError):  # noqa: N818 - what an action says
+class RetryLater(TaskQueueError):  # noqa: N818 - raised by actions
     """Raised by an action: run it again after so many seconds; no attempt is counted.
 
-    Bounded: see `actors.tasks.settlement.MAX_POSTPONEMENTS` and `MAX_POSTPONE_SECONDS`.
+    Bounded: see `MAX_POSTPONEMENTS` and `MAX_POSTPONE_SECONDS` in `actors.tasks.settlement`.
 
     Attributes:
-        seconds: After how many.
+        seconds: The delay.
     """
 
     def __init__(self, seconds: float, reason: str = "") -> None:
@@ -112,9 +112,9 @@ class RetryLater(TaskQueueError):  # noqa: N818 - what an action says
         self.seconds = seconds
 
 
-class Cancelled(TaskQueueError):  # noqa: N818 - what an action says
-    """Raised by an action that was asked to stop and does."""
+class Cancelled(TaskQueueError):  # noqa: N818 - raised by actions
+    """Raised by an action that stops because it was asked to."""
 
 
 class TimedOut(TaskQueueError):  # noqa: N818 - the attempt's outcome
-    """The attempt took longer than it may; raised where it is ended for that."""
+    """The attempt took longer than it may, and was ended."""

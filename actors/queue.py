@@ -1,13 +1,13 @@
-"""The queue: hands claimed tasks to consumers as they ask, and settles what they return."""
+"""The queue: delivers claimed tasks to free consumers, and settles what they return."""
 
 import sys
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from task_queue.actors.drivers.driver import Driver
 from task_queue.actors.errors import TaskQueueError, UnavailableError
-from task_queue.actors.messages.base import Message, Recipient
+from task_queue.actors.messages.base import Message, Notice, Recipient
 from task_queue.actors.messages.clock import Tick
 from task_queue.actors.messages.consumer import Deliver
 from task_queue.actors.messages.queue import (
@@ -38,19 +38,22 @@ from task_queue.actors.tasks.rates import Rates
 from task_queue.actors.tasks.settlement import Failure, ack, drained, expire, nack, requeue
 from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.states import Outcome
+from task_queue.actors.tasks.window import Window
 
 LOST = "lost: what ran it died, or its lease lapsed"
 CRASHED = "crashed: the consumer that ran it died"
 MAX_STACK_FRAMES = 20
-"""How much of a stuck thread's stack is logged, the innermost frames."""
+"""How many frames of a stuck thread's stack are logged, the innermost ones."""
 
 
 class QueueActor(Actor):
     """One queue: takes publishes, keeps a window of claimed tasks, delivers them by demand.
 
-    `prefetch` claimed tasks at most wait in one window that all consumers share, so that a long
-    task never holds others behind it. Whatever else is queued costs disk, not memory. The queue
-    itself never blocks and keeps nothing that may not be lost: if it dies, its tasks are rows.
+    Claimed tasks wait in one `Window`. Whatever else is queued costs disk, not memory. The queue
+    itself never blocks and keeps nothing that must not be lost: if it dies, its tasks are rows.
+
+    All it shares with a consumer's thread is that consumer's `Slot`, by which it reaches an action
+    that runs: no message would be read then. Each value in it is written by one side only.
     """
 
     def __init__(  # noqa: PLR0913 - wired in one place
@@ -70,14 +73,13 @@ class QueueActor(Actor):
 
         Args:
             life: This actor's life.
-            driver: How tasks are made durable, claimed and settled.
+            driver: Makes tasks durable, claims and settles them.
             consumers: Where each consumer is reached, by name.
             supervisor: Who replaces a consumer that does not come back.
-            prefetch: How many claimed tasks wait for a consumer at most; 0 where what is claimed
-                has to start at once, since starts are counted.
+            prefetch: See `Window`.
             backoff: How long a failed task waits before its next attempt.
             now: The present moment, Unix seconds.
-            monotonic: Seconds that never go backwards, for deadlines.
+            monotonic: Seconds on a clock that is never set back, for deadlines.
             random: Gives a number in [0, 1), for the jitter.
         """
         super().__init__(life)
@@ -85,30 +87,26 @@ class QueueActor(Actor):
         self._consumers = consumers
         self._supervisor = supervisor
         self._monotonic = monotonic
-        self._prefetch = prefetch
         self._backoff = backoff
         self._now = now
         self._random = random
-        self._window: deque[ClaimedTask] = deque()
+        self._window = Window(prefetch)
         self._idle: deque[str] = deque()
         self._running: dict[str, ClaimedTask] = {}
         self._slots = {name: Slot() for name in consumers}  # theirs, once they are ready
         self._paused = False
-        self._pausing = 0  # how many such members are not on disk yet, as far as is known here
+        self._pausing = 0  # requests to pause or go on that are not known to be on disk yet
         self._rates = Rates()
         self._reserved: str | None = None  # the consumer for which a suspect is being claimed
         self._suspect_due = False
-        self._asked = 0  # how many the claim under way asks for; 0: none is under way
-        self._more = True  # there may be ready tasks
-        self._head_must_not_wait = False  # and the first of them is only for a free consumer
         self._draining: Drain | None = None
         self._cut_short: tuple[str, ...] = ()
 
     def setup(self) -> None:
-        """Take back what former lives left claimed; the answers come as messages."""
+        """Take back what former lives left claimed."""
         self._driver.recover()
 
-    def receive(self, message: Message) -> None:  # noqa: C901, PLR0912 - one case per message
+    def receive(self, message: Message) -> None:  # noqa: C901 - one case per message
         """Handle one message."""
         match message:
             case Publish():
@@ -116,38 +114,22 @@ class QueueActor(Actor):
             case Ack():
                 self._report(message.consumer, message.claimed)
                 self._ack(message)
-                self._released(message.consumer, message.claimed)
+                self._release(message.consumer, message.claimed)
             case Nack():
                 self._report(message.consumer, message.claimed)
                 self._nack(message.claimed, message.failure)
-                self._released(message.consumer, message.claimed)
-            case Stored():
-                self._driver.stored(message.task_ids)
-                self._more = True
-            case PauseKept():
-                self._pausing = max(0, self._pausing - 1)  # or it was a former life's request
-                if not self._pausing:
-                    self._paused = message.paused
-                self._more = True
-            case Unblocked():
-                self._more = True
-            case Claimed():
-                self._on_claimed(message)
-            case SuspectClaimed():
-                self._on_suspect_claimed(message)
-            case Settled():
-                self._on_settled(message)
+                self._release(message.consumer, message.claimed)
+            case WriteFailed():
+                self._driver.hear(message)
+                self._on_write_failed(message)
+                return  # the next tick tries again, not this instant
+            case Notice():
+                self._driver.hear(message)
+                self._on_notice(message)
             case Tick():
                 self._on_tick(message)
             case Ready():
                 self._on_ready(message)
-            case Tended():
-                self._on_tended(message)
-            case Renewed():
-                self._on_renewed(message)
-            case WriteFailed():
-                self._on_write_failed(message)
-                return  # the next tick tries again, not this instant
             case Drain():
                 self._drain(message)
             case Pause():
@@ -165,35 +147,50 @@ class QueueActor(Actor):
         if self._draining is not None:
             self._draining.reply_to.fail(error)
 
+    def _on_notice(self, notice: Notice) -> None:
+        match notice:
+            case Stored() | Unblocked():
+                self._window.more = True
+            case Claimed():
+                self._window.end_claim(notice.tasks, more=notice.more)
+            case Settled():
+                for lease in notice.refused:
+                    self.log.warning("late result refused, the lease is lost", id=lease.task_id)
+            case SuspectClaimed():
+                self._on_suspect_claimed(notice)
+            case Tended():
+                self._on_tended(notice)
+            case Renewed():
+                self._window.remove(set(notice.lost))
+            case PauseKept():
+                self._on_pause_kept(notice)
+            case _:
+                self.unexpected(notice)
+
     def _publish(self, publish: Publish) -> None:
         if self._draining is not None:
-            text = "the server is shutting down"
-            raise UnavailableError(text)
+            raise UnavailableError("the server is shutting down")
         self._driver.publish(publish)
         self._rates.published += len(publish.tasks)
-        # A claim that is asked for now is part of the same commit: see `Commit.run`. A
-        # row inserted as claimed would save the claim's statement, 0.06 of 1.3 ms, and be a second
-        # way to claim.
-        self._more = True
+        # A claim that is asked for now is part of the same commit: see `Commit.run`. Rows inserted
+        # as claimed would save the claim's statement, 0.06 of 1.3 ms, and be a second way to claim.
+        self._window.more = True
 
     def _advance(self) -> None:
-        """Deliver what can be delivered, claim what there is room for, see if the drain is over."""
+        """Deliver what can be delivered, claim what there is room for, or go on with the drain."""
         if self._draining is not None:
-            self._drain_on(self._draining)
+            self._advance_drain(self._draining)
             return
         if self._paused:
-            self._give_back_window()
+            self._give_back(self._window.clear())
             return
         self._claim_suspect()
-        while self._window and self._idle:
-            self._deliver(self._window.popleft())
-        free, room = len(self._idle), self._prefetch - len(self._window)
-        # Half a window at a time, unless somebody is idle: claims are worth their commit.
-        half_empty = room and room * 2 >= self._prefetch
-        wanted = free or (half_empty and not self._head_must_not_wait)
-        if self._more and wanted and not self._asked:
-            self._asked = free + room
-            self._driver.claim(self._asked, free)
+        waiting, idle = self._window.tasks, self._idle
+        while waiting and idle:
+            self._deliver(waiting.popleft())
+        free = len(idle)
+        if wanted := self._window.begin_claim(free):
+            self._driver.claim(wanted, free)
 
     def _deliver(self, claimed: ClaimedTask) -> None:
         if claimed.terms.expires_at is not None and claimed.has_expired(now := self._now()):
@@ -203,12 +200,6 @@ class QueueActor(Actor):
         self._running[consumer] = claimed
         self._consumers[consumer].tell(Deliver(claimed))
 
-    def _on_claimed(self, claimed: Claimed) -> None:
-        self._head_must_not_wait = claimed.more and len(claimed.tasks) < self._asked
-        self._asked = 0
-        self._more = claimed.more
-        self._window.extend(claimed.tasks)
-
     def _claim_suspect(self) -> None:
         """Claim a suspect for a free consumer, unless one is claimed already.
 
@@ -217,20 +208,20 @@ class QueueActor(Actor):
         """
         if self._suspect_due and self._idle and self._reserved is None:
             self._suspect_due = False
-            if not any(task.is_suspect for task in (*self._window, *self._running.values())):
+            if not any(task.is_suspect for task in (*self._window.tasks, *self._running.values())):
                 self._reserved = self._idle.popleft()
                 self._driver.claim_suspect()
 
     def _on_suspect_claimed(self, claimed: SuspectClaimed) -> None:
         if claimed.task is not None:
-            self._window.appendleft(claimed.task)
+            self._window.tasks.appendleft(claimed.task)
         self._unreserve()
 
     def _unreserve(self) -> None:
         if self._reserved is not None:
             consumer, self._reserved = self._reserved, None
             self._free(consumer)
-            self._idle.rotate(1)  # it was the first
+            self._idle.rotate(1)  # to the front, where it came from
 
     def _ack(self, done: Ack) -> None:
         now = self._now()
@@ -238,7 +229,7 @@ class QueueActor(Actor):
         self._rates.completed += 1
 
     def _report(self, consumer: str, claimed: ClaimedTask) -> None:
-        """Have it kept what the task has reported since the last look."""
+        """Have the driver keep what the task has reported since the last look."""
         progress = self._slots[consumer].take_progress(claimed.lease)
         if progress is not None:
             self._driver.report(progress)
@@ -262,8 +253,8 @@ class QueueActor(Actor):
             self._rates.failed += 1
             self.log.warning("task failed", outcome=failure.outcome.value, **fields)
 
-    def _released(self, consumer: str, claimed: ClaimedTask) -> None:
-        # A consumer that was left behind by a restart is not the one that plays its role now.
+    def _release(self, consumer: str, claimed: ClaimedTask) -> None:
+        # A consumer that a restart left behind is not the one that has its name now.
         running = self._running.get(consumer)
         if running is not None and running.lease == claimed.lease:
             del self._running[consumer]
@@ -271,7 +262,7 @@ class QueueActor(Actor):
             self._suspect_due = self._suspect_due or claimed.is_suspect
 
     def _free(self, consumer: str) -> None:
-        """Let the consumer run another task, or go, if it is not wanted any more."""
+        """Let the consumer run another task, or retire it, if it is not wanted any more."""
         if consumer in self._consumers:
             self._idle.append(consumer)
         else:
@@ -279,13 +270,13 @@ class QueueActor(Actor):
 
     def _reconfigure(self, settings: Reconfigure) -> None:
         self._consumers = settings.consumers
-        self._prefetch = settings.prefetch
+        self._window.prefetch = settings.prefetch
         self._backoff = settings.backoff
         self._driver.reconfigure(settings.lease_seconds, settings.limits)
         idle, self._idle = self._idle, deque()
         for consumer in idle:
             self._free(consumer)
-        self._more = True
+        self._window.more = True
         settings.reply_to.answer(None)
 
     def _on_ready(self, ready: Ready) -> None:
@@ -295,13 +286,7 @@ class QueueActor(Actor):
         if ready.consumer not in self._idle and ready.consumer != self._reserved:
             self._free(ready.consumer)
 
-    def _on_settled(self, settled: Settled) -> None:
-        self._driver.settled((*settled.applied, *settled.refused))
-        for lease in settled.refused:
-            self.log.warning("late result refused, the lease is lost", id=lease.task_id)
-
     def _on_tended(self, tended: Tended) -> None:
-        self._driver.tended(tended)
         held = set(self._held())
         for claimed in tended.lapsed:
             if claimed.lease not in held and not self._driver.is_settling(claimed.lease):
@@ -311,28 +296,27 @@ class QueueActor(Actor):
         if not self._pausing:
             self._paused = tended.paused
         if tended.promoted:
-            self._more = True
+            self._window.more = True
             self._suspect_due = True
 
     def _ask_to_stop(self, leases: set[Lease]) -> None:
-        """Ask what runs to stop; what waits in the window goes back, to be cancelled there."""
+        """Ask what runs to stop, and give back what waits, to be cancelled by the database."""
         for consumer, claimed in self._running.items():
             if claimed.lease in leases:
                 self._slots[consumer].stop = claimed.lease
-        waiting = [task for task in self._window if task.lease in leases]
-        self._window = deque(task for task in self._window if task.lease not in leases)
-        self._give_back(waiting)
+        self._give_back(self._window.remove(leases))
 
     def _pause(self, pause: Pause) -> None:
-        """Start nothing more from now on, or go on as soon as the database knows."""
         self._pausing += 1
         self._paused = pause.paused
         self._driver.pause(pause.reply_to, paused=pause.paused)
-        self._more = True
+        self._window.more = True
 
-    def _on_renewed(self, renewed: Renewed) -> None:
-        lost = set(renewed.lost)
-        self._window = deque(task for task in self._window if task.lease not in lost)
+    def _on_pause_kept(self, kept: PauseKept) -> None:
+        self._pausing = max(0, self._pausing - 1)  # 0 if a former life asked
+        if not self._pausing:
+            self._paused = kept.paused
+        self._window.more = True
 
     def _on_tick(self, tick: Tick) -> None:
         self._driver.tick(tick.now, self._held())
@@ -342,22 +326,22 @@ class QueueActor(Actor):
             self._report(consumer, claimed)
             if self._slots[consumer].is_overdue(claimed.lease, monotonic):
                 self._leave_behind(consumer, claimed)
-        self._more = True
+        self._window.more = True
         self._suspect_due = True
         if self._draining is not None and tick.now >= self._draining.deadline:
             self._cut_short += tuple(task.lease.task_id for task in self._running.values())
             for consumer, task in self._running.items():
                 self._driver.settle(drained(task, tick.now))
-                self._slots[consumer].stop = task.lease  # so that no process of its goes on
+                self._slots[consumer].stop = task.lease  # so that none of its processes goes on
             self._running.clear()
 
     def _leave_behind(self, consumer: str, claimed: ClaimedTask) -> None:
-        """Give up on a task that has long been over its deadline, and on whoever runs it.
+        """Give up a task that is long past its deadline, and have its consumer replaced.
 
-        What it comes to after all is refused, since its lease is gone.
+        If it ends after all, its result is refused, since its lease is gone.
         """
         slot = self._slots[consumer]
-        slot.stop = claimed.lease  # it may still look
+        slot.stop = claimed.lease  # it may still check
         self.log.error(
             "thread stuck, consumer replaced",
             consumer=consumer,
@@ -373,47 +357,42 @@ class QueueActor(Actor):
     def _on_write_failed(self, failure: WriteFailed) -> None:
         match failure.write:
             case Claim():
-                self._asked = 0
+                self._window.fail_claim()
             case ClaimSuspect():
                 self._unreserve()
             case SetPaused():
-                self._pausing = max(0, self._pausing - 1)  # the next look says what it is
-        self._driver.failed(failure)
+                self._pausing = max(0, self._pausing - 1)  # the next `Tended` says what it is
 
     def _drain(self, drain: Drain) -> None:
-        self.log.info("draining", running=len(self._running), prefetched=len(self._window))
+        self.log.info("draining", running=len(self._running), prefetched=len(self._window.tasks))
         self._draining = drain
 
-    def _drain_on(self, drain: Drain) -> None:
-        self._give_back_window()
-        claiming = self._asked or self._reserved
+    def _advance_drain(self, drain: Drain) -> None:
+        self._give_back(self._window.clear())
+        claiming = self._window.is_claiming or self._reserved
         if not self._running and not claiming and not self._driver.unsettled:
             drain.reply_to.answer(self._cut_short)
 
-    def _give_back_window(self) -> None:
-        self._give_back(self._window)
-        self._window.clear()
-
-    def _give_back(self, claimed: Iterable[ClaimedTask]) -> None:
-        for task in reversed(tuple(claimed)):  # each goes to the front, before those behind it
+    def _give_back(self, claimed: Sequence[ClaimedTask]) -> None:
+        for task in reversed(claimed):  # each goes to the front, before those behind it
             self._driver.settle(requeue(task))
 
     def _state(self) -> QueueState:
         return QueueState(
             idle=len(self._idle),
             running=len(self._running),
-            prefetched=len(self._window),
+            prefetched=len(self._window.tasks),
             paused=self._paused,
             rates=self._rates.per_second(),
         )
 
     def _held(self) -> Iterator[Lease]:
-        yield from (task.lease for task in self._window)
+        yield from (task.lease for task in self._window.tasks)
         yield from (task.lease for task in self._running.values())
 
 
 def stack_of(thread_id: int) -> str:
-    """Where the thread is now; empty if it is over."""
+    """Return the stack of a thread, as text; empty if the thread has ended."""
     frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - documented, for such a use
     if frame is None:
         return ""

@@ -9,7 +9,7 @@ from typing import Any
 import pykka
 
 from task_queue.actors.errors import TaskQueueError
-from task_queue.actors.messages.base import Command, Message, Request
+from task_queue.actors.messages.base import Command, Message
 from task_queue.actors.messages.supervisor import (
     Boot,
     CountStuck,
@@ -21,31 +21,24 @@ from task_queue.actors.messages.supervisor import (
 )
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.runtime.address import Address
-from task_queue.actors.runtime.child import ChildSpec, Intensity, Restart, Strategy
+from task_queue.actors.runtime.child import (
+    BOOT_SECONDS,
+    Add,
+    ChildSpec,
+    Intensity,
+    Restart,
+    Strategy,
+)
 from task_queue.actors.tasks.backoff import Backoff
 
-BOOT_SECONDS = 60.0
-"""What a child's `setup` may take."""
 ONE_SHOT_SECONDS = 3_600.0
-"""What the `setup` of one whose work is done in it may take: a migration of a large table."""
+"""How long the `setup` of a one-shot child may take, which does all its work there: a large table
+is migrated."""
 STOP_SECONDS = 2.0
-"""What all children together may take to leave. Only a consumer inside an action takes longer; it
-is left behind, and its late result is accepted or refused by its lease."""
-
-
+"""How long all children together may take to stop. Only a consumer inside an action takes longer:
+it is left behind, and its late result is accepted or refused by its lease."""
 REPLACE_SECONDS = 1.0
-"""How long to wait until a child is replaced for which there were too many stuck ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Add(Request[None]):
-    """Start further children, behind the others. Answered when all are up.
-
-    Attributes:
-        specs: Which, in start order.
-    """
-
-    specs: Sequence[ChildSpec]
+"""How long to wait before trying again to replace a child when too many are stuck."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +61,7 @@ class _Restart(Command):
 def after(seconds: float, call: Callable[[], None]) -> None:
     """Call the function after so many seconds, from a thread of its own.
 
-    Not the clock's business: the supervisor must not depend on what it supervises.
+    The clock is not used: the supervisor must not depend on what it supervises.
     """
     timer = threading.Timer(seconds, call)
     timer.daemon = True
@@ -78,8 +71,7 @@ def after(seconds: float, call: Callable[[], None]) -> None:
 class Supervisor(Actor):
     """The parent of all other actors.
 
-    It waits for a child only while it starts and while it stops; in between it is told of
-    deaths.
+    It waits for a child only while that starts or stops; in between it is told of deaths.
     """
 
     def __init__(  # noqa: PLR0913 - wired in one place
@@ -104,9 +96,9 @@ class Supervisor(Actor):
             address: This actor's own address, where children report their death.
             intensity: How many deaths are tolerated.
             backoff: How long to wait before a restart.
-            max_stuck: Tells how many children that were left behind may still be stuck, until no
-                more are replaced.
-            on_too_many_restarts: Called once when there are too many deaths to go on.
+            max_stuck: Returns how many children that were left behind may be stuck at once; beyond
+                that none is replaced.
+            on_too_many_restarts: Called once, when more deaths came than are tolerated.
             now: The present moment, seconds.
             random: Gives a number in [0, 1), for the jitter.
             after: Calls a function after so many seconds.
@@ -223,7 +215,7 @@ class Supervisor(Actor):
 
     def _restart(self, restart: _Restart) -> None:
         if self._stopping or restart.number != self._restarts_scheduled:
-            return  # a later death asked for more patience
+            return  # a later death has postponed it
         for child in self._children:
             if child.spec.restart is Restart.PERMANENT and not (child.up or child.held_back):
                 try:
@@ -238,7 +230,7 @@ class Supervisor(Actor):
         if self._stopping or child is None:
             return
         if child.ref is not None:
-            child.ref.stop(block=False)  # once it comes back
+            child.ref.stop(block=False)  # takes effect when its action returns
             self._left_behind.append(child.ref)
             child.ref = None
         stuck = self._count_stuck()
@@ -255,7 +247,7 @@ class Supervisor(Actor):
             self._schedule_restart(child.spec.name, str(error))
 
     def _child(self, name: str) -> _Child | None:
-        """The child by this name; None if there is none any more."""
+        """Return the child by this name, or None if it was retired."""
         return next((child for child in self._children if child.spec.name == name), None)
 
     def _count_stuck(self) -> int:
@@ -263,7 +255,7 @@ class Supervisor(Actor):
         return len(self._left_behind)
 
     def _stop_children(self, children: Sequence[_Child]) -> None:
-        """Ask them all to stop, the last one first, then wait for them."""
+        """Ask all of them to stop, the last one first, then wait for them."""
         asked = [
             (child, child.ref.stop(block=False))
             for child in reversed(children)
@@ -279,12 +271,12 @@ class Supervisor(Actor):
 
 
 class Watchdog:
-    """Watches the supervisor itself: if that dies, nothing can be restarted any more."""
+    """Watches the supervisor itself: once it has died, nothing can be restarted."""
 
     def __init__(self, on_too_many_restarts: Callable[[], None]) -> None:
         self._on_too_many_restarts = on_too_many_restarts
 
     def tell(self, message: Command) -> None:
-        """Take the news of the supervisor's death."""
+        """Report the supervisor's death as too many restarts."""
         if isinstance(message, Died):
             self._on_too_many_restarts()

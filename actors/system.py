@@ -8,8 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 import pykka
@@ -21,24 +19,24 @@ from task_queue.actors.consumer import ConsumerActor
 from task_queue.actors.drivers.database import DatabaseDriver
 from task_queue.actors.drivers.driver import Driver
 from task_queue.actors.drivers.memory import MemoryDriver
-from task_queue.actors.errors import ReloadError, UnavailableError
-from task_queue.actors.messages.queue import Drain, Reconfigure
-from task_queue.actors.messages.supervisor import Boot, Retire, Stop
+from task_queue.actors.errors import UnavailableError
+from task_queue.actors.messages.queue import Drain
+from task_queue.actors.messages.supervisor import Boot, Stop
 from task_queue.actors.migration import MigrationActor
 from task_queue.actors.pruner import Pruner
 from task_queue.actors.queue import QueueActor
 from task_queue.actors.reader import DatabaseReader
+from task_queue.actors.reload import Reloaded, RunningQueue, RunningQueues, compare, merge
 from task_queue.actors.runtime.actor import Life
 from task_queue.actors.runtime.address import Address
-from task_queue.actors.runtime.child import ChildSpec, Intensity, Restart, Strategy
+from task_queue.actors.runtime.child import BOOT_SECONDS, ChildSpec, Intensity, Restart, Strategy
 from task_queue.actors.scheduler import Scheduler
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.file_lock import FileLock
 from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.store import Store
-from task_queue.actors.supervisor import BOOT_SECONDS, ONE_SHOT_SECONDS, Add, Supervisor, Watchdog
+from task_queue.actors.supervisor import ONE_SHOT_SECONDS, Supervisor, Watchdog
 from task_queue.actors.tasks.backoff import Backoff
-from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.new import QueueInfo
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
@@ -46,35 +44,27 @@ from task_queue.actors.writer import DatabaseWriter, DiskFloor
 from task_queue.config.settings import DatabaseSettings, QueueSettings, Settings
 
 SETTLE_GRACE_SECONDS = 5.0
-"""How long the last results may take to be written after the drain's deadline."""
+"""How long the last results may take to be written, after the deadline of the drain."""
 STOP_SECONDS = 10.0
-"""How long stopping all actors may take; each has a second, and most take none of it."""
-RELOAD_SECONDS = 10.0
-"""How long a queue may take to go by other settings."""
-RELOADED = ("actions", "builtin", "execution", "queues")
-"""The sections of the settings that can be changed while the service runs."""
+"""How long stopping all actors may take; most stop at once."""
 RESTART_BACKOFF = Backoff(base_seconds=0.2, factor=2.0, cap_seconds=30.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reloaded:
-    """What other settings have changed.
-
-    Attributes:
-        added: The queues that are new.
-        removed: Those that take nothing more and end.
-        changed: Those that go on otherwise.
-        ignored: The sections that differ, and need a restart.
-    """
-
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    changed: tuple[str, ...]
-    ignored: tuple[str, ...]
+"""How long an actor that died waits to be restarted."""
 
 
 class ActorSystem:
-    """All actors, started and stopped as one, and the addresses that the edges may ask."""
+    """All actors, started and stopped as one, and the addresses that the edges may ask.
+
+    Actors reach each other by messages alone, but for one thing: a queue and each of its consumers
+    share a `Slot`.
+
+    Attributes:
+        children: The processes that actions have started.
+        actions: The actions by name; a reload replaces what is in it.
+        database: How the database is reached.
+        reader: The address of the database reader.
+        supervisor: The address of the supervisor.
+        writer: The address of the database writer.
+    """
 
     def __init__(
         self,
@@ -87,37 +77,42 @@ class ActorSystem:
         """Connect the actors; nothing runs yet.
 
         Args:
-            settings: All of them; each actor gets only the plain values it needs.
-            cores: Which cores the processes of actions may use; none given: those of this process.
-            on_too_many_restarts: Called once, from an actor's thread: actors died too often
-                and the process should end.
+            settings: All settings; each actor gets only the plain values it needs.
+            cores: The cores that the processes of actions may use; none: those of this process.
+            on_too_many_restarts: Called once, in an actor's thread, when actors died too often and
+                the process should end.
             now: The present moment, Unix seconds.
 
         Raises:
             ActionLoadError: A configured action cannot be used.
         """
-        self.queues = {name: Address(f"queue-{name}") for name in settings.queues}
-        self.queue_info = {
-            name: queue_info_of(name, each) for name, each in settings.queues.items()
-        }
         self.children = Children(cores)
         self.actions = load_actions(settings, self.children)
         self.database = database(settings.database)
         self.reader = Address("reader")
         self.supervisor = Address("supervisor")
         self.writer = Address("writer")
-        # Each queue's, those that are leaving too.
-        self._addresses = dict(self.queues)
-        self._consumers: dict[str, dict[str, Address]] = {}
-        self._leaving: dict[str, Address] = {}
+        self._queues = RunningQueues(
+            settings.queues, supervisor=self.supervisor, specs=self._queue_specs
+        )
         self._reloading = threading.Lock()
         self._settings = settings
         self._on_too_many_restarts = on_too_many_restarts
         self._schedules: tuple[Schedule, ...] = ()
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._node = f"{socket.gethostname()}:{os.getpid()}"
         self._now = now
         self._supervisor_ref: pykka.ActorRef[Supervisor] | None = None
         self._lock = FileLock(self.database.path) if self.database.is_sqlite else None
+
+    @property
+    def queues(self) -> dict[str, Address]:
+        """The address of each queue, by name."""
+        return self._queues.addresses
+
+    @property
+    def queue_info(self) -> dict[str, QueueInfo]:
+        """What has to be known of each queue to publish to it, by name."""
+        return self._queues.info
 
     @property
     def queue_settings(self) -> Mapping[str, QueueSettings]:
@@ -126,17 +121,17 @@ class ActorSystem:
 
     @property
     def max_stuck_threads(self) -> int:
-        """How many threads may hang in actions beyond their deadline."""
+        """How many threads may be stuck in actions beyond their deadline."""
         return self._settings.execution.max_stuck_threads
 
     def start(self, schedules: Sequence[Schedule] = ()) -> None:
-        """Start everything, in order: migration, database, queue, consumers, clock.
+        """Start all actors, in the order of `_specs`.
 
         Args:
-            schedules: Those of the settings, checked.
+            schedules: The schedules of the settings, validated.
 
         Raises:
-            TaskQueueError: Something could not be started; nothing is left running.
+            TaskQueueError: An actor could not be started; none is left running.
         """
         self._schedules = tuple(schedules)
         if self._lock is not None:
@@ -162,16 +157,16 @@ class ActorSystem:
             raise
 
     def stop(self, drain_seconds: float) -> tuple[str, ...]:
-        """Drain the queues, then stop everything in reverse order.
+        """Drain the queues, then stop all actors in reverse order.
 
         Args:
             drain_seconds: How long running tasks may take to finish.
 
         Returns:
-            The ids of the tasks that were still running then and were given back.
+            The ids of the tasks that still ran then and were given back.
 
         Raises:
-            TaskQueueError: A queue could not be drained in time; everything is stopped all the
+            TaskQueueError: A queue could not be drained in time; all actors are stopped all the
                 same, and what was claimed is taken back at the next start.
         """
         try:
@@ -183,7 +178,7 @@ class ActorSystem:
         """Drain all queues at the same time."""
         drains = [
             queue.ask_later(Drain(deadline=self._now() + drain_seconds))
-            for queue in (*self.queues.values(), *self._leaving.copy().values())
+            for queue in self._queues.all_addresses()
         ]
         deadline = time.monotonic() + drain_seconds + SETTLE_GRACE_SECONDS
         return tuple(
@@ -194,7 +189,7 @@ class ActorSystem:
         try:
             self.supervisor.ask(Stop(), timeout=STOP_SECONDS)
         except UnavailableError:
-            pass  # what is left are daemon threads, and they end with the process
+            pass  # only daemon threads are left, and they end with the process
         finally:
             self.children.close()
             if self._supervisor_ref is not None:
@@ -202,105 +197,32 @@ class ActorSystem:
             if self._lock is not None:
                 self._lock.release()
 
-    def reload(self, settings: Settings) -> "Reloaded":
-        """Have the actions and the queues of these settings from now on; the rest stays as it is.
+    def reload(self, settings: Settings) -> Reloaded:
+        """Use the actions and the queues of these settings from now on; the rest stays as it is.
 
         What runs goes on. A queue that is gone takes nothing more, lets what runs finish and ends;
-        its tasks are left alone. One at a time.
+        its tasks are left alone. One reload runs at a time.
 
         Args:
-            settings: All of them, as at the start.
+            settings: All settings, as at the start.
 
         Raises:
             ActionLoadError: An action cannot be used; everything is as before.
-            ReloadError: A queue cannot be changed so; everything is as before.
+            ReloadError: A queue cannot be changed in this way; everything is as before.
         """
         with self._reloading:
-            former = self._settings.queues
-            self._refuse_changes(former, settings.queues)
+            self._queues.check(settings.queues)
             actions = load_actions(settings, self.children)
-            reloaded = Reloaded(
-                added=tuple(name for name in settings.queues if name not in former),
-                removed=tuple(name for name in former if name not in settings.queues),
-                changed=tuple(
-                    name
-                    for name in former
-                    if settings.queues.get(name, former[name]) != former[name]
-                ),
-                ignored=tuple(
-                    name
-                    for name in type(settings).model_fields
-                    if name not in RELOADED
-                    and getattr(settings, name) != getattr(self._settings, name)
-                ),
-            )
+            reloaded = compare(self._settings, settings)
             for name in reloaded.removed:
-                self._remove_queue(name)
-            sections = {name: getattr(settings, name) for name in RELOADED}
-            self._settings = self._settings.model_copy(update=sections)
+                self._queues.remove(name)
+            self._settings = merge(self._settings, settings)
             self.actions.become(actions)
             for name in reloaded.added:
-                self._add_queue(name)
+                self._queues.add(name, settings.queues[name])
             for name in reloaded.changed:
-                self._change_queue(name)
+                self._queues.change(name, settings.queues[name])
             return reloaded
-
-    def _refuse_changes(
-        self, former: Mapping[str, QueueSettings], later: Mapping[str, QueueSettings]
-    ) -> None:
-        for name in former.keys() - later.keys():
-            if former[name].driver == "memory":
-                message = f"queues.{name} keeps its tasks in memory; to remove it needs a restart"
-                raise ReloadError(message)
-        for name in former.keys() & later.keys():
-            if former[name].driver != later[name].driver:
-                message = f"queues.{name}.driver cannot be changed without a restart"
-                raise ReloadError(message)
-        for name in later.keys() & self._leaving.keys():
-            message = f"queues.{name} was removed and still lets its tasks finish; try again later"
-            raise ReloadError(message)
-
-    def _add_queue(self, name: str) -> None:
-        self.queue_info = {
-            **self.queue_info,
-            name: queue_info_of(name, self._settings.queues[name]),
-        }
-        address = Address(f"queue-{name}")
-        self._addresses[name] = address
-        specs = Add(list(self._queue_specs(name)))
-        self.supervisor.ask(specs, BOOT_SECONDS)
-        self.queues = {**self.queues, name: address}
-
-    def _change_queue(self, name: str) -> None:
-        settings = self._settings.queues[name]
-        self.queue_info = {**self.queue_info, name: queue_info_of(name, settings)}
-        former = self._consumers[name]
-        self._consumers[name] = consumers = self._consumer_addresses(name)
-        reconfigure = Reconfigure(
-            consumers=consumers,
-            prefetch=prefetch(settings),
-            backoff=self.queue_info[name].backoff,
-            lease_seconds=settings.lease_seconds,
-            limits=self.queue_info[name].limits,
-        )
-        self.queues[name].ask(reconfigure, RELOAD_SECONDS)
-        further = [
-            self._consumer_spec(name, consumers[each]) for each in consumers if each not in former
-        ]
-        self.supervisor.ask(Add(further), BOOT_SECONDS)
-
-    def _remove_queue(self, name: str) -> None:
-        address = self.queues[name]
-        names = (address.name, *self._consumers.pop(name))
-        self._leaving[name] = address
-        self.queue_info = {key: each for key, each in self.queue_info.items() if key != name}
-        self.queues = {key: each for key, each in self.queues.items() if key != name}
-
-        def leave() -> None:
-            self.supervisor.tell(Retire(names))
-            self._leaving.pop(name, None)
-
-        address.ask_later(Drain(deadline=inf)).then(leave)
 
     def _specs(self) -> list[ChildSpec]:
         scheduler, pruner = Address("scheduler"), Address("pruner")
@@ -308,7 +230,7 @@ class ActorSystem:
             ChildSpec(Address("migration"), self._start_migration, restart=Restart.ONE_SHOT),
             ChildSpec(self.writer, self._start_writer, strategy=Strategy.REST_FOR_ONE),
             ChildSpec(self.reader, self._start_reader),
-            *(spec for name in self.queues for spec in self._queue_specs(name)),
+            *(spec for queue in self._queues for spec in self._queue_specs(queue)),
             ChildSpec(scheduler, lambda life: self._start_scheduler(life, scheduler)),
             ChildSpec(pruner, lambda life: self._start_pruner(life, pruner)),
             ChildSpec(
@@ -317,28 +239,18 @@ class ActorSystem:
             ),
         ]
 
-    def _queue_specs(self, name: str) -> Iterator[ChildSpec]:
-        """A queue, and its consumers, which depend on it and on no other."""
-        address = self._addresses[name]
-        self._consumers[name] = self._consumer_addresses(name)
+    def _queue_specs(self, queue: RunningQueue) -> Iterator[ChildSpec]:
+        """Yield a queue, then its consumers, which depend on it and on no other."""
         yield ChildSpec(
-            address,
-            lambda life: self._start_queue(life, name, address),
+            queue.address,
+            lambda life: self._start_queue(life, queue),
             strategy=Strategy.REST_FOR_ONE,
-            group=name,
+            group=queue.name,
         )
-        for consumer in self._consumers[name].values():
-            yield self._consumer_spec(name, consumer)
-
-    def _consumer_addresses(self, queue: str) -> dict[str, Address]:
-        """Those of the queue's consumers by name; one that is there already keeps its own."""
-        known = self._consumers.get(queue, {})
-        numbers = range(1, self._settings.queues[queue].concurrency + 1)
-        names = [f"consumer-{queue}-{number}" for number in numbers]
-        return {name: known.get(name) or Address(name) for name in names}
-
-    def _consumer_spec(self, queue: str, consumer: Address) -> ChildSpec:
-        return ChildSpec(consumer, lambda life: self._start_consumer(life, queue), group=queue)
+        for consumer in queue.consumers.values():
+            yield ChildSpec(
+                consumer, lambda life: self._start_consumer(life, queue), group=queue.name
+            )
 
     def _start_migration(self, life: Life) -> pykka.ActorRef[Any]:
         return MigrationActor.start(life, migrate=lambda: migrate(self.database))
@@ -362,41 +274,40 @@ class ActorSystem:
     def _start_reader(self, life: Life) -> pykka.ActorRef[Any]:
         return DatabaseReader.start(life, store=Store(self.database, read_only=True))
 
-    def _start_queue(self, life: Life, name: str, address: Address) -> pykka.ActorRef[Any]:
-        settings = self._settings.queues[name]
+    def _start_queue(self, life: Life, queue: RunningQueue) -> pykka.ActorRef[Any]:
         return QueueActor.start(
             life,
-            driver=self._driver(name, settings, address),
-            consumers=self._consumers[name],
+            driver=self._driver(queue),
+            consumers=queue.consumers,
             supervisor=self.supervisor,
-            prefetch=prefetch(settings),
-            backoff=self.queue_info[name].backoff,
+            prefetch=queue.prefetch,
+            backoff=queue.info.backoff,
             now=self._now,
             monotonic=time.monotonic,
             random=random.random,
         )
 
-    def _driver(self, name: str, settings: QueueSettings, queue: Address) -> Driver:
-        if settings.driver == "memory":
-            return MemoryDriver(queue_address=queue, writer=self.writer, now=self._now)
+    def _driver(self, queue: RunningQueue) -> Driver:
+        if queue.settings.driver == "memory":
+            return MemoryDriver(queue_address=queue.address, writer=self.writer, now=self._now)
         return DatabaseDriver(
-            queue=name,
-            queue_address=queue,
+            queue=queue.name,
+            queue_address=queue.address,
             writer=self.writer,
-            lease_seconds=settings.lease_seconds,
+            lease_seconds=queue.settings.lease_seconds,
             sole_owner=self.database.is_sqlite,
-            worker=self._worker,
-            limits=self.queue_info[name].limits,
+            worker=self._node,
+            limits=queue.info.limits,
             now=self._now,
             random=random.random,
             random_bits=secrets.randbits,
         )
 
-    def _start_consumer(self, life: Life, queue: str) -> pykka.ActorRef[Any]:
+    def _start_consumer(self, life: Life, queue: RunningQueue) -> pykka.ActorRef[Any]:
         return ConsumerActor.start(
             life,
-            queue=self._addresses[queue],
-            queue_name=queue,
+            queue=queue.address,
+            queue_name=queue.name,
             actions=self.actions,
             now=self._now,
             monotonic=time.monotonic,
@@ -428,38 +339,13 @@ class ActorSystem:
 
     def _start_clock(self, life: Life, others: Sequence[Address]) -> pykka.ActorRef[Any]:
         def listeners() -> list[Address]:
-            return [*self.queues.values(), *self._leaving.copy().values(), *others]
+            return [*self._queues.all_addresses(), *others]
 
         return Clock.start(life, listeners=listeners, now=self._now)
 
 
-def prefetch(settings: QueueSettings) -> int:
-    """How many claimed tasks may wait: starts are counted at the claim, so none with a rate."""
-    return 0 if settings.rate_limit else settings.prefetch
-
-
-def queue_info_of(name: str, settings: QueueSettings) -> QueueInfo:
-    """What has to be known of the queue to publish to it."""
-    return QueueInfo(
-        name=name,
-        max_attempts=settings.max_attempts,
-        backoff=Backoff(
-            settings.backoff_base_seconds,
-            settings.backoff_factor,
-            settings.backoff_cap_seconds,
-        ),
-        limits=QueueLimits(
-            max_length=settings.max_length,
-            max_bytes=settings.max_bytes,
-            rate_limit=settings.rate_limit,
-            concurrency_per_key=settings.concurrency_per_key,
-        ),
-        durable=settings.driver == "database",
-    )
-
-
 def database(settings: DatabaseSettings) -> Database:
-    """The database that the settings name."""
+    """Return the database that the settings name."""
     return Database(
         settings.url,
         busy_timeout_seconds=settings.busy_timeout_seconds,
@@ -469,10 +355,10 @@ def database(settings: DatabaseSettings) -> Database:
 
 
 def migrate_only(settings: DatabaseSettings) -> None:
-    """Bring the schema to head and start nothing.
+    """Migrate the schema to the newest version, and start nothing.
 
     Raises:
-        TaskQueueError: It could not be done, and why.
+        TaskQueueError: The migration failed.
     """
     target = database(settings)
     lock = FileLock(target.path) if target.is_sqlite else None

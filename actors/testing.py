@@ -1,4 +1,4 @@
-"""Tasks in a test: what is published is run at once, and what goes wrong is raised.
+"""Tasks in a test: what is published runs at once, and its errors are raised.
 
     from task_queue.testing import run_inline
 
@@ -8,9 +8,9 @@
             assert task.result == {"area": 9}
             assert task.progress == [(0.5, "half"), (1.0, None)]
 
-There is no server, no database and no other process, but for actions that are one. The data is
-checked by its type, and what the action returns must be JSON, as in the service. There are no
-retries: whatever the action raises reaches the test, `Reject` and `RetryLater` too.
+There is no server and no database, and no other process but those of actions that need one. The
+data is checked by its type, and what the action returns must be JSON, as in the service. There are
+no retries: whatever the action raises reaches the test, `Reject` and `RetryLater` too.
 
 As a fixture of pytest:
 
@@ -19,7 +19,7 @@ As a fixture of pytest:
         with run_inline("shop.toml") as queue:
             yield queue
 
-Code that publishes over HTTP is given a client that ends here:
+Code that publishes over HTTP gets a client that is answered here:
 
     client = httpx.Client(transport=queue.transport, base_url="http://queue")
 """
@@ -40,13 +40,14 @@ from uuid_utils import uuid7
 from task_queue.actors.actions.action import Done
 from task_queue.actors.actions.load import load_actions
 from task_queue.actors.actions.process.child import Children
-from task_queue.actors.actions.python.function import MAX_SHOWN_CHARS, PythonFunction
+from task_queue.actors.actions.python.function import PythonFunction
 from task_queue.actors.actions.python.thread import ThreadAction
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import ActionLoadError, InvalidDataError, TaskQueueError
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.failures import failure_of
 from task_queue.actors.tasks.slot import Progress, Slot
+from task_queue.actors.tasks.text import shown
 from task_queue.config.settings import ExecutionSettings, Settings, load
 
 if TYPE_CHECKING:
@@ -69,13 +70,13 @@ MEMBERS = (
 QUEUE = "tasks"
 """The queue of a task that names none."""
 OVERRIDES = ("builtin.fallback=false", "builtin.simulated_work_seconds=0")
-"""What no test wants, whatever its settings say: names that are typing errors, and waiting."""
+"""No test wants unknown names to pass, or to wait, whatever its settings say."""
 
 _Answer = tuple[HTTPStatus, dict[str, str], dict[str, Any]]
 
 
 class RefusedError(TaskQueueError):
-    """What was published is refused; the service would answer 400. The text is its `detail`.
+    """A publish is refused; the service would answer 400 with this text as `detail`.
 
     Attributes:
         error: The answer's `error`, as in `unknown action`.
@@ -88,17 +89,17 @@ class RefusedError(TaskQueueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A task that was published, and what came of it.
+    """A task that was published, and its outcome.
 
     Attributes:
         id: Its id, a UUID of version 7.
-        action: What was to be done.
+        action: The name of its action.
         data: Its input, as the action got it.
-        members: What else was asked for, as in `{"queue": "mail", "delay_seconds": 60}`.
+        members: What else the publish asked for, as in `{"queue": "mail", "delay_seconds": 60}`.
         result: What its action returned, as it comes back from JSON: a tuple is a list.
-        error: Why it failed, as the service says it; None: it did not.
-        progress: What its action reported, as pairs of fraction and message, in that order. Of an
-            action in a process of its own only the newest report in a tenth of a second is here.
+        error: Why it failed, in the words of the service; None: it did not.
+        progress: What its action reported, in order, as pairs of fraction and message. Of an action
+            in a process only the newest report of each tenth of a second is here.
         stderr: The last of what its program wrote to standard error; None: nothing.
     """
 
@@ -116,25 +117,25 @@ class Published:
 def run_inline(
     config: str | Path | None = None, **actions: Callable[..., Any]
 ) -> Iterator["InlineQueue"]:
-    """Gives a queue for a test, which runs what is published to it at once.
+    """Run tasks in a test, each when it is published.
 
         with run_inline(resize=resize) as queue:
             assert queue.publish("resize", {"width": 3}).result == {"area": 9}
 
-    The built-in actions are there too. A name that is none of all these is refused, whatever
-    `builtin.fallback` says, since in a test it is a typing error. The environment is not read.
+    The built-in actions are there too. Any other name is refused, whatever `builtin.fallback` says,
+    since in a test it is a typing error. The environment is not read.
 
     Args:
-        config: A TOML file of settings, whose actions are there as well. Its functions are found
-            where the test finds its modules.
+        config: A TOML file of settings, whose actions are there as well. Its functions are imported
+            as the test imports its modules.
         actions: Functions by the names of their actions; they come before those of the file.
-            A name that is none in Python is given as `**{"send-mail": send}`.
+            A name that is not an identifier in Python is given as `**{"send-mail": send}`.
 
     Yields:
-        The queue. At the end of the block the processes of its actions are gone.
+        The queue. At the end of the block the processes of its actions have ended.
 
     Raises:
-        SettingsError: The file cannot be read, or is wrong.
+        SettingsError: The file cannot be read, or a setting in it is wrong.
         ActionLoadError: An action cannot be used.
     """
     settings = load(None if config is None else Path(config), OVERRIDES, environ={}).settings
@@ -144,13 +145,13 @@ def run_inline(
 
 
 class InlineQueue:
-    """Runs what is published to it before it returns; made by `run_inline`."""
+    """A queue whose `publish` runs the task before it returns; made by `run_inline`."""
 
     def __init__(self, registries: Sequence[Registry], settings: Settings) -> None:
         """Store what is needed.
 
         Args:
-            registries: The actions; the first that knows a name counts.
+            registries: The actions; the first one that knows a name runs it.
             settings: All of them.
         """
         self._registries = registries
@@ -159,7 +160,7 @@ class InlineQueue:
 
     @property
     def published(self) -> list[Published]:
-        """All tasks that were published so far, in that order, those that failed too."""
+        """All tasks published so far, in order, also those that failed."""
         return list(self._tasks.values())
 
     def publish(
@@ -167,15 +168,15 @@ class InlineQueue:
     ) -> Published:
         """Check a task as `POST /tasks` does, and run it, once, in this thread.
 
-        It is run now, also with a `delay_seconds` or a `unique_key` that is taken: what is asked
-        for by such members is noted and has no effect, but for `timeout_seconds`, and `queue` and
-        `max_attempts`, which the action can see. A function that is neither `async` nor runs in a
-        process has no timeout here. Where an event loop runs, the action has a thread of its own,
-        since a thread can run one loop only.
+        It runs now, even with a `delay_seconds` or with a `unique_key` that is taken: such members
+        are kept in `Published.members` and have no effect, except for `timeout_seconds`, and for
+        `queue` and `max_attempts`, which the action can see. A function that is neither `async` nor
+        runs in a process has no timeout here. Where an event loop runs, the action gets a thread of
+        its own, since a thread can run one loop only.
 
         Args:
-            action: What to do.
-            data: Its input, what JSON can hold; None: `{}`.
+            action: The name of an action.
+            data: Its input, which must be JSON; None: `{}`.
             members: What else `POST /tasks` takes, by name: see `MEMBERS`.
 
         Returns:
@@ -186,13 +187,13 @@ class InlineQueue:
             InvalidDataError: The data is not what the action takes.
             TypeError: The data is not JSON.
             Ended: The action failed in its process, program or connection; the text says how.
-            Exception: Whatever the action raises, the very same object.
+            Exception: Whatever the action raises, the same object.
         """
         return self._run(*self._checked(action, data, members))
 
     @property
     def transport(self) -> "httpx.MockTransport":
-        """A transport for clients of httpx, synchronous or not, whose requests are answered here.
+        """A transport for httpx clients, synchronous or not, whose requests are answered here.
 
             client = httpx.Client(transport=queue.transport, base_url="http://queue")
             answer = client.post("/tasks", json={"action": "resize", "data": {"width": 3}})
@@ -202,7 +203,7 @@ class InlineQueue:
         action's own error is raised by the client's method. `GET /tasks/{id}` shows `id`,
         `payload`, `status`, `result`, `queue`, `error` and `progress`. The rest is `404`.
         """
-        import httpx  # noqa: PLC0415 - it takes a tenth of a second
+        import httpx  # noqa: PLC0415 - importing it takes a tenth of a second
 
         def answer(request: httpx.Request) -> httpx.Response:
             status, headers, document = self._answer(
@@ -233,7 +234,7 @@ class InlineQueue:
     def _checked(
         self, action: object, data: object, members: Mapping[str, object]
     ) -> tuple[Published, Registry]:
-        """A task to be run, and what runs it.
+        """Check a publish; return its task, and what runs it.
 
         Raises:
             RefusedError: See `publish`.
@@ -243,9 +244,9 @@ class InlineQueue:
             message = "action is missing or empty; it names what to do"
             raise RefusedError("action required", message)
         if not isinstance(action, str):
-            raise RefusedError(f"action must be a string, not {_shown(action)}")
+            raise RefusedError(f"action must be a string, not {shown(action)}")
         if not isinstance(data, dict | None):
-            raise RefusedError(f"data must be a JSON object, not {_shown(data)}")
+            raise RefusedError(f"data must be a JSON object, not {shown(data)}")
         if unknown := [name for name in members if name not in MEMBERS]:
             known = ", ".join(("action", "data", *MEMBERS))
             raise RefusedError(f"{unknown[0]} is not known; known: {known}")
@@ -288,7 +289,7 @@ class InlineQueue:
 
 
 class _Slot(Slot):
-    """Keeps all that is reported, and not only the newest."""
+    """Keeps all reports, not only the newest."""
 
     __slots__ = ("_newest", "reports")
 
@@ -309,10 +310,10 @@ class _Slot(Slot):
 
 
 def _action(name: str, function: Callable[..., Any], execution: ExecutionSettings) -> ThreadAction:
-    """The function as an action.
+    """Return the function as an action.
 
     Raises:
-        ActionLoadError: It cannot be one.
+        ActionLoadError: It cannot be used as one.
     """
     if not callable(function):
         raise ActionLoadError(f"{name} = {function!r} is not a function")
@@ -329,7 +330,7 @@ def _action(name: str, function: Callable[..., Any], execution: ExecutionSetting
 
 
 def _beside_any_loop(run: Callable[[], Done]) -> Done:
-    """What it returns, in a thread of its own if an event loop runs in this one."""
+    """Run it, in a thread of its own if an event loop runs in this one."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -339,10 +340,10 @@ def _beside_any_loop(run: Callable[[], Done]) -> Done:
 
 
 def _members(body: bytes) -> dict[str, Any]:
-    """What the body asks for, as arguments of `_checked`.
+    """Return what the body asks for, as arguments of `_checked`.
 
     Raises:
-        RefusedError: It is no JSON object.
+        RefusedError: It is not a JSON object.
     """
     try:
         members = orjson.loads(body)
@@ -355,7 +356,7 @@ def _members(body: bytes) -> dict[str, Any]:
 
 
 def _document(task: Published) -> dict[str, Any]:
-    """The task as the API shows it, what is known of it here."""
+    """Return the task as the API shows it, as far as it is known here."""
     newest = task.progress[-1] if task.progress else None
     return {
         "id": task.id,
@@ -384,8 +385,3 @@ def _problem(status: HTTPStatus, error: str, detail: str | None = None) -> _Answ
         "detail": detail or error,
     }
     return status, {"Content-Type": "application/problem+json"}, document
-
-
-def _shown(value: object) -> str:
-    text = orjson.dumps(value, default=str).decode()
-    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"

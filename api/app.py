@@ -6,11 +6,11 @@ from task_queue.api.actions import ActionsResource
 from task_queue.api.dead_letters import DeadLettersResource
 from task_queue.api.edge import Edge
 from task_queue.api.health import HealthResource, ReadinessResource
-from task_queue.api.json_codec import JSON
 from task_queue.api.middleware import RequestId
 from task_queue.api.publish import Publisher
 from task_queue.api.queues import QueuesResource
 from task_queue.api.responses import errors
+from task_queue.api.responses.answer import JSON
 from task_queue.api.schedules import ScheduleResource, SchedulesResource
 from task_queue.api.tasks import TaskResource, TasksResource
 

@@ -14,12 +14,12 @@ from task_queue.actors.messages.reader import FindDead, GetTask, ListTasks
 from task_queue.actors.tasks.filters import Filters
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
+from task_queue.actors.tasks.text import shown
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json
-from task_queue.api.queues import refuse_memory
 from task_queue.api.requests.bodies import MAX_ACTION_CHARS, MAX_QUEUE_CHARS
 from task_queue.api.requests.listing import MAX_ERROR_PART_CHARS, DeadLetterParameters, page_of
-from task_queue.api.requests.validation import canonical_id, checked, rule, shown
+from task_queue.api.requests.validation import canonical_id, checked, rule
 from task_queue.api.responses.documents import page_document
 from task_queue.api.responses.errors import InvalidRequestError
 
@@ -94,7 +94,7 @@ class DeadLettersResource:
             message = f"give at least one of {', '.join(_SELECTORS)}: which dead tasks"
             raise InvalidRequestError(message)
         if body.queue is not None:
-            refuse_memory(self._edge, body.queue)
+            self._edge.check_has_rows(body.queue)
         limit = DEFAULT_REDRIVE if body.limit is None else body.limit
         found = islice(self._of_ids(body) if body.ids else self._search(body, limit), limit)
         count = self._redrive(list(found), body.per_second)

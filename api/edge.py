@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from task_queue.actors.actions.registry import Registry
-from task_queue.actors.errors import ActorUnavailableError
+from task_queue.actors.errors import ActorUnavailableError, ConflictError
 from task_queue.actors.messages.base import Request
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.reply import Reply
@@ -70,6 +70,17 @@ class Edge:
     def queue_settings(self, name: str) -> QueueSettings:
         """Return the settings of a queue."""
         return self.system.queue_settings[name]
+
+    def check_has_rows(self, name: str) -> None:
+        """Accept a queue whose tasks are rows before they are final.
+
+        Raises:
+            ConflictError: The queue keeps them in memory.
+        """
+        info = self.queue_info(name)
+        if info is not None and not info.durable:
+            text = f"the queue {name} keeps its tasks in memory, where this cannot be done to them"
+            raise ConflictError(text)
 
     def ask_reader(self, request: Request[R]) -> R:
         """Ask the reader of the database.

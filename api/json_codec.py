@@ -8,9 +8,9 @@ from typing import Any
 import falcon
 import orjson
 
+from task_queue.api.responses.answer import JSON
 from task_queue.api.responses.errors import InvalidRequestError
 
-JSON = "application/json"
 MAX_DEPTH = 100
 """How many objects and lists may be nested in a body."""
 MAX_INTEGER_DIGITS = 18

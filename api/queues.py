@@ -8,7 +8,7 @@ import falcon
 import structlog
 from orjson import dumps
 
-from task_queue.actors.errors import ConflictError, NotFoundError
+from task_queue.actors.errors import NotFoundError
 from task_queue.actors.messages.changes import Purge
 from task_queue.actors.messages.queue import GetQueueState, Pause
 from task_queue.actors.messages.reader import CountTasks, ListPaused, OldestReady
@@ -56,7 +56,7 @@ class QueuesResource:
         """Cancel the tasks that wait on the queue now, in steps that block no publish for long."""
         refuse_members(req)
         self._find(name)
-        refuse_memory(self._edge, name)
+        self._edge.check_has_rows(name)
         purged = self._purge(name)
         _log.info("queue purged", queue=name, **purged)
         resp.data = dumps({"name": name, **purged})
@@ -112,18 +112,6 @@ class QueuesResource:
 
     def _since(self, moment: float) -> float:
         return round(max(0.0, self._edge.now() - moment), 3)
-
-
-def refuse_memory(edge: Edge, queue: str) -> None:
-    """Accept a queue whose tasks are rows before they are final.
-
-    Raises:
-        ConflictError: The queue keeps them in memory.
-    """
-    info = edge.queue_info(queue)
-    if info is not None and not info.durable:
-        message = f"the queue {queue} keeps its tasks in memory, where this cannot be done to them"
-        raise ConflictError(message)
 
 
 def _shown(counts: Mapping[Status, int]) -> dict[str, int]:

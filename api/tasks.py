@@ -15,7 +15,6 @@ from task_queue.actors.tasks.task import Attempt, Task
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import refuse_members
 from task_queue.api.publish import Publisher
-from task_queue.api.queues import refuse_memory
 from task_queue.api.requests.listing import ListParameters, page_of
 from task_queue.api.requests.validation import canonical_id
 from task_queue.api.responses.documents import attempt_document, page_document, task_document
@@ -90,7 +89,7 @@ class TaskResource:
         if self._edge.queue_info(queue) is None:
             message = f"the queue {queue} is no longer in the settings; nothing would run the task"
             raise ConflictError(message)
-        refuse_memory(self._edge, queue)
+        self._edge.check_has_rows(queue)
 
     def _look_up(self, task_id: str) -> tuple[Task, list[Attempt]]:
         found = self._edge.ask_reader(GetTask(task_id))

@@ -68,23 +68,25 @@ class ActionSettings(Section):
     """What all kinds of actions have in common."""
 
     timeout_seconds: float | None = Field(default=None, gt=0, le=2_592_000)
-    """Seconds an attempt may take, at most 30 days; None: `execution.timeout_seconds`."""
+    """Seconds an attempt may take, at most 30 days; not set: `execution.timeout_seconds`."""
 
 
 class PythonSettings(ActionSettings):
     """A Python function."""
 
     python: ActionTarget
-    """Where the function is."""
+    """The function, as `package.module:function`."""
 
     execution: Literal["thread", "process"] | None = None
-    """Where it runs; None: in a process if `cpu`, else in a thread."""
+    """Where it runs: in a process it can be killed and uses other cores. Not set: in a process if
+    `cpu`, else in a thread."""
 
     cpu: bool = False
-    """Whether it computes rather than waits."""
+    """Whether it computes rather than waits; then it runs in a process."""
 
     memory_limit_mib: int | None = Field(default=None, ge=16, le=1_048_576)
-    """MiB of memory, of its process and all that it starts; None: no limit."""
+    """MiB of memory, of its process and all that it starts; with more it is killed. Only in a
+    process; not set: no limit."""
 
     @property
     def in_process(self) -> bool:
@@ -108,16 +110,18 @@ class ProgramSettings(ActionSettings):
     """A program."""
 
     command: tuple[str, ...]
-    """The program and its arguments; no shell reads them."""
+    """The program and its arguments, as a list; no shell reads them."""
 
     directory: str | None = Field(default=None, min_length=1)
-    """Where it runs; None: where the server was started."""
+    """The folder in which it runs; not set: where the server was started."""
 
     pass_environment: tuple[VariableName, ...] = ()
-    """Which of the server's environment variables it gets besides the plain ones."""
+    """Environment variables of the server that it gets besides `PATH`, `HOME`, `LANG`, `LC_ALL` and
+    `TZ`."""
 
     memory_limit_mib: int | None = Field(default=None, ge=1, le=1_048_576)
-    """MiB of memory, of the program and all that it starts; None: no limit."""
+    """MiB of memory, of the program and all that it starts; with more it is killed. Not set: no
+    limit."""
 
     @field_validator("command")
     @classmethod
@@ -132,28 +136,31 @@ class ProgramSettings(ActionSettings):
 
 
 class HttpActionSettings(ActionSettings):
-    """An HTTP request."""
+    """A request to an HTTP endpoint."""
 
     http: str
-    """The address."""
+    """The address to which the data is sent as JSON."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    """The method; the data goes into the query with `GET` and `DELETE`, else into the body."""
+    """The request's method. With `GET` and `DELETE` the data goes into the query, else into the
+    body."""
 
     headers: Mapping[HeaderName, SecretStr] = Field(default_factory=dict)
-    """Further headers; never shown."""
+    """Headers to send. They are never shown, and not sent to another scheme, host or port that a
+    redirect or the data names."""
 
     secret: SecretStr | None = None
-    """Signs what is sent, as Standard Webhooks; None: it is not signed."""
+    """Signs what is sent, as Standard Webhooks: `whsec_` and Base64 of 24 to 64 bytes. Not set: it
+    is not signed."""
 
     url_in_data: bool = False
     """Whether a `url` in the data takes the place of the address."""
 
     allow_networks: tuple[Network, ...] = ()
-    """Which addresses that are not public it may connect to."""
+    """Networks that are not public and to which it may connect all the same, as `10.1.0.0/16`."""
 
     follow_redirects: bool = False
-    """Whether to go where a redirect leads."""
+    """Whether to go where a redirect leads, up to five times."""
 
     @field_validator("http")
     @classmethod

@@ -48,19 +48,22 @@ class HttpSettings(Section):
     """Where the API listens and how much it takes at once."""
 
     host: str = Field(min_length=1)
-    """Address to listen on. Loopback by default, because there is no authentication."""
+    """Address to listen on: loopback, because there is no authentication; `0.0.0.0` is every
+    interface."""
 
     port: int = Field(ge=0, le=65535)
     """TCP port; 0 takes any free one."""
 
     threads: int = Field(ge=1, le=512)
-    """Threads that answer requests; a publish that waits for its commit occupies none."""
+    """Threads that answer requests. A listing occupies one while the database is read; a publish
+    that waits for its commit occupies none."""
 
     max_connections: int = Field(ge=1, le=10_000)
     """Open connections; further ones wait to be accepted. Each costs a file descriptor."""
 
     max_body_bytes: int = Field(ge=1024, le=104_857_600)
-    """Bytes in a request body; more is answered with 413. Bodies are held in memory."""
+    """Bytes in a request body; more is answered with 413. Bodies are held in memory, so large data
+    belongs elsewhere and its address in the task."""
 
     answer_timeout_seconds: float = Field(gt=0, le=60)
     """Seconds a request waits for the actors; then the answer is 503 and the outcome unknown."""
@@ -72,21 +75,25 @@ class HttpSettings(Section):
 class DatabaseSettings(Section):
     """Where tasks are stored and how long to wait for it."""
 
+    # Not in `repr`: it may hold a password.
     url: str = Field(repr=False)
-    """SQLAlchemy URL of a SQLite file or a PostgreSQL database; not in `repr`, as it may hold a
-    password. A `postgres://` or `postgresql://` URL comes out as `postgresql+psycopg://`."""
+    """`sqlite:///relative/path`, `sqlite:////absolute/path` or
+    `postgresql://user:password@host/name`."""
 
     busy_timeout_seconds: float = Field(ge=0, le=600)
-    """Seconds SQLite waits for another process's lock."""
+    """Seconds SQLite waits for another process's lock. PostgreSQL ignores it."""
 
     connect_timeout_seconds: int = Field(ge=1, le=300)
-    """Whole seconds (libpq takes no fractions) to wait for a connection to PostgreSQL."""
+    """Whole seconds (libpq takes no fractions) to wait for a connection to PostgreSQL. SQLite
+    ignores it."""
 
     statement_timeout_seconds: int = Field(ge=1, le=3600)
-    """Seconds one SQL statement may take on PostgreSQL before it is cancelled."""
+    """Seconds one SQL statement may take on PostgreSQL before it is cancelled, so that a stuck one
+    cannot hold up every later write. SQLite ignores it."""
 
     max_batch: int = Field(ge=1, le=10_000)
-    """Writes in one commit, a batch one for each task: how long the first waits for the last."""
+    """Writes in one commit; each task of a batch is one. It bounds how long the first of them waits
+    for the last."""
 
     min_free_bytes: int = Field(ge=0, le=2**50)
     """Bytes free on the SQLite file's file system below which a publish is refused with 503, so
@@ -118,19 +125,23 @@ class QueueSettings(Section):
     """`database`: an accepted task is on disk. `memory`: faster, and lost with the process."""
 
     concurrency: int = Field(ge=1, le=256)
-    """Tasks that run at the same time, one consumer and one thread each."""
+    """Tasks that run at the same time, one consumer and one thread each. With an action that runs
+    in a process the default is the number of cores, if there are more than two."""
 
     prefetch: int = Field(ge=1, le=10_000)
-    """Tasks claimed ahead, in one buffer that all consumers share; bounds the memory used."""
+    """Tasks claimed ahead, in one buffer that all consumers share. It bounds the memory used; more
+    drains short tasks faster."""
 
     max_attempts: int = Field(ge=1, le=1000)
     """Runs a task gets before it is dead; a run that kills its process counts."""
 
     lease_seconds: float = Field(ge=1, le=86_400)
-    """Seconds a claim is valid unless renewed; a dead process's tasks wait at most this long."""
+    """Seconds a claim is valid unless renewed; a dead process's tasks wait at most this long. A
+    shorter lease costs more renewals."""
 
     backoff_base_seconds: float = Field(gt=0, le=86_400)
-    """Seconds that the delay before the first retry never exceeds."""
+    """Seconds that the delay before the first retry never exceeds. The delay is drawn at random, so
+    that tasks that failed together do not come back together."""
 
     backoff_factor: float = Field(ge=1, le=100)
     """What each further retry multiplies the delay by; 1 keeps it the same."""
@@ -188,7 +199,8 @@ class BuiltinSettings(Section):
     """The actions that are always there."""
 
     fallback: bool
-    """Whether an unknown action answers "processed"; if not, it is refused at publish."""
+    """Whether an unknown action answers `{"output": "processed"}`; if not, it is refused at
+    publish."""
 
     simulated_work_seconds: float = Field(ge=0, le=60)
     """Seconds every built-in action sleeps before it works, to see queueing happen."""
@@ -218,7 +230,8 @@ class ProcessSettings(Section):
     """How the process uses the machine."""
 
     one_core: bool
-    """Whether the process keeps to one core, on Linux."""
+    """Whether the process keeps to one core, on Linux. Threads that pass Python's interpreter lock
+    from core to core wait more than they work."""
 
 
 class ExecutionSettings(Section):
@@ -259,7 +272,8 @@ class ShutdownSettings(Section):
     """How the process ends."""
 
     drain_seconds: float = Field(ge=0, le=3600)
-    """Seconds that running tasks get to finish after SIGTERM."""
+    """Seconds that running tasks get to finish after SIGTERM; one that is cut off runs again at the
+    next start."""
 
 
 class LogSettings(Section):

@@ -70,6 +70,7 @@ class ServerProcess:
         *settings: str,
         environ: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
+        program: Sequence[str] = (sys.executable, "-m", "task_queue"),
     ) -> None:
         """Keep how to start it.
 
@@ -78,9 +79,11 @@ class ServerProcess:
             settings: As for `--set`.
             environ: Added to the environment.
             wrapper: A command that becomes the server, as in `nice -n 19`.
+            program: What is installed as `task-queue`.
         """
         self.directory = directory
         self.wrapper = wrapper
+        self.program = program
         self.settings = settings
         self.environ = {**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}
         self.log: list[dict[str, Any]] = []
@@ -110,9 +113,7 @@ class ServerProcess:
         self.process = subprocess.Popen(
             [
                 *self.wrapper,
-                sys.executable,
-                "-m",
-                "task_queue",
+                *self.program,
                 "serve",
                 "--set",
                 "http.port=0",

@@ -1,1 +1,1 @@
-"""What a task can do."""
+"""Actions: what a task can do, and how each kind of it is run."""

@@ -1,4 +1,4 @@
-"""What an action is to those who run it."""
+"""The port of actions: what every kind of action offers to whoever runs it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from task_queue.actors.actions.call import Call
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """How actions are run, unless one of them says otherwise.
+    """How actions are run, unless an action has settings of its own.
 
     Attributes:
-        timeout_seconds: What an attempt may take; 0: as long as it likes.
+        timeout_seconds: How long an attempt may take; 0: no limit.
         kill_grace_seconds: From SIGTERM to SIGKILL.
         max_result_bytes: How long a result may be, as JSON.
         max_tasks_per_process: After how many tasks a process is replaced.
-        max_mib_per_process: With how much memory it is replaced, too.
+        max_mib_per_process: Above how much memory it is replaced, too.
     """
 
     timeout_seconds: float = 3600.0
@@ -27,7 +27,7 @@ class Execution:
 
 
 class Done(NamedTuple):
-    """What an action came to.
+    """The result of an action that succeeded.
 
     Attributes:
         result: JSON as text.
@@ -44,11 +44,10 @@ class Action(Protocol):
     Attributes:
         kind: `python`, `command` or `http`, as in the settings, or `builtin`.
         execution: `thread` or `process`.
-        description: What it does, in a line; None: nobody said.
+        description: What it does, in a line; None: it has none.
         schema: The JSON Schema of its data; None: any object will do.
-        timeout_seconds: What an attempt may take unless its task says otherwise; 0: as long as it
-            likes.
-        overdue_seconds: How long after its deadline it may take to come back; then it is left
+        timeout_seconds: How long an attempt may take unless its task says otherwise; 0: no limit.
+        overdue_seconds: How long after its deadline it may take to return; then its thread is left
             behind.
     """
 
@@ -73,10 +72,10 @@ class Action(Protocol):
         """
 
     def run(self, call: Call) -> Done:
-        """Do it, and return what came of it.
+        """Run it, and return its result.
 
         Raises:
             Reject: Running it again cannot help.
-            Ended: It ended badly in another process.
+            Ended: It failed outside this process.
             Exception: Whatever the action itself raises.
         """

@@ -1,4 +1,7 @@
-"""The tutorial's actions: `uppercase`, `sum`, and `processed` for any other name."""
+"""The tutorial's actions: `uppercase`, `sum`, and `processed` for any other name.
+
+The first lines of their docstrings are the descriptions that the API shows.
+"""
 
 import math
 import time
@@ -9,18 +12,16 @@ from typing import Any
 from task_queue.actors.errors import Reject
 
 Data = dict[str, Any]
-Action = Callable[..., Any]
-"""Takes the data, and the `Context` too if it has a second parameter."""
 
 INTEGERS = range(-(2**63), 2**63)
-"""JSON numbers beyond 64 bits are not read back alike everywhere."""
+"""Integers beyond 64 bits are not the same to every reader of JSON."""
 
 _NUMBERS = {int, float}
-"""What JSON's numbers are in Python; exact types, as `True` would pass for an integer."""
+"""The types of JSON's numbers in Python, compared exactly: `True` would pass for an integer."""
 
 
 def uppercase(data: Data) -> dict[str, str]:
-    """`data.text` in capitals; nothing counts as the empty text."""
+    """Write `data.text` in capitals; without it, the result is the empty text."""
     text = data.get("text")
     if text is None:
         text = ""
@@ -31,7 +32,7 @@ def uppercase(data: Data) -> dict[str, str]:
 
 
 def total(data: Data) -> dict[str, float]:
-    """The sum of `data.numbers`; nothing counts as no numbers."""
+    """Add up `data.numbers`; without them, the sum is 0."""
     numbers = data.get("numbers")
     if numbers is None:
         numbers = []
@@ -53,12 +54,14 @@ def total(data: Data) -> dict[str, float]:
 
 
 def processed(_data: Data) -> dict[str, str]:
-    """What the tutorial answers for every action it does not know."""
+    """Return what the tutorial answers for every action it does not know."""
     return {"output": "processed"}
 
 
-def slowed(action: Action, seconds: float, sleep: Callable[[float], None] = time.sleep) -> Action:
-    """The action after a simulated time of work, as in the tutorial."""
+def slowed(
+    action: Callable[[Data], Any], seconds: float, sleep: Callable[[float], None] = time.sleep
+) -> Callable[[Data], Any]:
+    """Return the action with a simulated time of work before it, as in the tutorial."""
 
     @wraps(action)
     def slow(data: Data) -> Any:  # noqa: ANN401 - whatever the action returns

@@ -1,4 +1,4 @@
-"""One run of an action: of which task, until when, and whether it shall stop."""
+"""One run of an action: its task, its deadline, and whether it has to stop."""
 
 import time
 from collections.abc import Callable
@@ -9,18 +9,18 @@ from task_queue.actors.tasks.claim import ClaimedTask
 from task_queue.actors.tasks.slot import Slot
 
 SLICE_SECONDS = 0.1
-"""How long whoever waits for an action's process or connection looks at nothing else: what a
-cancel or a deadline may come too late by."""
+"""How long a wait for an action's process or connection lasts before cancel and deadline are looked
+at: how late either may take effect."""
 
 
 class Call:
-    """What runs an action knows this of the run.
+    """What an action's runner knows of the run.
 
     Attributes:
         claimed: The task.
-        slot: How it is reached while it runs.
-        timeout_seconds: What it may take; 0: as long as it likes.
-        deadline: When that is over, on the clock it was given.
+        slot: Shared with its queue while it runs.
+        timeout_seconds: How long it may take; 0: no limit.
+        deadline: When that is over, on the clock it was given; infinite if there is no limit.
     """
 
     __slots__ = ("_monotonic", "claimed", "deadline", "slot", "timeout_seconds")
@@ -32,12 +32,12 @@ class Call:
         timeout_seconds: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin now.
+        """Begin the run now.
 
         Args:
             claimed: The task.
-            slot: How it is reached while it runs.
-            timeout_seconds: What it may take; 0: as long as it likes.
+            slot: See the class.
+            timeout_seconds: See the class.
             monotonic: Seconds that never go backwards.
         """
         self.claimed = claimed
@@ -47,7 +47,7 @@ class Call:
         self._monotonic = monotonic
 
     def restart(self) -> None:
-        """Let its time begin now: what went before was not the action's doing."""
+        """Let its time begin now: what happened before was not the action's work."""
         if self.timeout_seconds:
             self.deadline = self._monotonic() + self.timeout_seconds
 
@@ -62,7 +62,7 @@ class Call:
         return self.deadline - self._monotonic()
 
     def interrupt(self) -> None:
-        """Go on, unless it has to stop.
+        """Raise if it has to stop.
 
         Raises:
             Cancelled: Somebody asked for it.
@@ -75,5 +75,5 @@ class Call:
             raise self.timed_out()
 
     def timed_out(self) -> TimedOut:
-        """The error of an attempt that took too long."""
+        """Return the error of an attempt that took too long."""
         return TimedOut(f"timed out after {self.timeout_seconds:g} s")

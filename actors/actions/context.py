@@ -1,4 +1,4 @@
-"""What an action may know and say about the task it runs for."""
+"""What an action can ask about its task, and report."""
 
 import time
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Context:
     Attributes:
         id: The task's id.
         queue: The name of its queue.
-        action: What the task calls the action.
+        action: The name that the task calls the action by.
         attempt: Which attempt this is, from 1.
         max_attempts: How many there may be.
     """
@@ -37,7 +37,7 @@ class Context:
 
     @cached_property
     def deadline(self) -> float | None:
-        """Until when the attempt may take, Unix seconds; None: as long as it likes."""
+        """When the attempt has to be over, Unix seconds; None: no limit."""
         left = self._call.remaining_seconds
         return None if isinf(left) else self._now() + left
 
@@ -56,15 +56,15 @@ class Context:
     ) -> None:
         """Report how far the task is; `GET /tasks/{id}` shows it.
 
-        As often as you like: the newest report is written down, a few times a second at most.
+        Call it as often as you like: the newest report is stored, a few times a second at most.
 
         Args:
             fraction: From 0 to 1.
-            message: What to say about it, cut at `MAX_MESSAGE_CHARS`.
-            stop_if_cancelled: Whether to stop here as by `stop_if_cancelled`.
+            message: A text beside it, cut at `MAX_MESSAGE_CHARS`.
+            stop_if_cancelled: Whether to call `stop_if_cancelled` afterwards.
 
         Raises:
-            ValueError: The fraction is none.
+            ValueError: The fraction is not from 0 to 1.
             Cancelled: See `stop_if_cancelled`.
             TimedOut: See `stop_if_cancelled`.
         """
@@ -83,10 +83,10 @@ class Context:
         return self._call.cancelled
 
     def stop_if_cancelled(self) -> None:
-        """Go on, unless somebody asked to cancel the task, or its deadline is over.
+        """Raise if somebody asked to cancel the task, or its deadline is over.
 
         Raises:
-            Cancelled: Somebody did; let it pass, and the task is `cancelled`.
-            TimedOut: It took too long; let it pass, and nobody has to give up on this thread.
+            Cancelled: Somebody asked; do not catch it, and the task is `cancelled`.
+            TimedOut: It took too long; do not catch it, and this thread is not left behind.
         """
         self._call.interrupt()

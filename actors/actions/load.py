@@ -9,7 +9,8 @@ from task_queue.actors.actions.action import Action, Execution
 from task_queue.actors.actions.builtin import processed, slowed, total, uppercase
 from task_queue.actors.actions.process.action import ProcessAction
 from task_queue.actors.actions.process.child import Children
-from task_queue.actors.actions.process.pool import START_SECONDS, Workers
+from task_queue.actors.actions.process.pool import Workers
+from task_queue.actors.actions.process.worker import START_SECONDS
 from task_queue.actors.actions.program import PLAIN_VARIABLES, Program
 from task_queue.actors.actions.python.function import PythonFunction, imported
 from task_queue.actors.actions.python.thread import ThreadAction
@@ -28,13 +29,13 @@ from task_queue.config.settings import (
 ENTRY_POINTS = "task_queue.actions"
 """The group of entry points by which an installed package offers actions."""
 END_SECONDS = 2.0
-"""What it takes besides the grace to end a process or a connection and to notice."""
+"""How long it takes, besides the grace, to end a process or a connection and to notice it."""
 
 
 def load_actions(settings: Settings, children: Children) -> Registry:
-    """All actions: the built-in ones, those of installed packages, and those of the settings.
+    """Load the built-in actions, then those of installed packages, then those of the settings.
 
-    The later one takes the place of a former one by the same name.
+    A later one replaces an earlier one of the same name.
 
     Args:
         settings: All of them.
@@ -43,10 +44,10 @@ def load_actions(settings: Settings, children: Children) -> Registry:
     Raises:
         ActionLoadError: One of them cannot be used.
     """
-    return _Catalog(settings, children).registry()
+    return _Loader(settings, children).registry()
 
 
-class _Catalog:
+class _Loader:
     """Makes actions of settings."""
 
     def __init__(self, settings: Settings, children: Children) -> None:
@@ -71,8 +72,8 @@ class _Catalog:
 
     def _builtin(self, function: Any) -> Action:  # noqa: ANN401 - a function
         seconds = self._settings.builtin.simulated_work_seconds
-        works = slowed(function, seconds) if seconds else function
-        return self._in_thread(PythonFunction(works), None, "builtin")
+        slow = slowed(function, seconds) if seconds else function
+        return self._in_thread(PythonFunction(slow), None, "builtin")
 
     def _offered(self) -> Iterator[tuple[str, Action]]:
         for each in entry_points(group=ENTRY_POINTS):
@@ -93,7 +94,7 @@ class _Catalog:
                     message = f"actions.{name} cannot be used: {error}"
                     raise ActionLoadError(message) from error
             case HttpActionSettings():
-                return self._webhook(settings)
+                return self._http(settings)
             case _:
                 raise TypeError(type(settings))
 
@@ -133,12 +134,12 @@ class _Catalog:
             random=random.random,
         )
 
-    def _webhook(self, settings: HttpActionSettings) -> Action:
-        # Imported where it is needed: its client takes a tenth of a second.
-        from task_queue.actors.actions.http.request import Webhook  # noqa: PLC0415
+    def _http(self, settings: HttpActionSettings) -> Action:
+        # Imported where it is needed: importing its client takes a tenth of a second.
+        from task_queue.actors.actions.http.action import HttpAction  # noqa: PLC0415
 
         secret = settings.secret
-        return Webhook(
+        return HttpAction(
             url=settings.http,
             method=settings.method,
             headers={name: each.get_secret_value() for name, each in settings.headers.items()},

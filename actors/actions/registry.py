@@ -1,4 +1,4 @@
-"""Which actions there are, by name."""
+"""The actions there are, by name."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from task_queue.actors.tasks.slot import Slot
 
 
 class Registry:
-    """The actions that can be run, and the one that stands in for all other names, if any."""
+    """The actions by name, and the fallback that every other name runs, if there is one."""
 
     def __init__(
         self,
@@ -26,8 +26,8 @@ class Registry:
 
         Args:
             actions: By name.
-            fallback: What any other name runs; None: no other name is known.
-            let_go: Called when others take their place, to let go of what they keep warm.
+            fallback: What every other name runs; None: no other name is known.
+            let_go: Called when other actions replace these, to end the processes they keep warm.
             monotonic: Seconds that never go backwards.
         """
         self._actions = dict(actions)
@@ -37,7 +37,7 @@ class Registry:
 
     @property
     def names(self) -> list[str]:
-        """The names there are, sorted."""
+        """The names, sorted, without those that only the fallback runs."""
         return sorted(self._actions)
 
     def knows(self, action: str) -> bool:
@@ -45,7 +45,7 @@ class Registry:
         return self._fallback is not None or action in self._actions
 
     def check(self, action: str, data: str) -> None:
-        """Accept the data for an action that is known.
+        """Accept the data for an action; any data for the fallback.
 
         Args:
             action: Its name.
@@ -58,7 +58,7 @@ class Registry:
             found.check(data)
 
     def described(self, action: str) -> dict[str, Any] | None:
-        """What the API shows of an action; None if it is not known by this name."""
+        """Return what the API shows of an action; None if no action has this name."""
         found = self._actions.get(action)
         if found is None:
             return None
@@ -72,17 +72,17 @@ class Registry:
         }
 
     def become(self, other: "Registry") -> None:
-        """Have the actions of the other from now on; what runs goes on as it is."""
+        """Replace these actions with those of another registry; what runs now goes on."""
         let_go = self._let_go
         vars(self).update(vars(other))
         let_go()
 
     def run(self, claimed: ClaimedTask, slot: Slot) -> Done:
-        """Do what the task says, and return what came of it.
+        """Run the task's action, and return its result.
 
         Args:
             claimed: The task.
-            slot: How its action is reached while it runs.
+            slot: Shared with its queue while it runs.
 
         Raises:
             Reject: There is no such action, or what it returned cannot be kept.

@@ -1,4 +1,4 @@
-"""What an action returns, as the JSON that is kept."""
+"""The result of an action as JSON, which is what is stored of it."""
 
 import math
 from collections.abc import Mapping
@@ -12,22 +12,22 @@ from task_queue.actors.errors import Reject
 
 
 def result_text(value: object, max_bytes: int) -> str:
-    """The value as JSON.
+    """Return the value as JSON.
 
     Args:
-        value: What JSON can hold, and what has an obvious form there: tuples, dataclasses, pydantic
+        value: What JSON can hold, and what has an obvious form in it: tuples, dataclasses, pydantic
             models, UUIDs, times (RFC 3339), enumerations.
         max_bytes: How long the JSON may be.
 
     Raises:
-        Reject: It cannot be kept: no JSON, or too long.
+        Reject: It cannot be stored: it is not JSON, or too long.
     """
     try:
         text = orjson.dumps(value, _as_json)
     except TypeError as error:
         message = f"the result is not JSON: {error.__cause__ or error}"
         raise Reject(message) from error
-    # Written as null; looked for only where there is one.
+    # orjson writes a NaN as null, so it is looked for only where there is a null.
     if b"null" in text and _has_nan(value):
         message = "the result is not JSON: it has a NaN or an infinity in it"
         raise Reject(message)
@@ -37,7 +37,7 @@ def result_text(value: object, max_bytes: int) -> str:
 
 
 def foreign_text(output: bytes, max_bytes: int) -> str:
-    """What a program or a server answered, as JSON: as it is, or as a text; nothing is null.
+    """Return the output of a program or a server as JSON: as it is, or as a string; empty is null.
 
     Raises:
         Reject: It is too long.
@@ -53,10 +53,10 @@ def foreign_text(output: bytes, max_bytes: int) -> str:
 
 
 def too_long(size: int | None, max_bytes: int) -> Reject:
-    """The error of a result that is too long.
+    """Return the error of a result that is too long.
 
     Args:
-        size: Its bytes; None: nobody knows, it was cut off.
+        size: Its bytes; None: unknown, since it was not read to its end.
         max_bytes: How many it may have.
     """
     has = "more" if size is None else f"{size}"
@@ -66,14 +66,14 @@ def too_long(size: int | None, max_bytes: int) -> Reject:
 def _as_json(value: Any) -> object:  # noqa: ANN401 - whatever the action returned
     if callable(dump := getattr(value, "model_dump", None)):  # a pydantic model
         return dump(mode="json")
-    if isinstance(value, tuple):  # a named one
+    if isinstance(value, tuple):  # a named tuple
         return list(value)
     message = f"a {type(value).__name__} has no form in it"
     raise TypeError(message)
 
 
 def _has_nan(value: object) -> bool:
-    """Whether there is one in what is written of the value, and in nothing else of it."""
+    """Return whether a NaN or an infinity is in the value, in the parts of it that are written."""
     waiting = [value]
     while waiting:
         each = waiting.pop()

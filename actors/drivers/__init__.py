@@ -1,1 +1,1 @@
-"""How one queue's tasks are made durable, claimed and settled: the part that can be swapped."""
+"""The drivers: how a queue's tasks are made durable, claimed and settled."""

@@ -1,11 +1,11 @@
-"""The durable driver: a task is a row, and every step of its life is a commit."""
+"""The durable driver: a task is a row, and every change of its state is a commit."""
 
 from collections.abc import Callable, Iterable
 from math import inf
 
 from task_queue.actors.errors import AnswerTimeoutError, BadRowError, QueueFullError
-from task_queue.actors.messages.base import Recipient
-from task_queue.actors.messages.queue import Publish, Tended
+from task_queue.actors.messages.base import Notice, Recipient
+from task_queue.actors.messages.queue import Publish, Settled, Stored, Tended
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import (
     Claim,
@@ -27,19 +27,19 @@ from task_queue.actors.tasks.slot import Progress
 from task_queue.actors.tasks.states import Status
 
 MAX_PENDING_PUBLISHES = 10_000
-"""Publishes that may wait for their commit. HTTP threads bound them long before this; it holds
-when the database hangs and callers time out and come again."""
+"""How many publishes may wait for their commit. The number of HTTP threads is a lower bound until
+the database hangs and callers time out and try again: then this one holds."""
 RETRY = Backoff(base_seconds=0.5, factor=2.0, cap_seconds=10.0)
-"""How long to wait before failed settlements are written again."""
+"""How long to wait before failed settlements are repeated."""
 LEASE_ID_BITS = 63
 
 
 class DatabaseDriver:
-    """Tells the writer, and keeps no task: only which of its settlements are not on disk yet.
+    """Tells the writer what to write, and keeps only the settlements that are not on disk yet.
 
-    Those are repeated until they are written or their lease is not held any more, so that a task
-    that was done while the database was away is not done again. There are never more of them than
-    tasks that were claimed, since no claim succeeds meanwhile.
+    Those are repeated until they are written or their lease is lost, so that a task that completed
+    while the database was away does not run again. There are never more of them than claimed
+    tasks, since no claim succeeds meanwhile.
     """
 
     def __init__(  # noqa: PLR0913 - wired in one place
@@ -60,13 +60,13 @@ class DatabaseDriver:
 
         Args:
             queue: The queue's name.
-            queue_address: Who is told what came of a write.
+            queue_address: The queue, which is told what came of a write.
             writer: The database writer.
             lease_seconds: How long a claim is good without being renewed.
-            sole_owner: Whether no other process works on this database: then every lease that
-                the queue does not hold is a dead one's, of a former process or a former life.
-            worker: What this process is called in the rows it claims.
-            limits: What the queue allows at most.
+            sole_owner: Whether no other process uses this database: then every lease that the
+                queue does not hold was left by a former process or a former life.
+            worker: The name of this node in the rows it claims.
+            limits: The limits of the queue.
             now: The present moment, Unix seconds.
             random: Gives a number in [0, 1), for the jitter.
             random_bits: Gives a number of so many random bits, for lease ids.
@@ -87,16 +87,16 @@ class DatabaseDriver:
         self._failures = 0
         self._retry_at = inf
         self._renew_at = 0.0
-        # Where the sweep for free places goes on; None: there is nothing to sweep any more.
+        # The key after which the sweep for free places goes on; None: nothing is left to sweep.
         self._sweep_after: str | None = ""
-        self._tending = False  # one at a time, or they would pile up behind a slow commit
+        self._tending = False  # one `Tend` at a time, or they would pile up behind a slow commit
 
     def recover(self) -> None:
-        """Look for the leases of the dead."""
+        """Have the leases found that former lives left."""
         self._tend(self._now())
 
     def publish(self, publish: Publish) -> None:
-        """Have the row written; the writer answers after the commit."""
+        """Have the rows written; the writer answers after the commit."""
         if len(self._publishing) >= MAX_PENDING_PUBLISHES:
             message = f"{MAX_PENDING_PUBLISHES} publishes already wait for the database"
             raise QueueFullError(message)
@@ -144,7 +144,7 @@ class DatabaseDriver:
         )
 
     def settle(self, settlement: Settlement) -> None:
-        """Have it written, and remember it until it is. The first settlement of a lease stands."""
+        """Have it written, and keep it until it is. The first settlement of a lease counts."""
         if settlement.lease in self._unsettled:
             return
         settle = Settle(self._queue_address, settlement, self._place_of(settlement))
@@ -154,11 +154,11 @@ class DatabaseDriver:
     def tick(self, now: float, held: Iterable[Lease]) -> None:
         """Renew leases after a third of their time, repeat failed settlements, tend the queue.
 
-        And answer the publishes that have waited too long, for nobody else does: see
+        Also answer publishes whose deadline has passed, since nobody else does: see
         `Address.ask_later`.
         """
         self._give_up_publishes(now)
-        # Whichever way the clock went: see the distance, not the order.
+        # A clock may be set back: the distance counts, not the order.
         if not 0 < self._renew_at - now <= self._lease_seconds / 3:
             self._renew_at = now + self._lease_seconds / 3
             if leases := (*held, *self._unsettled):
@@ -171,44 +171,57 @@ class DatabaseDriver:
                 self._writer.tell(settle)
         self._tend(now)
 
-    def tended(self, tended: Tended) -> None:
-        """Note how far the sweep came; tend again at once where more is due."""
-        self._tending = False
-        if self._limits.concurrency_per_key:
-            self._sweep_after = tended.swept_to
-        else:  # what a lifted limit has left behind, from the first key on until there is nothing
-            self._sweep_after = "" if tended.swept else None
-        if tended.more:
-            self._tend(self._now())
-
     def report(self, progress: Progress) -> None:
-        """Have it kept how far a running task is; if that fails, the next report will do."""
+        """Have it stored how far a running task is; if that fails, the next report replaces it."""
         self._writer.tell(Report(self._queue_address, progress))
 
     def pause(self, waiter: Reply[None], *, paused: bool) -> None:
-        """Have it kept whether the queue is paused."""
+        """Have it stored whether the queue is paused."""
         self._writer.tell(SetPaused(self._queue_address, self._queue, paused, waiter))
 
     def reconfigure(self, lease_seconds: float, limits: QueueLimits) -> None:
-        """Go by these from now on; what a lifted or raised limit holds back is looked for."""
+        """Use these from now on, and sweep for tasks that a lifted or raised limit held back."""
         self._lease_seconds = lease_seconds
         self._limits = limits
         self._renew_at = 0.0
         self._sweep_after = ""
 
-    def stored(self, task_ids: Iterable[str]) -> None:
-        """Note that these publishes are on disk."""
-        for task_id in task_ids:
-            self._publishing.pop(task_id, None)
+    def hear(self, notice: Notice) -> None:
+        """Forget what is written or refused, and plan to repeat what failed."""
+        match notice:
+            case Stored():
+                for task_id in notice.task_ids:
+                    self._publishing.pop(task_id, None)
+            case Settled():
+                self._failures = 0
+                for lease in (*notice.applied, *notice.refused):
+                    self._unsettled.pop(lease, None)
+            case Tended():
+                self._on_tended(notice)
+            case WriteFailed():
+                self._on_write_failed(notice)
 
-    def settled(self, leases: Iterable[Lease]) -> None:
-        """Forget these settlements."""
-        self._failures = 0
-        for lease in leases:
-            self._unsettled.pop(lease, None)
+    def is_settling(self, lease: Lease) -> bool:
+        """Return whether a settlement of this lease is neither written nor refused."""
+        return lease in self._unsettled
 
-    def failed(self, failure: WriteFailed) -> None:
-        """Forget a publish, whose caller knows; plan to repeat a settlement."""
+    @property
+    def unsettled(self) -> int:
+        """How many settlements are neither written nor refused."""
+        return len(self._unsettled)
+
+    def _on_tended(self, tended: Tended) -> None:
+        """Note how far the sweep came; tend again at once if more is due."""
+        self._tending = False
+        if self._limits.concurrency_per_key:
+            self._sweep_after = tended.swept_to
+        else:  # a lifted limit may have left blocked tasks: from the first key until there are none
+            self._sweep_after = "" if tended.swept else None
+        if tended.more:
+            self._tend(self._now())
+
+    def _on_write_failed(self, failure: WriteFailed) -> None:
+        """Forget a publish, whose caller was answered; plan to repeat a settlement."""
         match failure.write:
             case Insert(tasks=tasks):
                 self._publishing.pop(tasks[0].id, None)
@@ -227,19 +240,10 @@ class DatabaseDriver:
             case Tend():
                 self._tending = False
 
-    def is_settling(self, lease: Lease) -> bool:
-        """Whether a settlement of this lease is neither written nor refused."""
-        return lease in self._unsettled
-
-    @property
-    def unsettled(self) -> int:
-        """How many settlements are neither written nor refused."""
-        return len(self._unsettled)
-
     def _give_up_publishes(self, now: float) -> None:
         for publish in self._publishing.values():
             if publish.deadline > now:
-                break  # those behind it came later
+                break  # those after it came later
             text = "no answer before the deadline; whether it took effect is unknown"
             publish.reply_to.fail(AnswerTimeoutError(text))
 

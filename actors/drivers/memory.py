@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from task_queue.actors.errors import BadRowError, QueueFullError
-from task_queue.actors.messages.base import Recipient
+from task_queue.actors.messages.base import Notice, Recipient
 from task_queue.actors.messages.queue import (
     Claimed,
     PauseKept,
@@ -14,7 +14,6 @@ from task_queue.actors.messages.queue import (
     Settled,
     Stored,
     SuspectClaimed,
-    Tended,
 )
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import Insert, WriteFailed
@@ -33,9 +32,9 @@ MAX_TASKS = 100_000
 class MemoryDriver:
     """Holds the tasks that are not finished in memory and writes a row only for those that are.
 
-    These are the tutorial's own semantics: a `202` says that the task was taken, not that it is
+    These are the tutorial's own semantics: a `202` says that the task was accepted, not that it is
     safe; what is not finished when the process ends is lost, and `GET /tasks` shows finished
-    tasks only. Retries, backoff and dead letters are as everywhere.
+    tasks only. Retries, backoff and dead letters work as with the other driver.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class MemoryDriver:
         """Store what is needed.
 
         Args:
-            queue_address: Who is told what came of a call.
+            queue_address: The queue, which is told what came of a call.
             writer: The database writer, for finished tasks.
             now: The present moment, Unix seconds.
         """
@@ -59,7 +58,7 @@ class MemoryDriver:
         self._numbers = count(1)
 
     def recover(self) -> None:
-        """Nothing: what a former life held is lost."""
+        """Do nothing: what a former life held is lost."""
 
     def publish(self, publish: Publish) -> None:
         """Take the tasks, unless there are too many."""
@@ -76,7 +75,7 @@ class MemoryDriver:
         self._queue_address.tell(Stored(tuple(task.id for task in publish.tasks)))
 
     def claim(self, limit: int, free: int) -> None:  # noqa: ARG002 - nothing survives a crash
-        """Hand out the next ready tasks."""
+        """Claim the next ready tasks."""
         claimed: list[ClaimedTask] = []
         while self._ready and len(claimed) < limit:
             task = self._ready.popleft()
@@ -96,11 +95,11 @@ class MemoryDriver:
         self._queue_address.tell(Claimed(tuple(claimed), bool(self._ready)))
 
     def claim_suspect(self) -> None:
-        """There are none: nothing survives a crash."""
+        """Claim nothing: no task survives a crash, so none is a suspect."""
         self._queue_address.tell(SuspectClaimed(None))
 
     def settle(self, settlement: Settlement) -> None:
-        """Put the task where it belongs now: back, later, or into the database."""
+        """Put the task back, schedule it, or write it to the database."""
         task = self._claimed.pop(settlement.lease, None)
         if task is None:
             self._queue_address.tell(Settled((), (settlement.lease,)))
@@ -125,7 +124,7 @@ class MemoryDriver:
         self._queue_address.tell(Settled((settlement.lease,), ()))
 
     def tick(self, now: float, held: Iterable[Lease]) -> None:  # noqa: ARG002 - leases never lapse
-        """Make due tasks ready, and write finished ones again that could not be written."""
+        """Make due tasks ready, and repeat writes of finished ones that failed."""
         due = []
         while self._scheduled and self._scheduled[0][0] <= now:
             _, _, task = heappop(self._scheduled)
@@ -136,30 +135,37 @@ class MemoryDriver:
             for insert in self._finished.values():
                 self._writer.tell(insert)
 
-    def tended(self, tended: Tended) -> None:
-        """Nothing: nobody tends a queue in memory."""
-
     def report(self, progress: Progress) -> None:
-        """Nothing: what is not finished is shown nowhere."""
+        """Do nothing: an unfinished task is shown nowhere."""
 
     def pause(self, waiter: Reply[None], *, paused: bool) -> None:
-        """Nothing to keep: like all else it is lost with the process."""
+        """Answer at once: the pause is lost with the process, as the tasks are."""
         waiter.answer(None)
         self._queue_address.tell(PauseKept(paused))
 
     def reconfigure(self, lease_seconds: float, limits: QueueLimits) -> None:
-        """Nothing: there are neither leases nor limits."""
+        """Do nothing: there are neither leases nor limits."""
 
-    def stored(self, task_ids: Iterable[str]) -> None:
-        """Forget the finished tasks that are rows now."""
-        for task_id in task_ids:
-            self._finished.pop(task_id, None)
+    def hear(self, notice: Notice) -> None:
+        """Forget finished tasks that are rows now, and plan to repeat a write that failed."""
+        match notice:
+            case Stored():
+                for task_id in notice.task_ids:
+                    self._finished.pop(task_id, None)
+            case WriteFailed():
+                self._on_write_failed(notice)
 
-    def settled(self, leases: Iterable[Lease]) -> None:
-        """Nothing: a settlement takes effect at once."""
+    def is_settling(self, lease: Lease) -> bool:  # noqa: ARG002 - it takes effect at once
+        """Return False."""
+        return False
 
-    def failed(self, failure: WriteFailed) -> None:
-        """Plan to write the finished tasks again; one that is refused is dead, or is there."""
+    @property
+    def unsettled(self) -> int:
+        """How many finished tasks are not in the database yet."""
+        return len(self._finished)
+
+    def _on_write_failed(self, failure: WriteFailed) -> None:
+        """Plan to repeat the writes; a task that the database refuses becomes dead."""
         match failure.write:
             case Insert(tasks=(task,)) if isinstance(failure.error, BadRowError):
                 self._finished.pop(task.id, None)
@@ -168,15 +174,6 @@ class MemoryDriver:
                     self._write(task._replace(status=Status.DEAD, result=None, error=why))
             case _:
                 self._failed = True
-
-    def is_settling(self, lease: Lease) -> bool:  # noqa: ARG002 - it takes effect at once
-        """Never."""
-        return False
-
-    @property
-    def unsettled(self) -> int:
-        """How many finished tasks are not in the database yet."""
-        return len(self._finished)
 
     def _write(self, task: Task) -> None:
         self._finished[task.id] = insert = Insert(self._queue_address, (task,))

@@ -1,1 +1,1 @@
-"""Everything one actor may say to another, a file for each receiver."""
+"""The messages that actors send each other, a file for each receiver."""

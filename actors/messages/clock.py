@@ -1,4 +1,4 @@
-"""What the clock tells."""
+"""The message that the clock sends to its listeners."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from task_queue.actors.messages.base import Command
 
 @dataclass(frozen=True, slots=True)
 class Tick(Command):
-    """Time has passed; from the clock.
+    """Time has passed.
 
     Attributes:
         now: The present moment, Unix seconds.

@@ -1,4 +1,4 @@
-"""What a consumer can be told."""
+"""The message that a consumer gets from its queue."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Deliver(Command):
     """Run this task. Sent only to a consumer that is free.
 
     Attributes:
-        claimed: The task.
+        claimed: The task, under a lease.
     """
 
     claimed: ClaimedTask

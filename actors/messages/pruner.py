@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from task_queue.actors.messages.base import Command
+from task_queue.actors.messages.base import Notice
 from task_queue.actors.tasks.filters import Cursor
 
 
 @dataclass(frozen=True, slots=True)
-class Pruned(Command):
+class Pruned(Notice):
     """A step of housekeeping is done.
 
     Attributes:

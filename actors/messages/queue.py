@@ -1,9 +1,9 @@
-"""What a queue can be told and asked: by the edges, its consumers, and the database writer."""
+"""The messages to a queue: from the edges, from its consumers, and from the database writer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from task_queue.actors.messages.base import Command, Recipient, Request
+from task_queue.actors.messages.base import Command, Notice, Recipient, Request
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.conditions import Conditions, Published
@@ -17,14 +17,14 @@ from task_queue.actors.tasks.task import Task
 class Publish(Request[Published | None]):
     """Put tasks on the queue, all or none.
 
-    Answered when they are as safe as its driver makes them, with None where each was simply stored,
-    as nearly always.
+    Answered when they are as safe as its driver makes them; with None if each was simply stored, as
+    nearly always.
 
     Attributes:
-        tasks: The tasks; of several, some may be other queues'.
+        tasks: The tasks; of several, some may go to other queues.
         deadline: Nobody waits for the answer after this moment (Unix seconds): a publish that is
             not written by then is dropped.
-        conditions: On what conditions, if any.
+        conditions: The conditions under which they are stored, if any.
     """
 
     tasks: tuple[Task, ...]
@@ -34,7 +34,7 @@ class Publish(Request[Published | None]):
 
 @dataclass(frozen=True, slots=True)
 class Pause(Request[None]):
-    """Start nothing more, or go on. Answered when it is on disk.
+    """Start nothing more, or go on. Answered when that is on disk.
 
     Attributes:
         paused: Whether the queue is to pause.
@@ -48,12 +48,12 @@ class Reconfigure(Request[None]):
     """Go on with other settings. Answered when they are in force; what runs goes on.
 
     Attributes:
-        consumers: Where each consumer is reached, by name; one that is not among them any more
-            ends when it is free.
-        prefetch: See `QueueActor`.
-        backoff: See `QueueActor`.
+        consumers: Where each consumer is reached, by name; one that is missing here is retired
+            when it is free.
+        prefetch: How many claimed tasks may wait for a consumer.
+        backoff: How long a failed task waits before its next attempt.
         lease_seconds: How long a claim is good without being renewed.
-        limits: What the queue allows at most.
+        limits: The limits of the queue.
     """
 
     consumers: Mapping[str, Recipient]
@@ -69,7 +69,7 @@ class Ready(Command):
 
     Attributes:
         consumer: Its name.
-        slot: How its actions are reached while they run.
+        slot: How an action is reached while it runs; the queue and the consumer share it.
     """
 
     consumer: str
@@ -78,13 +78,13 @@ class Ready(Command):
 
 @dataclass(frozen=True, slots=True)
 class Ack(Command):
-    """A consumer's task is done, and the consumer is free.
+    """A consumer's task completed, and the consumer is free.
 
     Attributes:
         consumer: Its name.
         claimed: The task it ran.
         result: What the action returned, JSON as text.
-        started_at: When it began, Unix seconds.
+        started_at: When the attempt began, Unix seconds.
         stderr: The last of what its program wrote to standard error.
     """
 
@@ -114,11 +114,11 @@ class Nack(Command):
 class Drain(Request[tuple[str, ...]]):
     """Start nothing more, give back what is not started, and let what runs finish.
 
-    Answered, when nothing runs any more and everything is written, with the ids of the tasks
-    that were still running at the deadline and were given back too.
+    Answered when nothing runs any more and everything is written: with the ids of the tasks that
+    still ran at the deadline and were given back too.
 
     Attributes:
-        deadline: How long running tasks may take, Unix seconds.
+        deadline: Until when running tasks may take, Unix seconds.
     """
 
     deadline: float
@@ -129,11 +129,11 @@ class QueueState:
     """What a queue is doing at this moment, on this node.
 
     Attributes:
-        idle: Consumers that wait for a task.
-        running: Consumers that run one.
-        prefetched: Tasks claimed and not started.
-        paused: Whether it starts nothing.
-        rates: Tasks per second over the last minute, by what became of them.
+        idle: How many consumers wait for a task.
+        running: How many consumers run one.
+        prefetched: How many tasks are claimed and not started.
+        paused: Whether the queue is paused.
+        rates: Tasks per second over the last minute: published, completed, failed.
     """
 
     idle: int
@@ -145,26 +145,26 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class GetQueueState(Request[QueueState]):
-    """What the queue is doing at this moment."""
+    """Return what the queue is doing at this moment."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stored(Command):
-    """Rows are on disk.
+class Stored(Notice):
+    """Tasks are on disk.
 
     Attributes:
-        task_ids: Of which tasks.
+        task_ids: Their ids.
     """
 
     task_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed(Command):
+class Claimed(Notice):
     """Tasks are leased.
 
     Attributes:
-        tasks: In the order in which they are to run.
+        tasks: The tasks, in the order in which they are to run.
         more: Whether there may be more ready ones.
     """
 
@@ -173,8 +173,8 @@ class Claimed(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class SuspectClaimed(Command):
-    """A task that was lost before is leased, if one was ready.
+class SuspectClaimed(Notice):
+    """A suspect is leased, if one was ready.
 
     Attributes:
         task: The task; None if there is none.
@@ -184,12 +184,12 @@ class SuspectClaimed(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Settled(Command):
+class Settled(Notice):
     """Settlements are on disk, or refused because their lease is not held any more.
 
     Attributes:
-        applied: Which are on disk.
-        refused: Which are not, and never will be.
+        applied: The leases whose settlement is on disk.
+        refused: The leases whose settlement is not, and never will be.
     """
 
     applied: tuple[Lease, ...]
@@ -197,28 +197,28 @@ class Settled(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Renewed(Command):
+class Renewed(Notice):
     """Leases are renewed.
 
     Attributes:
-        lost: Those that are not held any more.
+        lost: The leases that are not held any more.
     """
 
     lost: tuple[Lease, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Tended(Command):
+class Tended(Notice):
     """Due tasks were made ready, lapsed leases were looked for.
 
     Attributes:
         promoted: How many tasks became ready.
         lapsed: The tasks whose lease has lapsed.
-        cancelling: Leases of running tasks that somebody asked to cancel.
+        cancelling: The leases of running tasks that somebody asked to cancel.
         paused: Whether the queue is paused.
-        more: Whether more are due than one step takes.
-        swept: How many keys a sweep for free places found that have blocked tasks.
-        swept_to: The key where it ended; empty: it saw all.
+        more: Whether more is due than one step does.
+        swept: How many keys with blocked tasks the sweep for free places found.
+        swept_to: The key where the sweep ended; empty: it saw all.
     """
 
     promoted: int
@@ -231,16 +231,16 @@ class Tended(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class PauseKept(Command):
-    """It is on disk whether the queue is paused; what is told from now on was seen after that.
+class PauseKept(Notice):
+    """A `Pause` is on disk; any later `Tended` was read after it.
 
     Attributes:
-        paused: Whether it is.
+        paused: Whether the queue is paused.
     """
 
     paused: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Unblocked(Command):
-    """Tasks that waited for others with their key are ready."""
+class Unblocked(Notice):
+    """Tasks that waited for others with the same key are ready."""

@@ -1,4 +1,4 @@
-"""A single answer: one thread gives it, another waits for it or is called."""
+"""A single answer: one thread gives it, another waits for it or has a function called."""
 
 from _thread import allocate_lock
 from collections.abc import Callable
@@ -13,8 +13,8 @@ class Reply(Generic[R]):
     """Where the answer to one request goes.
 
     Bare locks instead of a condition: every publish makes one of these, and a condition costs a
-    queue of waiters besides. The first answer counts; later ones are ignored, so that a message
-    given up on twice, even by two threads at once, harms nobody.
+    queue of waiters besides. The first answer counts and later ones are ignored, so a message may
+    be abandoned twice, even by two threads at once.
     """
 
     __slots__ = ("_calls", "_done", "_error", "_open", "_value", "_waiting")
@@ -30,13 +30,13 @@ class Reply(Generic[R]):
         self._error: TaskQueueError | None = None
 
     def answer(self, value: R) -> None:
-        """Give the answer."""
+        """Answer with the value."""
         if self._open.acquire(blocking=False):
             self._value = value
             self._finish()
 
     def fail(self, error: TaskQueueError) -> None:
-        """Give an expected error as the answer."""
+        """Answer with an expected error."""
         if self._open.acquire(blocking=False):
             self._error = error
             self._finish()
@@ -47,17 +47,18 @@ class Reply(Generic[R]):
         return self._done
 
     def then(self, call: Callable[[], None]) -> None:
-        """Have a function called once, when the answer is there; at once if it already is.
+        """Have a function called once, when the answer is there; at once if it already is there.
 
         Args:
-            call: Runs in the thread that answers, so it must be quick and must not raise.
+            call: The function. It runs in the thread that answers, so it must be quick and must
+                not raise.
         """
         self._calls.append(call)
         if self._done:
             self._call()
 
     def wait(self, timeout: float) -> R:
-        """The answer, as soon as it is there.
+        """Return the answer, as soon as it is there.
 
         Args:
             timeout: Seconds to wait for it.
@@ -76,11 +77,11 @@ class Reply(Generic[R]):
 
     def _finish(self) -> None:
         self._waiting.release()
-        self._done = True  # last, so that nobody is called who could not have the answer yet
+        self._done = True  # last, so that no function is called before `wait` returns the answer
         self._call()
 
     def _call(self) -> None:
-        # Both sides may come here at once; whoever takes a call off the list makes it.
+        # `answer` and `then` may get here at once; whoever pops a call makes it.
         while self._calls:
             try:
                 call = self._calls.pop()

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from task_queue.actors.messages.base import Command
+from task_queue.actors.messages.base import Notice
 from task_queue.actors.messages.writer import Fire
 from task_queue.actors.tasks.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
-class SchedulesLoaded(Command):
+class SchedulesLoaded(Notice):
     """The schedules that are due.
 
     Attributes:
@@ -19,7 +19,7 @@ class SchedulesLoaded(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Fired(Command):
+class Fired(Notice):
     """A schedule has gone on to its next occurrence.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""What the supervisor can be told and asked."""
+"""The messages to the supervisor."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ class Boot(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class Stop(Request[None]):
-    """Stop every child, in reverse order. Answered when all had their chance."""
+    """Stop every child, in reverse order. Answered when all have stopped or were left behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListChildren(Request[dict[str, bool]]):
-    """Which children there are, and whether each is up."""
+    """Return whether each child is up, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class CountStuck(Request[int]):
-    """How many children that were replaced are still stuck in what they did."""
+    """Return how many children that were replaced are still stuck in their action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Retire(Command):
     """Stop these children and forget them.
 
     Attributes:
-        names: Which.
+        names: The children's names.
     """
 
     names: tuple[str, ...]
@@ -38,10 +38,10 @@ class Retire(Command):
 
 @dataclass(frozen=True, slots=True)
 class Replace(Command):
-    """Leave a child behind that does not come back, and start another in its place.
+    """Leave a stuck child behind, and start another in its place.
 
     Attributes:
-        name: The child.
+        name: The child's name.
     """
 
     name: str
@@ -52,9 +52,9 @@ class Died(Command):
     """A child crashed.
 
     Attributes:
-        name: The child.
-        incarnation: Which of its lives ended; an earlier one than the present is is ignored.
-        error: What it died of.
+        name: The child's name.
+        incarnation: Which of its lives ended; the end of an earlier one is ignored.
+        error: The error that it died of.
     """
 
     name: str

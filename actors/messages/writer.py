@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from task_queue.actors.errors import TaskQueueError
-from task_queue.actors.messages.base import Command, Recipient
+from task_queue.actors.messages.base import Command, Notice, Recipient
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.tasks.claim import Lease
 from task_queue.actors.tasks.conditions import Conditions, Published
@@ -256,7 +256,7 @@ class Prune(Write):
 
 
 @dataclass(frozen=True, slots=True)
-class WriteFailed(Command):
+class WriteFailed(Notice):
     """A write was not done, or it is not known whether it was.
 
     Attributes:

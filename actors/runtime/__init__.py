@@ -1,1 +1,1 @@
-"""What every actor is built on: its life, its address, and how it is supervised."""
+"""The base of every actor: its life, its address, and how it is supervised."""

@@ -1,4 +1,4 @@
-"""What every actor is: an inbox, one failure rule, and a supervisor that hears of its end."""
+"""The base of every actor: an inbox, one failure rule, a supervisor that learns of its death."""
 
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -20,11 +20,11 @@ class Life:
     """One life of an actor, as its supervisor sees it.
 
     Attributes:
-        address: Where the others reach the role it plays; leads to it before its `setup` runs, so
-            that nobody's answer is lost.
+        address: Where others reach its role; bound to it before `setup` runs, so that no answer
+            is lost.
         watcher: Who is told when it dies.
-        incarnation: Which life of that role it is.
-        started: Answered when `setup` has run, or with why it failed.
+        incarnation: The number of this life, from 1.
+        started: Answered when `setup` has run, or with the error that it failed with.
     """
 
     address: Address
@@ -34,11 +34,11 @@ class Life:
 
 
 class UnexpectedMessageError(Exception):
-    """An actor got a message that is not part of its protocol; it crashes, as of any defect."""
+    """An actor got a message that is not part of its protocol; it crashes, as after any defect."""
 
 
 class Crash(Exception):  # noqa: N818 - not an error of its own, but the shell around one
-    """Wraps what is no `Exception` (`SystemExit`, say): Pykka would stop every actor for it."""
+    """Wraps a `BaseException` such as `SystemExit`, for which Pykka would stop every actor."""
 
 
 class Actor(pykka.ThreadingActor):
@@ -48,8 +48,8 @@ class Actor(pykka.ThreadingActor):
     actor's own thread, and `give_up`, which answers those whose messages it holds.
 
     One failure rule, however the message came: an expected error raised while handling a
-    `Request` is its answer; anything else crashes the actor. Then everybody who waits in the
-    inbox or in the actor's hands is answered, and the supervisor is told.
+    `Request` is its answer; anything else crashes the actor. Then every request in the inbox or
+    held by the actor is answered, and the supervisor is told.
     """
 
     use_daemon_thread = True  # an action that never returns must not keep the process alive
@@ -66,28 +66,28 @@ class Actor(pykka.ThreadingActor):
         self._life = life
 
     def setup(self) -> None:
-        """Open what is needed. An error here means the actor never started."""
+        """Open what is needed. After an error here the actor has not started."""
 
     def receive(self, message: Message) -> None:
         """Handle one message."""
         raise NotImplementedError
 
     def give_up(self, error: TaskQueueError) -> None:
-        """Answer everybody whose message this actor took and will not finish."""
+        """Answer the requests that this actor has taken and will not finish."""
 
     def unexpected(self, message: Message) -> NoReturn:
         """Crash on a message outside the protocol."""
         raise UnexpectedMessageError(type(message).__name__)
 
     def on_start(self) -> None:
-        """Run `setup`, and let the supervisor know how it went."""
+        """Run `setup`, and tell the supervisor whether it failed."""
         self._life.address.bind(self.actor_ref)
         try:
             self.setup()
         except TaskQueueError as error:
             self._life.started.fail(error)
             self.stop()
-        except BaseException as error:  # Pykka would let the thread die unseen
+        except BaseException as error:  # Pykka would let the thread die unnoticed
             self.log.exception("actor failed to start")
             self._life.started.fail(BootError(f"the {self.name} failed to start: {error!r}"))
             self.stop()
@@ -116,13 +116,13 @@ class Actor(pykka.ThreadingActor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,  # noqa: ARG002
     ) -> None:
-        """Answer everybody who waits, and tell the supervisor."""
+        """Answer every request that waits, and tell the supervisor."""
         self.log.error("actor crashed", exc_info=exception_value)
         self._abandon_all()
         self._life.watcher.tell(Died(self.name, self._life.incarnation, repr(exception_value)))
 
     def on_stop(self) -> None:
-        """Answer everybody who still waits."""
+        """Answer every request that still waits."""
         self._abandon_all()
 
     def _abandon_all(self) -> None:

@@ -1,4 +1,4 @@
-"""A name for an actor that survives the actor's restarts."""
+"""An address: it leads to an actor's role, and survives the actor's restarts."""
 
 from typing import Any, TypeVar
 
@@ -15,10 +15,10 @@ _log = structlog.get_logger()
 
 
 class Address:
-    """Where to send messages to one role, whoever plays it now.
+    """Where messages to one role are sent, whichever actor plays it now.
 
-    Sending never blocks and never raises: a message to an actor that is not there is abandoned,
-    which tells whoever waits for it, and the supervisor is already at work.
+    Sending never blocks and never raises: a message to an actor that does not run is abandoned,
+    which answers whoever waits for it, and the supervisor is restarting the actor already.
     """
 
     __slots__ = ("_ref", "name")
@@ -28,18 +28,18 @@ class Address:
         self._ref: pykka.ActorRef[Any] | None = None
 
     def bind(self, ref: pykka.ActorRef[Any]) -> None:
-        """Let the address lead to this actor from now on."""
+        """Lead to this actor from now on."""
         self._ref = ref
 
     def tell(self, message: Command) -> None:
-        """Put the message in the actor's inbox and go on."""
+        """Put the message in the actor's inbox, and return at once."""
         self._send(message)
 
     def ask(self, request: Request[R], timeout: float) -> R:
-        """The answer to the request. Only for edges: an actor never waits for another.
+        """Return the answer to the request. Only for edges: an actor never waits for another.
 
         Args:
-            request: What is asked.
+            request: The request.
             timeout: Seconds to wait for the answer.
 
         Raises:
@@ -49,11 +49,11 @@ class Address:
         return self.ask_later(request).wait(timeout)
 
     def ask_later(self, request: Request[R]) -> Reply[R]:
-        """Where the answer to the request will be, for edges that do not wait in a thread.
+        """Return where the answer will be, for edges that do not wait in a thread.
 
         Args:
-            request: What is asked. It must carry its deadline, and whoever handles it must keep
-                that: nobody else watches the time.
+            request: It must carry its deadline, and whoever handles it must keep that: nobody
+                else watches the time.
         """
         self._send(request)
         return request.reply_to
@@ -63,7 +63,7 @@ class Address:
         try:
             if ref is not None:
                 ref.tell(message)
-                # It may have died between Pykka's look and the put; then nobody reads its inbox.
+                # It may have died between Pykka's check and the put; then nobody reads its inbox.
                 if ref.is_alive():
                     return
         except pykka.ActorDeadError:

@@ -1,15 +1,19 @@
-"""How a supervised child is started, and what its death means."""
+"""How a supervised child is started, and whom its death concerns."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 import pykka
 
+from task_queue.actors.messages.base import Request
 from task_queue.actors.runtime.actor import Life
 from task_queue.actors.runtime.address import Address
+
+BOOT_SECONDS = 60.0
+"""How long a child's `setup` may take."""
 
 
 class Restart(Enum):
@@ -32,14 +36,14 @@ class Strategy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """How to start one child, and what its death means.
+    """How to start one child, and whom its death concerns.
 
     Attributes:
-        address: Where the others reach it; its name is the child's.
+        address: Where others reach it; its name is the child's.
         start: Starts the actor.
         restart: Whether it is started again.
         strategy: Whom its death concerns.
-        group: If it has one, its death concerns only those of the same.
+        group: If given, its death concerns only children with the same group.
     """
 
     address: Address
@@ -54,16 +58,27 @@ class ChildSpec:
         return self.address.name
 
 
+@dataclass(frozen=True, slots=True)
+class Add(Request[None]):
+    """Start further children, after the others. Answered when all are up.
+
+    Attributes:
+        specs: The children, in start order.
+    """
+
+    specs: Sequence[ChildSpec]
+
+
 @dataclass(slots=True)
 class Intensity:
-    """Counts deaths: more than so many within such a period are too many.
+    """The restart intensity: how many deaths within a period are tolerated.
 
     The rule is that of Erlang/OTP's supervisors ("Supervisor Behaviour", maximum restart
     intensity).
 
     Attributes:
-        max_restarts: How many are tolerated.
-        period_seconds: Within which time.
+        max_restarts: How many deaths are tolerated.
+        period_seconds: The period.
     """
 
     max_restarts: int
@@ -71,9 +86,9 @@ class Intensity:
     _moments: deque[float] = field(default_factory=deque)
 
     def count(self, now: float) -> int:
-        """The deaths within the period, this one included."""
+        """Count a death, and return how many there were within the period, this one included."""
         self._moments.append(now)
-        # A clock set back puts former moments into the future: those are over too.
+        # A clock set back puts former deaths into the future: those are dropped too.
         while not 0 <= now - self._moments[0] < self.period_seconds:
             self._moments.popleft()
         return len(self._moments)

@@ -1,1 +1,1 @@
-"""What a task is, and every rule about one. Pure: no clock, no disk, no thread."""
+"""Tasks, and every rule about them. Pure: no clock, no disk, no thread."""

@@ -1,4 +1,4 @@
-"""How long to wait before the next try: exponential growth, a cap, and full jitter."""
+"""How long to wait before the next attempt: exponential growth, a cap, and full jitter."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ class Backoff:
 
     Attributes:
         base_seconds: The upper bound of the first delay.
-        factor: What each further bound is multiplied by.
-        cap_seconds: What no bound exceeds.
+        factor: The ratio of each bound to the one before it.
+        cap_seconds: The largest bound.
     """
 
     base_seconds: float
@@ -20,23 +20,23 @@ class Backoff:
 
     @classmethod
     def parse(cls, text: str) -> "Backoff":
-        """The policy that `text` was made of."""
+        """Return the policy that a row keeps as this text."""
         base, factor, cap = text.split()
         return cls(float(base), float(factor), float(cap))
 
     @property
     def text(self) -> str:
-        """The policy as a row keeps it."""
+        """The policy as the text that a row keeps."""
         return f"{self.base_seconds} {self.factor} {self.cap_seconds}"
 
     def delay_seconds(self, failures: int, random: Callable[[], float]) -> float:
-        """Seconds to wait after the given number of failures in a row.
+        """Return the seconds to wait after the given number of failures in a row.
 
         Full jitter: anywhere between zero and the bound, so that tasks that failed together do
         not come back together ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
 
         Args:
-            failures: How many tries failed so far, at least 1.
+            failures: How many attempts failed so far, at least 1.
             random: Gives a number in [0, 1).
         """
         try:

@@ -1,7 +1,10 @@
-"""A claimed task: what its lease names, and all that is needed to run it."""
+"""A claimed task: its lease, and all that is needed to run and to settle it."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
+
+# What is made and looked up for each task is a named tuple: a frozen dataclass takes three times as
+# long to make, and its hash, which is computed in Python, four times.
 
 
 class Lease(NamedTuple):
@@ -9,8 +12,8 @@ class Lease(NamedTuple):
 
     Attributes:
         task_id: The task claimed.
-        lease_id: A random number written into the row by the claim. A settlement that names
-            another one is late, and refused.
+        lease_id: A random number that the claim writes into the row. A settlement with another
+            one is late, and refused.
     """
 
     task_id: str
@@ -19,13 +22,13 @@ class Lease(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What has to be minded about a claimed task, beyond what is plain.
+    """What a claimed task brings along of its `Options` and its `Course`.
 
     Attributes:
         key: See `Options`.
         expires_at: See `Options`.
         backoff: See `Options`.
-        postponed: How often its action asked for later.
+        postponed: See `Course`.
         timeout_seconds: See `Options`.
     """
 
@@ -37,6 +40,7 @@ class Terms:
 
 
 PLAIN_TERMS = Terms()
+"""The terms of a plain task that was never postponed; the one such object, so that `is` tells."""
 
 
 class ClaimedTask(NamedTuple):
@@ -44,12 +48,12 @@ class ClaimedTask(NamedTuple):
 
     Attributes:
         lease: What its settlement must name.
-        action: What is to be done.
+        action: The name of the action that runs it.
         data: The action's input, a JSON object as text.
-        attempt: Which attempt this is, from 1.
-        max_attempts: How many it may have.
-        losses: How many attempts before this one ended with the death of what ran it.
-        terms: What else has to be minded.
+        attempt: The number of this attempt, from 1.
+        max_attempts: How many attempts there may be.
+        losses: How many attempts before this one ended with the death of whatever ran it.
+        terms: What it brings along of its options and its course.
     """
 
     lease: Lease
@@ -64,20 +68,20 @@ class ClaimedTask(NamedTuple):
     def must_not_wait(self) -> bool:
         """Whether it may be claimed only for a consumer that is free to run it now.
 
-        The claim counts an attempt, and a crash takes with it the attempts of all that is
-        claimed. Who has few left, or only one at all, shall not lose it waiting in the window.
+        A claim counts as an attempt, and a crash costs every claimed task that attempt. A task that
+        has used some, or has only one at all, must not lose one while it waits in the window.
         """
         return self.attempt > 1 or self.max_attempts == 1
 
     @property
     def is_suspect(self) -> bool:
-        """Whether a former attempt was lost, so that this may be the task that kills.
+        """Whether a former attempt was lost, so that this may be the task that kills its process.
 
-        Of suspects only one is claimed at a time. So a task that was next to the one that killed
-        is not next to it again: it loses one attempt to it, and not all.
+        Only one suspect is claimed at a time. So a task that was claimed together with one that
+        kills is not claimed with it again: it loses one attempt to it, not all.
         """
         return self.losses > 0
 
     def has_expired(self, now: float) -> bool:
-        """Whether it must not be started any more at this moment, Unix seconds."""
+        """Return whether it must not be started any more at this moment, Unix seconds."""
         return self.terms.expires_at is not None and self.terms.expires_at <= now

@@ -1,4 +1,4 @@
-"""On what conditions a publish is stored, and what it is answered with."""
+"""The conditions under which a publish is stored, and its answer. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from task_queue.actors.tasks.task import Receipt
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """What makes a repeated request the same request.
+    """What identifies a repeated request.
 
     Attributes:
-        key: What the client calls it.
-        fingerprint: A digest of what it asks for.
-        expires_at: Until when the first answer is remembered, Unix seconds.
+        key: The `Idempotency-Key` that the client sent.
+        fingerprint: A digest of the request.
+        expires_at: Until when the first answer is kept, Unix seconds.
     """
 
     key: str
@@ -24,11 +24,11 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """Under what conditions a publish is stored, where there are any.
+    """The conditions under which a publish is stored.
 
     Attributes:
-        limits: Of the queues it goes to that have any.
-        idempotency: If the client asked for it.
+        limits: The limits of the queues it goes to, by name; only of those that have any.
+        idempotency: What identifies the request, if the client sent a key.
     """
 
     limits: Mapping[str, QueueLimits] = field(default_factory=dict)
@@ -37,12 +37,12 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What came of a publish that was looked at before it was stored.
+    """The answer to a publish that was checked against the database before it was stored.
 
     Attributes:
         receipts: One for each of its tasks, in order.
-        replayed: Whether this is what an earlier request with the same key was answered.
-        room: What the queues with limits it went to have left, by name.
+        replayed: Whether this is the answer to an earlier request with the same key.
+        room: The room left in the queues with limits that it went to, by name.
     """
 
     receipts: tuple[Receipt, ...]

@@ -1,27 +1,27 @@
-"""What an error says about the attempt that ended with it. Pure."""
+"""What an action's error says about the attempt that ended with it. Pure."""
 
 import asyncio
-import os
 import traceback
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 
-from task_queue import actors
 from task_queue.actors.errors import Cancelled, Reject, RetryLater, TaskQueueError, TimedOut
 from task_queue.actors.tasks.settlement import Failure
 from task_queue.actors.tasks.states import Outcome
 from task_queue.actors.tasks.text import MAX_ERROR_CHARS
 
-OWN_FOLDERS = tuple(
-    f"{Path(module).parent}{os.sep}" for module in (asyncio.__file__, actors.__file__)
-)
-"""Frames of files in these, on the way to the action's own, say nothing."""
+# Cut from the names that the modules have themselves, as frames have them: links are not resolved.
+_OURS = __file__.removesuffix(str(Path("tasks", "failures.py")))
+_BUILTIN = f"{_OURS}{Path('actions', 'builtin.py')}"
+OWN_FOLDERS = (_OURS, asyncio.__file__.removesuffix("__init__.py"))
+"""Frames of files in these, on the way to the action's own, are not shown."""
 MAX_FRAMES = 8
 """How many of the action's frames are kept, the innermost."""
 
 
 class Ended(TaskQueueError):  # noqa: N818 - what became of an attempt
-    """An attempt in another process ended badly.
+    """An attempt outside this process ended badly.
 
     Attributes:
         failure: How.
@@ -33,7 +33,7 @@ class Ended(TaskQueueError):  # noqa: N818 - what became of an attempt
 
 
 def failure_of(error: BaseException, started_at: float | None, *, asked_to_stop: bool) -> Failure:
-    """What an action's error says about its attempt.
+    """Return what an action's error says about its attempt.
 
     Args:
         error: What it raised.
@@ -58,9 +58,12 @@ def failure_of(error: BaseException, started_at: float | None, *, asked_to_stop:
 
 
 def last_lines(error: BaseException) -> str | None:
-    """Where the action failed: the last lines of the traceback, from its own first frame on."""
+    """Return the last lines of the traceback, from the action's own first frame on.
+
+    None if the traceback cannot be formatted.
+    """
     where = error.__traceback__
-    while where is not None and where.tb_frame.f_code.co_filename.startswith(OWN_FOLDERS):
+    while where is not None and _is_ours(where):
         where = where.tb_next
     try:
         lines = traceback.format_exception(type(error), error, where, limit=-MAX_FRAMES)
@@ -70,8 +73,14 @@ def last_lines(error: BaseException) -> str | None:
 
 
 def described(error: BaseException) -> str:
-    """The error's text, even if the error cannot say it."""
+    """Return the error's text, or that it has none: `__str__` may fail, too."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - foreign code
         return "an error whose text cannot be shown"
+
+
+def _is_ours(where: TracebackType) -> bool:
+    """Return whether a frame is on the way to the action; the built-in actions are actions."""
+    file = where.tb_frame.f_code.co_filename
+    return file.startswith(OWN_FOLDERS) and file != _BUILTIN

@@ -1,11 +1,11 @@
-"""Which tasks are asked for. Pure."""
+"""The filters of a listing of tasks. Pure."""
 
 from dataclasses import dataclass
 
 from task_queue.actors.tasks.states import Status
 
 Cursor = tuple[int, int]
-"""A place in a listing: `created_at` and row number of the task it lies behind."""
+"""A place in a listing: `created_at` and row number of the task before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Filters:
         created_after: Only those created at this moment or later, whole Unix seconds.
         created_before: Only those created before this moment, whole Unix seconds.
         error_contains: Only those whose error has this text in it.
-        oldest_first: In order of creation; else the newest first.
+        oldest_first: Whether the oldest come first, instead of the newest.
     """
 
     statuses: tuple[Status, ...] = ()
@@ -34,3 +34,4 @@ class Filters:
 
 
 ALL = Filters()
+"""The filters that every task passes."""

@@ -1,4 +1,4 @@
-"""How a publish becomes a task. Pure."""
+"""New tasks: how the members of a publish become a task. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class QueueInfo:
     """What has to be known of a queue to publish to it.
 
     Attributes:
-        name: Its name.
-        max_attempts: How many attempts a task has unless it says otherwise.
-        backoff: How long failed tasks wait unless they say otherwise.
-        limits: What it allows at most.
+        name: The queue's name.
+        max_attempts: How many attempts a task has by default.
+        backoff: How long a failed task waits by default.
+        limits: The limits of the queue.
         durable: Whether its tasks are rows from the start.
     """
 
@@ -33,7 +33,7 @@ class QueueInfo:
 
 
 def plain_task(task_id: str, queue: QueueInfo, action: str, data: str, now: float) -> Task:
-    """A task to be run as soon as may be, which asks for nothing special."""
+    """Return a plain task, to be run as soon as possible."""
     return Task(
         id=task_id,
         queue=queue.name,
@@ -53,14 +53,14 @@ def task_of(
     now: float,
     occurrence: str | None = None,
 ) -> Task:
-    """A task with everything its publisher asked for.
+    """Return a task with everything its publisher asked for.
 
     Args:
-        task_id: Its id.
-        queue: Where it goes.
-        members: The members of a publish that was found good; `data` is JSON as text.
+        task_id: The task's id.
+        queue: The queue that it goes to.
+        members: The members of a publish, validated; `data` is JSON as text.
         now: The present moment, Unix seconds.
-        occurrence: Which occurrence of which schedule it is, if it is one.
+        occurrence: The schedule and its occurrence, if it is one.
     """
     run_at = max(now, members.get("run_at") or now + (members.get("delay_seconds") or 0.0))
     priority, key = members.get("priority") or 0, members.get("key")
@@ -93,6 +93,6 @@ def _backoff(plain: Backoff, members: Mapping[str, float] | None) -> str | None:
     if members is None:
         return None
     base = members.get("base", plain.base_seconds)
-    # A cap that is not named follows a larger base.
+    # Without a cap of its own a larger base raises the cap.
     cap = members.get("cap", max(base, plain.cap_seconds))
     return Backoff(base, members.get("factor", plain.factor), cap).text

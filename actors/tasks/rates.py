@@ -1,15 +1,16 @@
-"""How many a second, over the last minute. Pure."""
+"""The rates of a queue: tasks per second, over the last minute. Pure."""
 
 from collections import deque
 
 WINDOW_SECONDS = 60.0
+"""Over how long a time a rate is taken."""
 
 
 class Rates:
-    """Counts what happens, and remembers the counts of the last minute.
+    """Counts the tasks that are published, completed and failed, and keeps a minute of counts.
 
-    Counting costs next to nothing, since every task is counted more than once; the moment is only
-    noted at every tick.
+    Every task is counted more than once, so counting must cost next to nothing: the time is noted
+    at every tick only.
     """
 
     def __init__(self) -> None:
@@ -19,7 +20,7 @@ class Rates:
         self._notes: deque[tuple[float, tuple[int, int, int]]] = deque()
 
     def note(self, now: float) -> None:
-        """Remember how many there were at this moment, Unix seconds."""
+        """Note the counts at this moment, Unix seconds."""
         if not self._notes:
             self._notes.append((now, (0, 0, 0)))
         if now < self._notes[-1][0]:  # a clock set back
@@ -29,7 +30,7 @@ class Rates:
             self._notes.popleft()
 
     def per_second(self) -> dict[str, float]:
-        """The rate of each kind since the oldest note, which is up to a minute old."""
+        """Return the rate of each count since the oldest note, which is up to a minute old."""
         (since, first), (until, last) = (
             (self._notes[0], self._notes[-1]) if self._notes else ((0.0, (0, 0, 0)),) * 2
         )

@@ -6,7 +6,7 @@ treats a change of the clock as Debian's cron does (man 8 cron):
 - If neither minute nor hour begins with a star, the line names times of the day. One that the clock
   jumps over fires right after the jump, and one that it shows twice fires the first time.
 - Otherwise it follows the clock: it fires whenever a clock on the wall shows a time that matches,
-  so not in the hour that is left out, and in both passes of the hour that is repeated.
+  so not in the hour that is skipped, and in both passes of the hour that is repeated.
 
 cronsim reads the fields and finds the matching times of a clock that never changes. The changes are
 added here: a half-hour one, as Lord Howe Island has, makes cronsim's own answer depend on where it
@@ -31,7 +31,7 @@ GRACE_SECONDS = 60.0
 """How late an occurrence may be published and still count as on time."""
 
 MAX_CRON_CHARS = 200
-"""What a cron line may have: plenty for any that a person can read."""
+"""The longest cron line: plenty for any that a person can read."""
 
 FIELDS = {
     "minute": "0-59",
@@ -43,7 +43,7 @@ FIELDS = {
 """The fields of a cron line in their order, with what each may hold."""
 
 _HORIZON = timedelta(days=50 * 366)
-"""A line that does not fire for so long never does: the rarest date, a certain weekday on the 29th
+"""A line that does not fire for so long never fires: the rarest date, a certain weekday on the 29th
 of February, comes at least every 40 years."""
 
 _SOME_MOMENT = datetime(2030, 1, 1, tzinfo=UTC).timestamp()
@@ -56,10 +56,10 @@ _SHOWN_CHARS = 60
 
 
 class InvalidRecurrenceError(TaskQueueError):
-    """A recurrence that cannot be followed; the text names the member, its value and the rule.
+    """A recurrence that cannot be used; the text names the member, its value and the rule.
 
     Attributes:
-        member: Which member is wrong, `cron` or `timezone`.
+        member: The wrong member, `cron` or `timezone`.
     """
 
     def __init__(self, member: str, sentence: str) -> None:
@@ -68,10 +68,10 @@ class InvalidRecurrenceError(TaskQueueError):
 
 
 class Missed(StrEnum):
-    """What becomes of occurrences that passed while nothing could publish them."""
+    """What becomes of occurrences that passed while no node could publish them."""
 
     SKIP = "skip"
-    """Nothing: it goes on with the next one that is on time."""
+    """They are dropped: the schedule goes on with the next one that is on time."""
 
     ONCE = "once"
     """The last of them is published, as soon as possible, for all of them."""
@@ -83,14 +83,14 @@ class Recurrence:
 
     Attributes:
         cron: Five fields, as in `*/5 * * * *`.
-        timezone: Whose clock they are read on, an IANA name such as `Europe/Berlin`.
+        timezone: The time zone of these fields, an IANA name such as `Europe/Berlin`.
     """
 
     cron: str
     timezone: str
 
     def check(self) -> None:
-        """Accept what can be followed.
+        """Accept a recurrence that can be used.
 
         Raises:
             InvalidRecurrenceError: The line does not parse or never fires, or there is no such
@@ -101,10 +101,10 @@ class Recurrence:
         self.after(_SOME_MOMENT)
 
     def after(self, moment: float) -> float:
-        """The first occurrence later than the moment; both are Unix seconds.
+        """Return the first occurrence later than the moment; both are Unix seconds.
 
-        Of a recurrence that passed `check`. It depends on nothing but the moment, so that every
-        node and every restart comes to the same times.
+        The recurrence must have passed `check`. The answer depends on nothing but the moment, so
+        every node computes the same times, also after a restart.
 
         Raises:
             InvalidRecurrenceError: There is none within 50 years, the moment is not between the
@@ -130,7 +130,7 @@ class Recurrence:
         return first
 
     def next(self, moment: float, count: int) -> list[float]:
-        """The given number of occurrences later than the moment, the first one first."""
+        """Return the given number of occurrences later than the moment, in order."""
         moments = []
         for _ in range(count):
             moment = self.after(moment)
@@ -138,16 +138,16 @@ class Recurrence:
         return moments
 
     def _instants(self, wall: datetime, fold: int) -> Iterator[float]:
-        """Unix seconds of the occurrences whose time on the clock is later than the one given.
+        """Yield the occurrences later on the clock than the given time, as Unix seconds.
 
         Args:
             wall: A time in the zone.
-            fold: Which of the two is meant where the clock shows a time twice: 0 the first.
+            fold: Where the clock shows a time twice, which one is meant: 0 the first.
         """
         start = wall.replace(tzinfo=None)
         try:
             matches = CronSim(self.cron, start)
-        except CronSimError:  # It sees at once that no month has such a day.
+        except CronSimError:  # cronsim found at once that no month has such a day
             return
         follows_the_clock = self._follows_the_clock()
         for match in takewhile(lambda match: match < start + _HORIZON, matches):
@@ -165,24 +165,24 @@ class Recurrence:
 def due(
     recurrence: Recurrence, next_at: float, now: float, missed: Missed
 ) -> tuple[float | None, float]:
-    """Which occurrence is to be published now, if any, and the next one after now.
+    """Return the occurrence to publish now, or None, and the next one after now.
 
-    Of all occurrences that have come, only the last one may be published: whoever was away for a
-    day does not want 1,440 tasks at once.
+    Of all occurrences that have passed, only the last one may be published: after a day without a
+    node nobody wants 1,440 tasks at once.
 
     Args:
-        recurrence: One that passed its check.
-        next_at: The occurrence that was to come next, Unix seconds; not later than now.
+        recurrence: It must have passed `check`.
+        next_at: The occurrence that was next, Unix seconds; not later than now.
         now: The present moment, Unix seconds.
         missed: Whether an occurrence older than `GRACE_SECONDS` is published.
 
     Raises:
-        InvalidRecurrenceError: As by `Recurrence.after`.
+        InvalidRecurrenceError: See `Recurrence.after`.
     """
     last, following = next_at, recurrence.after(next_at)
     if following <= now:
-        # The last one is the first second after which nothing more comes until now. Halving the
-        # time between finds it in some thirty looks, whether a minute was missed or ten years.
+        # The last one is the first second after which no other comes until now. Bisection finds it
+        # in some thirty steps, whether a minute was missed or ten years.
         seconds = range(int(following), math.floor(now) + 1)
         passed = bisect_left(seconds, x=True, key=lambda second: recurrence.after(second) > now)
         last, following = float(seconds[passed]), recurrence.after(now)
@@ -221,7 +221,7 @@ def _never_fires(cron: str) -> str:
 
 
 def _zone(timezone: str) -> ZoneInfo:
-    """The zone of that name; a name that is not in the list never becomes a path of a file."""
+    """Return the zone of that name; a name that is not in the list never becomes a file's path."""
     if timezone not in _names_of_zones():
         sentence = (
             "timezone must be a name of the IANA time zone database, such as Europe/Berlin or UTC,"
@@ -233,15 +233,15 @@ def _zone(timezone: str) -> ZoneInfo:
 
 @cache
 def _names_of_zones() -> frozenset[str]:
-    """All names, but for the one that means something else on every machine."""
+    """Return all names except the one that means something else on every machine."""
     return frozenset(available_timezones()) - {"localtime"}
 
 
 def _end_of_jump(time: datetime) -> float:
-    """The moment at which the clock was put forward, over the time given.
+    """Return the moment at which the clock jumped forward over the given time.
 
-    Reckoned with the offset from before the jump, that time is not earlier than the jump; with the
-    offset from after it, earlier. Halving the seconds between finds where the offset changes.
+    With the offset from before the jump, that time is not earlier than the jump; with the offset
+    from after it, it is earlier. Bisection between the two finds where the offset changes.
     """
     early, late = int(time.replace(fold=1).timestamp()), int(time.replace(fold=0).timestamp())
 

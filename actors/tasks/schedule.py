@@ -7,17 +7,17 @@ from task_queue.actors.tasks.recurrence import Missed, Recurrence
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What is published when.
+    """A task and the times at which it is published.
 
     Attributes:
-        name: Its name.
-        recurrence: When.
-        missed: What becomes of occurrences that came while nobody was there.
-        task: What: the members of a publish, a JSON object as text.
+        name: The schedule's name.
+        recurrence: The times.
+        missed: What becomes of occurrences that passed while no node ran.
+        task: The members of a publish, a JSON object as text.
         configured: Whether it comes from the settings.
         next_at: The next occurrence, Unix seconds.
-        last_at: The last one that was published, Unix seconds.
-        created_at: When it was made, whole Unix seconds.
+        last_at: The last occurrence that was published, Unix seconds.
+        created_at: When it was created, whole Unix seconds.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Schedule:
     last_at: float | None = None
 
     def same_as(self, other: "Schedule") -> bool:
-        """Whether both publish the same at the same times."""
+        """Return whether both publish the same task at the same times."""
         return (self.recurrence, self.missed, self.task) == (
             other.recurrence,
             other.missed,

@@ -1,4 +1,4 @@
-"""What becomes of a claimed task: the rules for ack, nack and requeue."""
+"""The settlement of a claimed task: the rules for ack, nack and requeue."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,9 +10,9 @@ from task_queue.actors.tasks.states import Outcome, Status
 from task_queue.actors.tasks.text import printable
 
 MAX_POSTPONEMENTS = 100
-"""How often a task may ask for later without counting an attempt; from then on each one counts."""
+"""How often `RetryLater` counts no attempt; from then on each one counts."""
 MAX_POSTPONE_SECONDS = 2_592_000.0
-"""How much later it may ask for at most: 30 days."""
+"""The longest delay that `RetryLater` may ask for: 30 days."""
 EXPIRED = "expired"
 """The error of a task that was not started in time."""
 
@@ -22,13 +22,13 @@ class Failure:
     """How an attempt failed.
 
     Attributes:
-        error: What to tell whoever looks at it.
-        outcome: What kind of end it was.
-        permanent: Whether running it again cannot help.
+        error: The error's text, for users.
+        outcome: How the attempt ended.
+        permanent: Whether running the task again cannot help.
         retry_after: The seconds after which its action asked to be run again.
         started_at: When the attempt began, Unix seconds; None: when it was claimed.
-        traceback: The last lines of where it failed.
-        stderr: The last of what its program wrote to standard error.
+        traceback: The last lines of the traceback.
+        stderr: The last part of what its program wrote to standard error.
         contained: Whether only a process of its own died: then it is no suspect.
     """
 
@@ -43,23 +43,23 @@ class Failure:
 
 
 class Settlement(NamedTuple):
-    """What becomes of a claimed task; one conditional update on its lease.
+    """What becomes of a claimed task: one conditional update on its lease.
 
     Attributes:
         lease: The claim that is settled.
-        status: The state it goes to.
-        attempt: The attempts it has had from now on.
-        run_at: Not before this moment, Unix seconds; None: as it was.
+        status: The new state.
+        attempt: How many attempts count from now on.
+        run_at: Not before this moment, Unix seconds; None: unchanged.
         losses: How many attempts were lost.
         result: JSON as text, for `completed`.
         error: Why it failed, if it did.
         processed_at: Whole Unix seconds, for a final state.
         started_at: When the attempt began, Unix seconds; None: when it was claimed.
-        ended_at: When it ended, Unix seconds; None: it never began.
+        ended_at: When the attempt ended, Unix seconds; None: it never began.
         failure: What is recorded of the attempt; None: nothing, because it completed, or never
-            began, or does not count. A completed attempt is told by the task's own row.
-        key: The task's key, of which another one may run now.
-        postponed: How often its action asked for later from now on.
+            began, or does not count. Of a completed attempt the task's own row says all.
+        key: The task's key; another task with it may run now.
+        postponed: How often its action has raised `RetryLater`, this time included.
         stderr: What is kept of standard error; with any, a completed attempt is recorded too.
     """
 
@@ -87,7 +87,7 @@ class Settlement(NamedTuple):
 def ack(
     claimed: ClaimedTask, result: str, started_at: float, now: float, stderr: str | None = None
 ) -> Settlement:
-    """The settlement of a task whose action returned."""
+    """Settle a task whose action returned."""
     return Settlement(
         claimed.lease,
         Status.COMPLETED,
@@ -111,7 +111,7 @@ def nack(
     now: float,
     random: Callable[[], float],
 ) -> Settlement:
-    """The settlement of a task that failed: later again, `dead`, or `cancelled`.
+    """Settle a task that failed: it is run again later, `dead`, or `cancelled`.
 
     Args:
         claimed: The task, with the attempt that failed.
@@ -157,7 +157,7 @@ def nack(
 
 
 def requeue(claimed: ClaimedTask) -> Settlement:
-    """The settlement of a task given back unrun: its attempt does not count."""
+    """Settle a task that is given back without a run: its attempt does not count."""
     return Settlement(
         claimed.lease,
         Status.QUEUED,
@@ -169,18 +169,18 @@ def requeue(claimed: ClaimedTask) -> Settlement:
 
 
 def drained(claimed: ClaimedTask, now: float) -> Settlement:
-    """The settlement of a task that still ran when its process shut down: it does not count."""
+    """Settle a task that still ran when its node shut down: the attempt does not count."""
     failure = Failure("the server shut down before it ended", Outcome.DRAINED)
     return requeue(claimed)._replace(ended_at=now, failure=failure)
 
 
 def expire(claimed: ClaimedTask, now: float) -> Settlement:
-    """The settlement of a task that was claimed but could not be started in time."""
+    """Settle a task that was claimed but could not be started in time."""
     return requeue(claimed)._replace(status=Status.DEAD, error=EXPIRED, processed_at=int(now))
 
 
 def unstorable(settlement: Settlement, reason: Exception, now: float) -> Settlement:
-    """What becomes of a task whose settlement the database refuses to hold."""
+    """Settle a task whose settlement the database refuses to store: it is dead."""
     error = printable(f"the outcome could not be stored: {reason}")
     return settlement._replace(
         status=Status.DEAD,

@@ -8,8 +8,8 @@ class Status(StrEnum):
 
     SCHEDULED = "scheduled"
     BLOCKED = "blocked"
-    """Queued, but as many tasks with its key as may are ahead of it. Users see `queued`: it is
-    kept apart only so that no claim has to pass over such tasks, however many they are."""
+    """Queued, but as many tasks with its key as may run at once are ahead of it. Users see
+    `queued`: this state exists only so that no claim has to skip such tasks, however many."""
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETED = "completed"
@@ -18,11 +18,12 @@ class Status(StrEnum):
 
     @property
     def shown(self) -> str:
-        """What users see."""
+        """The state that users see."""
         return "queued" if self is Status.BLOCKED else self.value
 
 
 FINAL = (Status.COMPLETED, Status.DEAD, Status.CANCELLED)
+"""The final states."""
 
 
 class Outcome(StrEnum):
@@ -33,9 +34,9 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed_out"
     """It took longer than it may."""
     CRASHED = "crashed"
-    """What ran it died: its own process, or the consumer."""
+    """Whatever ran it died: its own process, or the consumer."""
     LOST = "lost"
-    """The process that ran it died, or was not heard of for longer than its lease."""
+    """The node that ran it died, or did not renew its lease in time."""
     CANCELLED = "cancelled"
     DRAINED = "drained"
-    """The process shut down; the attempt does not count."""
+    """The node shut down; the attempt does not count."""

@@ -1,4 +1,4 @@
-"""A task as it is stored, its attempts, and the rank it is claimed by."""
+"""A task as it is stored, its attempts, and its rank, the order of claims."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,21 +6,21 @@ from typing import NamedTuple
 from task_queue.actors.tasks.states import Outcome, Status
 
 PRIORITY_SECONDS = 3_600
-"""What one point of priority is worth: see `rank`."""
+"""How many seconds of waiting one point of priority is worth: see `rank`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a publisher may ask for beyond what is plain; most tasks ask for none of it.
+    """What a publisher may ask for; a plain task asks for none of it, and most are plain.
 
     Attributes:
-        unique_key: Only one task with it, in its queue, that is not final.
-        key: Of those with it, in their queue, only so many run at once.
-        expires_at: Not to be started from this moment on, Unix seconds.
-        keep_result_seconds: How long it is kept once it is final.
+        unique_key: Its queue holds only one task with this key that is not final.
+        key: Of its queue's tasks with this key, only so many run at once.
+        expires_at: The task is not started from this moment on, Unix seconds.
+        keep_result_seconds: How long the task is kept once it is final.
         backoff: A `Backoff` as text, in place of the queue's.
-        occurrence: Which occurrence of which schedule it is; there is one task for each.
-        timeout_seconds: What an attempt may take, in place of its action's own limit.
+        occurrence: The schedule and its occurrence; there is one task for each.
+        timeout_seconds: How long an attempt may take, in place of its action's own limit.
     """
 
     unique_key: str | None = None
@@ -33,24 +33,25 @@ class Options:
 
     @property
     def is_plain(self) -> bool:
-        """Whether no other task can be in the way of one with these."""
+        """Whether no other task can prevent the insert of one with these options."""
         return self.unique_key is None and self.occurrence is None
 
 
 PLAIN = Options()
+"""The options of a plain task, none at all; the one such object, so that `is` tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """What a task has come to so far, beyond its state.
+    """What has happened to a task so far, beyond its state.
 
     Attributes:
-        worker: Which process claimed it last.
+        worker: The node that claimed it last.
         ended_at: When its last attempt ended, Unix seconds.
-        postponed: How often its action asked for later.
+        postponed: How often its action raised `RetryLater`.
         cancel_requested_at: When somebody asked to cancel it, whole Unix seconds.
-        progress: What its action reported, from 0 to 1.
-        progress_message: And what it said about it.
+        progress: How far its action is, as last reported, from 0 to 1.
+        progress_message: The message of that report.
     """
 
     worker: str | None = None
@@ -62,30 +63,31 @@ class Course:
 
 
 NOT_BEGUN = Course()
+"""The course of a task that was never claimed."""
 
 
 class Task(NamedTuple):
-    """A task as it is stored, one field per column, but for the last two.
+    """A task as it is stored: one field per column, except for the last two.
 
     Attributes:
         id: UUID version 7 in its text form.
         queue: The queue it was published to.
-        action: What is to be done.
+        action: The name of the action that runs it.
         data: The action's input, a JSON object as text.
-        status: Where it is in its life.
+        status: Its state.
         result: What the action returned, JSON as text; only of a completed task.
         error: Why the last attempt failed, at most `MAX_ERROR_CHARS` characters.
-        priority: From -100 to 100, higher first; 0 unless said otherwise.
-        rank: What it is claimed by, the lowest first: see the function `rank`.
-        attempt: How many times it was claimed to be run.
-        losses: How many of these attempts ended with the death of what ran it.
-        max_attempts: How many times it may be.
+        priority: From -100 to 100, higher first; 0 by default.
+        rank: The order of claims, the lowest first: see the function `rank`.
+        attempt: How many attempts have begun.
+        losses: How many of these ended with the death of whatever ran it.
+        max_attempts: How many attempts there may be.
         run_at: Not before this moment, Unix seconds.
         created_at: When it was accepted, whole Unix seconds.
         started_at: When its last attempt started, Unix seconds.
         processed_at: When it reached its final state, whole Unix seconds.
-        options: What its publisher asked for besides.
-        course: What it has come to so far.
+        options: What its publisher asked for beyond a plain task.
+        course: What has happened to it so far.
     """
 
     id: str
@@ -109,7 +111,7 @@ class Task(NamedTuple):
 
     @property
     def is_new_and_plain(self) -> bool:
-        """Whether the short way into the table will do."""
+        """Whether it is plain and was never claimed: its insert then sets fewer columns."""
         return self.options is PLAIN and self.attempt == 0 and self.processed_at is None
 
 
@@ -118,14 +120,14 @@ class Attempt:
     """One run of a task.
 
     Attributes:
-        number: Which one, from 1; after a redrive from 1 again.
+        number: Its number, from 1; after a redrive from 1 again.
         started_at: Unix seconds.
-        ended_at: Unix seconds; None: it runs.
-        worker: Which process ran it.
-        outcome: How it ended; None: it runs.
+        ended_at: Unix seconds; None while it runs.
+        worker: The node that ran it.
+        outcome: How it ended; None while it runs.
         error: Why it failed, if it did.
-        traceback: The last lines of where.
-        stderr: The last of what its program wrote to standard error.
+        traceback: The last lines of its traceback.
+        stderr: The last part of what its program wrote to standard error.
     """
 
     number: int
@@ -140,11 +142,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one task of a publish, where that is not simply that it was stored.
+    """What became of one task of a publish, if it was not simply stored.
 
     Attributes:
-        task_id: The task's id; of a duplicate, that of the task that was there before.
-        status: What users see as its state.
+        task_id: The task's id; of a duplicate, the id of the task that was there before.
+        status: Its state, as users see it.
         duplicate: Whether a task with its unique key was there before.
     """
 
@@ -154,7 +156,7 @@ class Receipt:
 
 
 def rank(created_at: float, priority: int) -> float:
-    """What tasks of a queue are claimed by, the lowest first.
+    """Return the order in which a queue's tasks are claimed, the lowest first.
 
     One point of priority is worth an hour of waiting. So of tasks published within the same hour
     the one with the higher priority always goes first, and among equals the oldest; yet none

@@ -10,9 +10,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from task_queue.actors.tasks.filters import Cursor, Filters
 from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.text import shown
 from task_queue.api.requests.bodies import MAX_ACTION_CHARS, MAX_KEY_CHARS, MAX_QUEUE_CHARS
 from task_queue.api.requests.times import QueryMoment
-from task_queue.api.requests.validation import checked, rule, shown
+from task_queue.api.requests.validation import checked, rule
 from task_queue.api.responses.cursor import place_of
 from task_queue.api.responses.errors import InvalidRequestError
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from task_queue.api.requests.validation import rule, shown
+from task_queue.actors.tasks.text import shown
+from task_queue.api.requests.validation import rule
 
 FIRST_MOMENT = -62_135_596_800.0
 """The beginning of the year 1, Unix seconds: the first moment of Python's calendar."""

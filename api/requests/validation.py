@@ -3,16 +3,13 @@
 from typing import Any, TypeVar
 from uuid import UUID
 
-import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from task_queue.actors.tasks.text import cut, shown
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.problems import look_up, predicate, types_of, way_to
-
-MAX_SHOWN_CHARS = 60
-"""What an error shows of a value: a line's worth."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -52,20 +49,11 @@ def canonical_id(text: str) -> str | None:
         return None
 
 
-def shown(value: object) -> str:
-    """Return the value as JSON, shortened if it is long."""
-    return _cut(orjson.dumps(value, default=str).decode())
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"
-
-
 def _invalid(model: type[BaseModel], error: ErrorDetails, where: str) -> InvalidRequestError:
     kind, value, path = error["type"], error["input"], error["loc"]
     if kind == "model_type" and not path and not where:
         return InvalidRequestError("invalid JSON", "the body must be a JSON object")
-    member = way_to((_cut(part) if isinstance(part, str) else part for part in path), where)
+    member = way_to((cut(part) if isinstance(part, str) else part for part in path), where)
     holder, field = look_up(model, path)
     length = len(value) if isinstance(value, str | list) else 0
     said = predicate(kind, error.get("ctx", {}))

@@ -8,6 +8,9 @@ import falcon
 Headers = list[tuple[str, str]]
 
 
+JSON = "application/json"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A response, complete but for the request's id.

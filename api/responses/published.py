@@ -9,9 +9,8 @@ from orjson import dumps
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.tasks.conditions import Published
 from task_queue.actors.tasks.task import Receipt, Task
-from task_queue.api.json_codec import JSON
 from task_queue.api.responses import rate_limit
-from task_queue.api.responses.answer import Answer, Headers
+from task_queue.api.responses.answer import JSON, Answer, Headers
 
 Shape = Callable[[Sequence[Receipt], Headers], Answer]
 """Makes an answer of what became of the tasks, and of headers that go with it."""

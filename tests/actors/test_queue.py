@@ -10,7 +10,7 @@ import pytest
 from task_queue.actors.drivers.database import DatabaseDriver
 from task_queue.actors.drivers.memory import MemoryDriver
 from task_queue.actors.errors import AnswerTimeoutError, StoreUnavailableError, UnavailableError
-from task_queue.actors.messages.base import Message
+from task_queue.actors.messages.base import Message, Notice
 from task_queue.actors.messages.clock import Tick
 from task_queue.actors.messages.consumer import Deliver
 from task_queue.actors.messages.queue import (
@@ -64,10 +64,9 @@ class BookkeepingDriver:
         self.settlements: list[Settlement] = []
         self.published: list[str] = []
         self.held: list[Lease] = []
-        self.failures: list[WriteFailed] = []
+        self.heard: list[Notice] = []
         self.reports: list[Progress] = []
         self.pauses: list[bool] = []
-        self.tendings: list[Tended] = []
         self.recovered = False
         self.settings: tuple[float, QueueLimits] | None = None
 
@@ -90,9 +89,6 @@ class BookkeepingDriver:
         assert now
         self.held = list(held)
 
-    def tended(self, tended: Tended) -> None:
-        self.tendings.append(tended)
-
     def report(self, progress: Progress) -> None:
         self.reports.append(progress)
 
@@ -103,15 +99,11 @@ class BookkeepingDriver:
     def reconfigure(self, lease_seconds: float, limits: QueueLimits) -> None:
         self.settings = (lease_seconds, limits)
 
-    def stored(self, task_ids: Iterable[str]) -> None:
-        pass
-
-    def settled(self, leases: Iterable[Lease]) -> None:
-        gone = set(leases)
-        self.settlements = [each for each in self.settlements if each.lease not in gone]
-
-    def failed(self, failure: WriteFailed) -> None:
-        self.failures.append(failure)
+    def hear(self, notice: Notice) -> None:
+        self.heard.append(notice)
+        if isinstance(notice, Settled):
+            gone = {*notice.applied, *notice.refused}
+            self.settlements = [each for each in self.settlements if each.lease not in gone]
 
     def is_settling(self, lease: Lease) -> bool:
         return any(each.lease == lease for each in self.settlements)
@@ -327,6 +319,20 @@ def test_lapsed_leases_are_lost_unless_they_are_in_our_hands(queue: Queue) -> No
     assert queue.settled() == [(lapsed.lease, Status.SCHEDULED, 1)]
     assert queue.outcomes() == [Outcome.LOST]
     assert queue.driver.settlements[0].error == LOST
+
+
+def test_the_driver_hears_every_notice_and_no_other_message(queue: Queue) -> None:
+    (task,) = some(1)
+    claim = Claim(Inbox(), "tasks", 5, 1, 1, "worker", NOW, NOW)
+    notices: list[Notice] = [
+        Claimed((task,), more=False),
+        Stored(("task",)),
+        Settled((), (task.lease,)),
+        Renewed((task.lease,)),
+        WriteFailed(claim, StoreUnavailableError()),
+    ]
+    queue.gets(ready("one"), *notices, Tick(NOW), Ack("one", task, "{}", NOW))
+    assert queue.driver.heard == notices
 
 
 def test_a_lease_that_is_being_settled_is_not_lost(queue: Queue) -> None:

@@ -18,8 +18,8 @@ from task_queue.actors.messages.supervisor import (
 )
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.runtime.address import Address
-from task_queue.actors.runtime.child import ChildSpec, Intensity, Restart, Strategy
-from task_queue.actors.supervisor import Add, Supervisor, Watchdog
+from task_queue.actors.runtime.child import Add, ChildSpec, Intensity, Restart, Strategy
+from task_queue.actors.supervisor import Supervisor, Watchdog
 from task_queue.actors.tasks.backoff import Backoff
 from tests.fakes import ManualClock, life, running
 from tests.harness import eventually

@@ -318,7 +318,7 @@ def asked_for(tmp_path: Path, *tasks: dict[str, Any], key: str | None = None) ->
     settings = load(overrides=[url, *SETTINGS], environ={}).settings
     system = ActorSystem(settings, on_too_many_restarts=lambda: None)  # never started
     recorders = {name: Recorder() for name in system.queues}
-    system.queues |= cast("Any", recorders)
+    system.queues.update(cast("Any", recorders))
     publisher = Publisher(Edge(system, 5.0, lambda: NOW))
     body = {"tasks": list(tasks)} if len(tasks) > 1 else tasks[0]
     headers = {} if key is None else {"Idempotency-Key": key}

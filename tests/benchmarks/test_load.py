@@ -59,7 +59,7 @@ def serving(status: int) -> Iterator[_Server]:
 def load_on(server: _Server) -> Load:
     port = server.server_address[1]
     post = request("POST", "/tasks", BODY)
-    return run(port, post, connections=3, seconds=0.1, warm_up_seconds=0.05)
+    return run(port, post, connections=3, seconds=1.0, warm_up_seconds=0.05)
 
 
 def test_every_good_answer_counts_with_its_latency() -> None:

@@ -203,7 +203,7 @@ def test_leases_are_renewed_after_the_clock_was_set_back() -> None:
 def test_a_result_that_could_not_be_written_is_written_soon_after_the_clock_was_set_back() -> None:
     books = Books()
     settle = books.settle("done")
-    books.driver.failed(WriteFailed(settle, UNAVAILABLE))
+    books.driver.hear(WriteFailed(settle, UNAVAILABLE))
     books.clock.advance(-HOUR)
     books.writer.messages.clear()
     books.tick(RETRY.cap_seconds)

@@ -1,1 +1,1 @@
-"""HTTP endpoints as actions."""
+"""Actions that send the data over HTTP, to addresses that are allowed."""

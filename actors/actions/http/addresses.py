@@ -1,4 +1,4 @@
-"""Addresses of requests: which can be one, and what of them may be shown."""
+"""Addresses of requests: which text is one, and which parts of it may be shown."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 import httpx
 import orjson
 
+from task_queue.actors.tasks.text import one_line
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
-MAX_SHOWN_CHARS = 200
-"""What is shown of a path, or of any foreign text."""
 
 
 def address_of(text: object) -> httpx.URL | None:
-    """The address, if it is one to which a request can go."""
+    """Return the address, if a request can go to it."""
     if not isinstance(text, str):
         return None
     try:
@@ -24,7 +24,7 @@ def address_of(text: object) -> httpx.URL | None:
 
 
 def with_query(url: httpx.URL, members: Mapping[str, Any]) -> httpx.URL:
-    """The address, with these members after what its query has already."""
+    """Return the address with these members added to its query."""
     texts = {
         name: value if isinstance(value, str) else orjson.dumps(value).decode()
         for name, value in members.items()
@@ -34,7 +34,7 @@ def with_query(url: httpx.URL, members: Mapping[str, Any]) -> httpx.URL:
 
 
 def joined(url: httpx.URL, location: str) -> httpx.URL | None:
-    """Where a redirect leads, without the user it names; None: to no address."""
+    """Return where a redirect leads, without the user it names; None: to no address."""
     try:
         joined = url.join(location).copy_with(userinfo=url.userinfo)
     except (httpx.InvalidURL, ValueError):
@@ -43,30 +43,24 @@ def joined(url: httpx.URL, location: str) -> httpx.URL | None:
 
 
 def place(url: httpx.URL, location: str) -> str:
-    """Where a redirect leads, without what may be a secret.
+    """Return where a redirect leads, without what may be a secret.
 
-    That is the query, and the path that was asked for: redirects often lead to the same one.
+    That is the query, and the path that was asked for: many redirects lead to the same path.
     """
     if (target := joined(url, location)) is None:
         return "no address"
     own, path = url.path.strip("/"), target.path
-    return f"{site(target)}{'/…' if own and own in path else line(path)}"
+    return f"{site(target)}{'/…' if own and own in path else one_line(path)}"
 
 
 def host(url: httpx.URL) -> str:
-    """The host, with the port if it is not the usual one; no user."""
+    """Return the host, with the port if it is not the scheme's own; without the user."""
     return url.netloc.decode()
 
 
 def site(url: httpx.URL) -> str:
-    """The scheme, the host, and the port if it is not the usual one."""
+    """Return the scheme, the host, and the port if it is not the scheme's own."""
     return f"{url.scheme}://{host(url)}"
-
-
-def line(text: str) -> str:
-    """The text in one line, printable, cut at `MAX_SHOWN_CHARS`."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())[:MAX_SHOWN_CHARS]
 
 
 def _takes_requests(url: httpx.URL) -> bool:

@@ -1,4 +1,4 @@
-"""A connection to an address that may be connected to; a cancel or a deadline ends its waits."""
+"""A connection to an allowed address; a cancel or a deadline ends its waits."""
 
 import os
 import selectors
@@ -8,43 +8,28 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import partial
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from functools import cache, partial
 from math import inf
 from typing import Any, TypeVar
 
 import httpcore
+import httpx
 
 from task_queue.actors.actions.call import SLICE_SECONDS, Call
+from task_queue.actors.actions.http.networks import Network, is_allowed
 from task_queue.actors.errors import TaskQueueError
 
 CONNECT_SECONDS = 5.0
-"""What each address of a name gets to answer in, so that a dead one leaves time for the next."""
+"""How long each address of a name has to answer, so that a dead one leaves time for the next."""
 
-Network = IPv4Network | IPv6Network
 Resolver = Callable[..., Sequence[tuple[int, int, int, str, tuple[Any, ...]]]]
 """Finds the addresses of a name, like `socket.getaddrinfo`."""
 
 T = TypeVar("T")
 
-_NAT64 = IPv6Network("64:ff9b::/96")
-_NEVER_PUBLIC = tuple(
-    ip_network(text)
-    for text in (
-        # Not for everybody, though not every version of `ipaddress` says so.
-        "192.0.0.0/24",
-        "192.88.99.0/24",
-        "2001::/23",
-        "2002::/16",
-        "3fff::/20",
-        # A public address by its number only: the metadata of a cloud's machines.
-        "168.63.129.16/32",
-    )
-)
-
 
 class AddressRefusedError(TaskQueueError):
-    """A name leads to addresses only that may not be connected to.
+    """All addresses that a name leads to are refused.
 
     Attributes:
         address: The first of them.
@@ -55,42 +40,11 @@ class AddressRefusedError(TaskQueueError):
         self.address = address
 
 
-def is_allowed(address: str, networks: Sequence[Network]) -> bool:
-    """Whether a connection may be made to the address: a public one, or one in these networks.
-
-    An IPv4 address that is written as an IPv6 one, or that NAT64 leads to, is judged as what it is.
-    Other wrappings of IPv4 addresses (6to4, Teredo, a local NAT64) are no public addresses
-    themselves, so nothing inside makes them allowed.
-
-    Args:
-        address: As a text, with or without a zone.
-        networks: Where addresses need not be public.
-    """
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:  # a name: what it leads to is not known
-        return False
-    if any(ip in network for network in networks):
-        return True
-    if isinstance(ip, IPv6Address):
-        inner = ip.ipv4_mapped or (ip_address(ip.packed[-4:]) if ip in _NAT64 else None)
-        if inner is not None:
-            return is_allowed(str(inner), networks)
-        if ip.is_site_local:
-            return False
-    return (
-        ip.is_global
-        and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
-        and not (ip.is_loopback or ip.is_link_local)
-        and not any(ip in network for network in _NEVER_PUBLIC)
-    )
-
-
 class Stream(httpcore.NetworkStream):
     """A connection whose every wait ends within a slice of a cancel or of the deadline.
 
-    Its methods raise `Cancelled` and `TimedOut`, besides what httpcore expects of them. The texts
-    of errors go on after the name of the peer.
+    Its methods raise `Cancelled` and `TimedOut`, besides the errors that httpcore expects. The text
+    of an error continues a sentence that begins with the peer's name.
     """
 
     def __init__(self, sock: socket.socket, call: Call) -> None:
@@ -99,7 +53,7 @@ class Stream(httpcore.NetworkStream):
         self._call = call
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """The next bytes, at least one; none at the end."""
+        """Return the next bytes, at least one; none at the end."""
         try:
             return self._done(
                 partial(self._socket.recv, max_bytes), selectors.EVENT_READ, _moment(timeout)
@@ -122,7 +76,7 @@ class Stream(httpcore.NetworkStream):
             raise httpcore.WriteError(f"broke the connection: {_cause(error)}") from error
 
     def close(self) -> None:
-        """Close it; more than once does no harm."""
+        """Close it; closing it again does no harm."""
         self._socket.close()
 
     def start_tls(
@@ -131,22 +85,25 @@ class Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> "Stream":
-        """The same connection, encrypted. If that fails it is closed.
+        """Return the same connection, encrypted; close it if that fails.
 
         Args:
             ssl_context: Whom to trust.
-            server_hostname: Whose certificate it must be, and which of its names the server is
-                told.
+            server_hostname: The name that the server's certificate must have, and that the server
+                is told.
             timeout: Seconds for all of it; None: no limit but the deadline.
         """
         try:
-            # A dot at the end is part of no certificate. Encoded here: there, a name that cannot
-            # be would leave the socket open.
+            # No certificate's name ends with a dot. Encoded here, since `wrap_socket` leaves the
+            # socket open if a name cannot be encoded.
             name = server_hostname and server_hostname.removesuffix(".").encode("idna").decode()
             encrypted = ssl_context.wrap_socket(
                 self._socket, server_hostname=name, do_handshake_on_connect=False
             )
-        except (OSError, ValueError) as error:  # gone already, or such a name has no certificate
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # closed already, or no certificate can have such a name
             self.close()
             raise httpcore.ConnectError(f"cannot be talked to by TLS: {_cause(error)}") from error
         stream = Stream(encrypted, self._call)
@@ -167,14 +124,14 @@ class Stream(httpcore.NetworkStream):
         return stream
 
     def _done(self, step: Callable[[], T], event: int, until: float) -> T:
-        """What the step returns, once the socket lets it.
+        """Repeat the step until the socket is ready for it, and return what it returns.
 
         Raises:
             TimeoutError: It took too long.
             OSError: It failed.
         """
         while True:
-            # Not only when there is nothing to do: a peer that always sends must not win.
+            # Checked before every step: a peer that never stops sending must not win.
             self._call.interrupt()
             try:
                 return step()
@@ -194,7 +151,7 @@ class Connector:
     Attributes:
         networks: Where addresses need not be public.
         resolve: Finds the addresses of a name.
-        connect_seconds: What each address gets to answer in.
+        connect_seconds: How long each address has to answer.
     """
 
     networks: Sequence[Network] = ()
@@ -202,15 +159,15 @@ class Connector:
     connect_seconds: float = CONNECT_SECONDS
 
     def connect(self, host: str, port: int, call: Call) -> Stream:
-        """A connection to one of the host's addresses, the first that is allowed and answers.
+        """Connect to the first of the host's addresses that is allowed and answers.
 
-        The name is looked up once, here, and what is connected to is the very address that was
+        The name is looked up once, here, and the connection goes to the very address that was
         checked: a name that leads elsewhere a moment later gains nothing.
 
         Args:
             host: A name or an address, without brackets.
             port: From 0 to 65535.
-            call: What may end it. It cannot end the look-up of the name.
+            call: Its cancel and deadline end the waits, but not the look-up of the name.
 
         Raises:
             AddressRefusedError: None of the addresses is allowed.
@@ -234,7 +191,7 @@ class Connector:
         raise httpcore.ConnectError(f"cannot be reached: {problem}")
 
     def _connected(self, family: int, address: tuple[Any, ...], call: Call) -> socket.socket:
-        """A socket that does not block, connected to the address."""
+        """Return a socket that does not block, connected to the address."""
         with ExitStack() as undo:
             sock = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
             sock.settimeout(0)
@@ -248,8 +205,20 @@ class Connector:
         return sock
 
 
+@cache
+def default_ssl_context() -> ssl.SSLContext:
+    """Return a context that trusts the usual authorities, or those that the environment names.
+
+    The variables are OpenSSL's, `SSL_CERT_FILE` and `SSL_CERT_DIR`. Reading the authorities takes
+    longer than most requests, so it is done once, and only when it is needed.
+    """
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
 def _wait(sock: socket.socket, event: int, call: Call, until: float) -> None:
-    """Return when the socket is ready.
+    """Wait until the socket is ready.
 
     Raises:
         Cancelled: Somebody asked for it.
@@ -268,12 +237,12 @@ def _wait(sock: socket.socket, event: int, call: Call, until: float) -> None:
 
 
 def _moment(timeout: float | None) -> float:
-    """When so many seconds are over, on the clock `time.monotonic`."""
+    """Return when so many seconds are over, on the clock `time.monotonic`."""
     return inf if timeout is None else time.monotonic() + timeout
 
 
 def _cause(error: Exception) -> str:
-    """What went wrong, in the system's words."""
+    """Return what went wrong, in the system's words."""
     match error:
         case ssl.SSLError(reason=str() as reason):
             return reason.replace("_", " ").lower()

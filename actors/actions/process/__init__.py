@@ -1,1 +1,1 @@
-"""Actions in processes of their own, and how these are started and ended."""
+"""Actions in processes of their own, and how these processes are started, watched and ended."""

@@ -26,9 +26,9 @@ class ProcessAction:
         """Store what is needed.
 
         Args:
-            function: What it does; here only its data is checked.
+            function: The function; here it only checks the data.
             target: Where it is, as `module:function`.
-            workers: Run it.
+            workers: The processes that run it.
             timeout_seconds: See `Action`.
             overdue_seconds: See `Action`.
             max_result_bytes: How long the result may be, as JSON.
@@ -45,7 +45,7 @@ class ProcessAction:
         self._memory_limit_mib = memory_limit_mib
 
     def run(self, call: Call) -> Done:
-        """Have it called there."""
+        """Have a worker call the function."""
         claimed = call.claimed
         request = {
             "target": self._target,

@@ -12,19 +12,15 @@ from typing import Any
 
 import psutil
 
-from task_queue.actors.actions.call import SLICE_SECONDS, Call
 from task_queue.actors.errors import UnavailableError
-from task_queue.actors.tasks.failures import Ended
 from task_queue.actors.tasks.settlement import Failure
 from task_queue.actors.tasks.states import Outcome
 
 NICENESS = 5
-"""How far processes for actions stand back behind the service, which has to answer and to renew
-leases while all cores are busy."""
+"""How much lower the priority of these processes is than that of the service, which has to answer
+and to renew leases while all cores are busy."""
 POLL_SECONDS = 0.02
 """How often to look whether a process that was asked to end has."""
-FAMILY_SECONDS = 0.5
-"""How often to look what a process with a limit on its memory has started."""
 MIB = 1_048_576
 
 
@@ -38,17 +34,17 @@ class Child:
 
         Args:
             process: Leads a group of its own.
-            forget: Called once when it is over.
+            forget: Called when it has ended; more than once does no harm.
         """
         self.process = process
-        # Readable when it is over; without it (not Linux) that is seen a little later.
+        # Readable once it has ended; without it (not Linux) that is noticed a little later.
         self.pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
         self._forget = forget
-        self._ending = threading.Lock()  # whoever watches it may, and whoever ends the service
+        self._ending = threading.Lock()  # its watcher may end it, and so may the service's end
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process itself is over; it is not reaped by that, so its id stays its own."""
+        """Whether the process itself has ended. It is not reaped here, so its id stays its own."""
         if self.process.returncode is not None:
             return True
         if not hasattr(os, "waitid"):  # macOS before Python 3.13
@@ -61,9 +57,9 @@ class Child:
 
     @property
     def own_mib(self) -> float:
-        """What the process itself occupies now; 0 if it is over."""
+        """The memory that the process itself occupies now; 0 if it has ended."""
         try:
-            return _resident_bytes(psutil.Process(self.process.pid)) / MIB
+            return resident_mib(psutil.Process(self.process.pid))
         except psutil.Error:
             return 0.0
 
@@ -71,7 +67,7 @@ class Child:
         """Ask the whole group to end; kill what is left of it after so many seconds."""
         if self.process.returncode is not None:
             return
-        # Seen now: what has left the group cannot be found any more once its parent is gone.
+        # Listed now: what has left the group cannot be found any more once its parent has ended.
         family = self.family()
         self._signal(signal.SIGTERM)
         self._wait(grace_seconds)
@@ -79,7 +75,7 @@ class Child:
         self.kill()
 
     def kill(self) -> int:
-        """Kill the whole group at once; the process's exit code, negative for a signal."""
+        """Kill the whole group at once; return the process's exit code, negative for a signal."""
         with self._ending:
             if self.process.returncode is None:
                 if not self.has_ended:  # after that it has no children any more
@@ -93,7 +89,7 @@ class Child:
         return self.process.returncode
 
     def _wait(self, seconds: float) -> None:
-        """Wait until it is over, without reaping it."""
+        """Wait until it has ended, without reaping it."""
         deadline = time.monotonic() + seconds
         while not self.has_ended and (left := deadline - time.monotonic()) > 0:
             if self.pidfd is None:
@@ -106,7 +102,7 @@ class Child:
             os.killpg(self.process.pid, number)
 
     def family(self) -> list[psutil.Process]:
-        """The process and those it has started, as far as they can be told.
+        """Find the process and those it has started, as far as their parents still live.
 
         Looks through all processes of the system, a few milliseconds for hundreds of them.
         """
@@ -144,7 +140,7 @@ class Children:
             process = subprocess.Popen(command, start_new_session=True, **options)  # noqa: S603 - the settings' own
             child = Child(process, self._forget)
             self._running.add(child)
-        with contextlib.suppress(OSError):  # it may be over already
+        with contextlib.suppress(OSError):  # it may have ended already
             own = os.getpriority(os.PRIO_PROCESS, 0)
             os.setpriority(os.PRIO_PROCESS, process.pid, min(own + NICENESS, 19))
             if self._cores and hasattr(os, "sched_setaffinity"):
@@ -169,81 +165,21 @@ class Children:
             self._running.discard(child)
 
 
-def watch(
-    child: Child,
-    call: Call,
-    step: Callable[[float], bool],
-    *,
-    grace_seconds: float,
-    memory_limit_mib: int | None,
-) -> None:
-    """Go on step by step until it is done, or the child has to be ended.
-
-    Args:
-        child: What runs the action.
-        call: Until when, and whether it shall stop.
-        step: Waits for at most so many seconds, and says whether it is done.
-        grace_seconds: From SIGTERM to SIGKILL.
-        memory_limit_mib: What it may occupy, with all that it starts; None: anything.
-
-    Raises:
-        Cancelled: Somebody asked for it; the child is gone.
-        TimedOut: The deadline is over; the child is gone.
-        Ended: It took too much memory; the child is gone.
-    """
-    memory = None if memory_limit_mib is None else _MemoryLimit(child, memory_limit_mib)
-    try:
-        while not step(min(SLICE_SECONDS, max(0.0, call.remaining_seconds))):
-            call.interrupt()
-            if memory is not None:
-                memory.keep()
-    except BaseException:
-        child.end(grace_seconds)
-        raise
-
-
-class _MemoryLimit:
-    """What a child may occupy, looked at from outside.
-
-    A limit that the system keeps would be one on addresses, of which many programs take a lot
-    without using them; and what a program does that gets no more of them is its own affair.
-    """
-
-    def __init__(self, child: Child, limit_mib: int) -> None:
-        self._child = child
-        self._limit_mib = limit_mib
-        self._look_at = 0.0
-        self._family: list[psutil.Process] = []
-        self._family_at = 0.0
-
-    def keep(self) -> None:
-        """Kill the child at once if it takes more; looks ten times a second at most.
-
-        Raises:
-            Ended: It did.
-        """
-        now = time.monotonic()
-        if now < self._look_at:
-            return
-        self._look_at = now + SLICE_SECONDS
-        if now >= self._family_at:
-            self._family, self._family_at = self._child.family(), now + FAMILY_SECONDS
-        mib = sum(map(_resident_bytes, self._family)) / MIB
-        if mib > self._limit_mib:
-            self._child.kill()
-            text = (
-                f"killed by SIGKILL: it took {mib:.0f} MiB; memory_limit_mib is {self._limit_mib}"
-            )
-            raise Ended(Failure(text, Outcome.CRASHED, contained=True))
-
-
 def crashed(exit_code: int) -> Failure:
-    """How an attempt failed whose process died of itself."""
+    """Return the failure of an attempt whose process ended by itself."""
     if exit_code < 0:
         text = f"the process was killed by {_signal_name(-exit_code)}"
     else:
         text = f"the process ended with exit code {exit_code}"
     return Failure(text, Outcome.CRASHED, contained=True)
+
+
+def resident_mib(process: psutil.Process) -> float:
+    """Return what the process occupies now; 0 if it has ended."""
+    try:
+        return float(process.memory_info().rss) / MIB
+    except psutil.Error:
+        return 0.0
 
 
 def _signal_name(number: int) -> str:
@@ -255,12 +191,5 @@ def _signal_name(number: int) -> str:
 
 def _kill(processes: Sequence[psutil.Process]) -> None:
     for each in processes:
-        with contextlib.suppress(psutil.Error):  # it looks whether it is still the same one
+        with contextlib.suppress(psutil.Error):  # psutil checks that it is still the same process
             each.kill()
-
-
-def _resident_bytes(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0

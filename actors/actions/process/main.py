@@ -1,8 +1,8 @@
-"""The process in which Python actions run: one task after the other, as its parent says.
+"""What runs in a worker's process: Python actions, one after the other, as the parent asks.
 
-`actors.actions.process.pool` starts it, and it imports as little as it can. What its actions print
-goes where the service prints; parent and worker talk over a socket of their own, in JSON, so that
-nothing an action returns or raises has to be pickled.
+`process.worker` starts it, and it imports as little as it can. What its actions print goes where
+the service prints. It talks with its parent over a socket of their own, in JSON, so that nothing an
+action returns or raises has to be pickled.
 """
 
 import contextlib
@@ -32,11 +32,11 @@ REPORT_SECONDS = 0.1
 
 
 class _Interrupted(BaseException):
-    """The parent ends this process; raised in the action, so that it can clean up behind itself."""
+    """The parent ends this process. Raised in the action, so that it can clean up."""
 
 
-class Worker:
-    """Runs what the parent sends; a thread listens to it meanwhile."""
+class Runner:
+    """Runs what the parent asks for in one thread; another one listens to the parent meanwhile."""
 
     def __init__(self, line: Connection) -> None:
         """Store it.
@@ -52,7 +52,7 @@ class Worker:
         self._pid = os.getpid()
 
     def listen(self) -> NoReturn:
-        """Take requests and stops, pass on progress; end everything when the parent is gone."""
+        """Take requests and stops, pass on progress; kill the group when the parent has died."""
         while True:
             call = self._call
             try:
@@ -87,7 +87,7 @@ class Worker:
             self.send({**answer, "left": _has_children()})
 
     def send(self, message: dict[str, Any]) -> None:
-        """Tell the parent."""
+        """Send the parent a message."""
         with self._sending:
             self._line.send_bytes(orjson.dumps(message, default=_text))
 
@@ -116,29 +116,33 @@ class Worker:
         return self._functions[target]
 
     def _report(self, call: Call | None) -> None:
-        if call is not None and (progress := call.slot.take_progress(call.claimed.lease)):
-            lease, fraction, message = progress
-            self.send({"progress": [list(lease), fraction, message]})
+        if call is None:
+            return
+        with self._sending:  # looked at there too: both threads report, and the newest goes last
+            progress = call.slot.take_progress(call.claimed.lease)
+            if progress is not None:
+                lease, fraction, message = progress
+                self._line.send_bytes(orjson.dumps({"progress": [list(lease), fraction, message]}))
 
 
 def main(descriptor: int) -> NoReturn:
     """Work for the parent at the other end of this socket."""
-    worker = Worker(Connection(descriptor))
+    runner = Runner(Connection(descriptor))
 
     def forward(_logger: object, level: str, event: MutableMapping[str, Any]) -> NoReturn:
         try:
-            worker.send({"log": level, "fields": event})
+            runner.send({"log": level, "fields": event})
         except TypeError:  # a number beyond 64 bits, a lone surrogate
-            worker.send({"log": level, "fields": {key: ascii(_text(event[key])) for key in event}})
+            runner.send({"log": level, "fields": {key: ascii(_text(event[key])) for key in event}})
         raise structlog.DropEvent
 
     keep_output_open()
     structlog.configure(processors=[structlog.processors.format_exc_info, forward])
     signal.signal(signal.SIGTERM, _interrupt)
-    threading.Thread(target=worker.listen, daemon=True).start()
-    worker.send({"ready": True})
+    threading.Thread(target=runner.listen, daemon=True).start()
+    runner.send({"ready": True})
     try:
-        worker.work()
+        runner.work()
     except _Interrupted:  # while it waited for a task
         os._exit(0)
 
@@ -148,14 +152,14 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _flush_output() -> None:
-    """Pass on what the action has printed; this process may be killed before the next does."""
+    """Write out what the action has printed: this process may be killed before the next does."""
     if sys.stdout is not None:
         with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
             sys.stdout.flush()
 
 
 def _has_children() -> bool:
-    """Whether an action left processes behind, running or dead."""
+    """Return whether an action left processes behind, running or dead."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:

@@ -1,8 +1,7 @@
-"""A Python function as an action: how it is found, what it takes, and how it is called."""
+"""A Python function as an action: how it is found, which data it takes, and how it is called."""
 
 import asyncio
 import inspect
-import json
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from importlib import import_module
@@ -14,17 +13,16 @@ import orjson
 from task_queue.actors.actions.call import SLICE_SECONDS, Call
 from task_queue.actors.actions.context import Context
 from task_queue.actors.errors import ActionLoadError, Cancelled, InvalidDataError, Reject, TimedOut
+from task_queue.actors.tasks.text import shown
 
-MAX_SHOWN_CHARS = 60
-"""What an error shows of a value."""
 CONTEXT_NAMES = {"task", "context"}
-"""What the second parameter is called if it need not be given, and is all the same."""
+"""The names by which a second parameter with a default gets the context all the same."""
 
 _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
 
 class PythonFunction:
-    """A function that gets the data, and the context too if it has a second parameter.
+    """A function that takes the data, and the context too if it has a second parameter.
 
     Attributes:
         description: The first line of its docstring.
@@ -32,10 +30,10 @@ class PythonFunction:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        """Look at its signature.
+        """Read its signature.
 
         Raises:
-            ActionLoadError: It cannot be called so, or the type of its data is of no use.
+            ActionLoadError: It cannot be called so, or its data cannot be checked by its type.
         """
         self._function = function
         parameters = _parameters(function)
@@ -55,10 +53,7 @@ class PythonFunction:
             self._parsed(data)
 
     def call(self, call: Call) -> Any:  # noqa: ANN401 - whatever the function returns
-        """Call the function.
-
-        Returns:
-            Whatever it returns.
+        """Call the function, and return what it returns.
 
         Raises:
             Reject: The data is not what it takes.
@@ -76,7 +71,7 @@ class PythonFunction:
     def _given(self, call: Call) -> Any:  # noqa: ANN401 - of the type that the function names
         try:
             return self._parsed(call.claimed.data)
-        except InvalidDataError as error:  # what it takes has changed since
+        except InvalidDataError as error:  # its type has changed since the publish
             raise Reject(str(error)) from error
 
     def _parsed(self, data: str) -> Any:  # noqa: ANN401 - of the type that the function names
@@ -89,7 +84,7 @@ class PythonFunction:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             message, kind = first["msg"], first["type"]
-            problem = f"{message[:1].lower()}{message[1:]}, not {_shown(first['input'])}"
+            problem = f"{message[:1].lower()}{message[1:]}, not {shown(first['input'])}"
             if kind in {"missing", "extra_forbidden"}:
                 problem = PREDICATES[kind]
             raise InvalidDataError(way_to(first["loc"], "data"), problem) from error
@@ -99,7 +94,7 @@ def imported(name: str, target: str) -> PythonFunction:
     """Import the function.
 
     Args:
-        name: What the settings call the action, for errors.
+        name: The name of the action in the settings, for errors.
         target: Where it is, as `module:function`.
 
     Raises:
@@ -122,9 +117,9 @@ def imported(name: str, target: str) -> PythonFunction:
 
 
 async def _finished(coroutine: Coroutine[Any, Any, Any], call: Call) -> Any:  # noqa: ANN401 - its result
-    """Return the coroutine's result, unless it is cancelled or takes too long."""
+    """Run the coroutine, unless it is cancelled or takes too long; return what it returns."""
     running = asyncio.ensure_future(coroutine)
-    # The exception is looked at in any case, or asyncio logs it when the future is collected.
+    # The exception is retrieved in any case, or asyncio would log that it never was.
     running.add_done_callback(lambda over: over.cancelled() or over.exception())
     while not (await asyncio.wait({running}, timeout=SLICE_SECONDS))[0]:
         try:
@@ -137,7 +132,7 @@ async def _finished(coroutine: Coroutine[Any, Any, Any], call: Call) -> Any:  # 
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Return the parameters that may be given by position; none if they are unknown.
+    """Return the parameters that may be given by position; none if the function does not tell.
 
     Raises:
         ActionLoadError: It cannot be called with the data alone, nor with data and context.
@@ -159,7 +154,7 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _wants_context(parameters: list[inspect.Parameter]) -> bool:
-    """Whether the function wants a `Context` besides the data."""
+    """Return whether the function takes a `Context` besides the data."""
     if len(parameters) < 2:  # noqa: PLR2004 - the data and it
         return False
     second = parameters[1]
@@ -167,7 +162,7 @@ def _wants_context(parameters: list[inspect.Parameter]) -> bool:
 
 
 def _hint(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:  # noqa: ANN401 - a type
-    """Return the type of the data; None if the function does not name it."""
+    """Return the type of the data; None if the function does not name one."""
     if parameter.annotation is parameter.empty:
         return None
     if not isinstance(parameter.annotation, str):
@@ -176,19 +171,19 @@ def _hint(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:  #
     while isinstance(inner, partial):
         inner = inspect.unwrap(inner.func)
     named = inner if hasattr(inner, "__globals__") else type(inner).__call__
-    # Only this one: what the others say may be there for type checkers only.
+    # Only this one is evaluated: names in the others may exist for type checkers only.
     holder = type("holder", (), {"__annotations__": {"data": parameter.annotation}})
     try:
         return get_type_hints(holder, getattr(named, "__globals__", {}), include_extras=True)[
             "data"
         ]
-    except Exception as error:  # whatever comes of evaluating it
+    except Exception as error:  # whatever evaluating it raises
         message = f"the type of its data, {parameter.annotation}, is not known: {error}"
         raise ActionLoadError(message) from error
 
 
 def _is_any_object(hint: Any) -> bool:  # noqa: ANN401 - a type
-    """Whether every JSON object is of this type."""
+    """Return whether every JSON object is of this type."""
     if any(hint is each for each in (None, Any, object, dict, Mapping)):
         return True
     any_of_them = ((), (str, Any), (str, object))
@@ -197,7 +192,7 @@ def _is_any_object(hint: Any) -> bool:  # noqa: ANN401 - a type
 
 def _adapter(hint: Any) -> Any:  # noqa: ANN401 - a type, and pydantic's `TypeAdapter` for it
     """Return what turns JSON into the type."""
-    # Imported where it is needed: processes for actions whose data has no type start faster.
+    # Imported where it is needed: a process for actions whose data has no type starts faster.
     from pydantic import TypeAdapter  # noqa: PLC0415
 
     from task_queue.actors.actions.python.typed_dict import understood  # noqa: PLC0415 - as above
@@ -215,9 +210,3 @@ def _adapter(hint: Any) -> Any:  # noqa: ANN401 - a type, and pydantic's `TypeAd
 def _first_line(function: Callable[..., Any]) -> str | None:
     text = inspect.getdoc(function)
     return text.partition("\n")[0] if text else None
-
-
-def _shown(value: object) -> str:
-    # Not orjson, which has no numbers beyond 64 bits.
-    text = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
-    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"

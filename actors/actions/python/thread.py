@@ -25,7 +25,7 @@ class ThreadAction:
         """Store what is needed.
 
         Args:
-            function: What it does.
+            function: The function.
             timeout_seconds: See `Action`.
             overdue_seconds: See `Action`.
             max_result_bytes: How long the result may be, as JSON.
@@ -46,7 +46,7 @@ class ThreadAction:
 
 
 def keep_output_open() -> None:
-    """Let no action close what all others print to, and where the log goes; it only flushes it."""
+    """Make closing a standard stream only flush it: all actions and the log write there."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.close = stream.flush  # type: ignore[method-assign]

@@ -1,7 +1,7 @@
-"""Typed dicts of `typing` as pydantic takes them; not needed any more from Python 3.12 on.
+"""Typed dicts of `typing` in a form that pydantic takes; not needed from Python 3.12 on.
 
 Before that, a `typing.TypedDict` does not tell which keys its bases require, so pydantic refuses it
-and asks for that of `typing_extensions`.
+and asks for the one of `typing_extensions`.
 """
 
 import sys
@@ -24,7 +24,7 @@ from typing_extensions import TypedDict
 
 
 def understood(hint: Any) -> Any:  # noqa: ANN401 - a type
-    """The type, with every typed dict in it in a form that pydantic takes."""
+    """Return the type, with every typed dict in it in a form that pydantic takes."""
     if sys.version_info >= (3, 12):
         return hint
     if is_typeddict(hint):

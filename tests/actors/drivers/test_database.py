@@ -6,7 +6,7 @@ import pytest
 
 from task_queue.actors.drivers.database import RETRY, DatabaseDriver
 from task_queue.actors.errors import AnswerTimeoutError, BadRowError, StoreUnavailableError
-from task_queue.actors.messages.queue import Publish, Tended
+from task_queue.actors.messages.queue import Publish, Settled, Tended
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import (
     Claim,
@@ -132,7 +132,7 @@ def test_leases_are_renewed_after_a_third_of_their_time(books: Books) -> None:
 
 def test_leases_that_could_not_be_renewed_are_renewed_at_the_next_tick(books: Books) -> None:
     books.tick()
-    books.driver.failed(WriteFailed(books.writer.all_of(Renew)[0], UNAVAILABLE))
+    books.driver.hear(WriteFailed(books.writer.all_of(Renew)[0], UNAVAILABLE))
     books.tick(0.25)
     assert len(books.writer.all_of(Renew)) == 2
 
@@ -141,16 +141,16 @@ def test_failed_settlements_are_written_again_after_growing_delays(books: Books)
     first, second = books.settle("a"), books.settle("b")
     for failures in (1, 2, 3):
         # Both fail together: that is one failure, not two.
-        books.driver.failed(WriteFailed(first, UNAVAILABLE))
-        books.driver.failed(WriteFailed(second, UNAVAILABLE))
+        books.driver.hear(WriteFailed(first, UNAVAILABLE))
+        books.driver.hear(WriteFailed(second, UNAVAILABLE))
         delay = RETRY.delay_seconds(failures, lambda: 0.5)
         books.clock.advance(delay - 0.01)
         assert books.settled_again() == []
         books.clock.advance(0.01)
         assert books.settled_again() == [first, second]
         assert books.settled_again() == []
-    books.driver.settled([first.settlement.lease])
-    books.driver.failed(WriteFailed(second, UNAVAILABLE))
+    books.driver.hear(Settled((first.settlement.lease,), ()))
+    books.driver.hear(WriteFailed(second, UNAVAILABLE))
     books.clock.advance(RETRY.delay_seconds(1, lambda: 0.5))
     assert books.settled_again() == [second]  # after a success the delays start anew
     assert books.driver.unsettled == 1
@@ -160,11 +160,11 @@ def test_a_refused_settlement_becomes_dead_and_a_refused_dead_one_is_dropped(
     books: Books,
 ) -> None:
     refusal = BadRowError("no")
-    books.driver.failed(WriteFailed(books.settle("a"), refusal))
+    books.driver.hear(WriteFailed(books.settle("a"), refusal))
     dead = books.writer.all_of(Settle)[-1]
     assert (dead.settlement.lease.task_id, dead.settlement.status) == ("a", Status.DEAD)
     assert books.driver.unsettled == 1
-    books.driver.failed(WriteFailed(dead, refusal))
+    books.driver.hear(WriteFailed(dead, refusal))
     assert books.driver.unsettled == 0
 
 
@@ -172,7 +172,7 @@ def test_a_settlement_that_was_refused_as_bad_ends_when_it_was_refused_if_it_had
     books: Books,
 ) -> None:
     """An attempt is recorded of it then, and those have an end."""
-    books.driver.failed(WriteFailed(books.settle("a", Status.QUEUED), BadRowError("no")))
+    books.driver.hear(WriteFailed(books.settle("a", Status.QUEUED), BadRowError("no")))
     dead = books.writer.all_of(Settle)[-1].settlement
     assert (dead.status, dead.ended_at) == (Status.DEAD, NOW)
 
@@ -195,7 +195,7 @@ def test_a_progress_or_a_pause_that_failed_is_not_repeated(
     """The next report will do, and whoever asked for the pause was told."""
     books.driver.report(Progress(HELD, 0.5, None))
     books.driver.pause(Reply(), paused=True)
-    books.driver.failed(WriteFailed(books.writer.all_of(write)[0], UNAVAILABLE))
+    books.driver.hear(WriteFailed(books.writer.all_of(write)[0], UNAVAILABLE))
     books.tick(3_600)
     assert len(books.writer.all_of(write)) == 1
 
@@ -210,14 +210,14 @@ def test_who_gives_up_a_place_says_so_only_where_places_are_limited() -> None:
 def test_a_failed_settlement_that_is_repeated_gives_up_its_place_too() -> None:
     books = Books(limits=QueueLimits(concurrency_per_key=3))
     settle = books.settle("a", key="k")
-    books.driver.failed(WriteFailed(settle, BadRowError("no")))
+    books.driver.hear(WriteFailed(settle, BadRowError("no")))
     assert books.writer.all_of(Settle)[-1].place == settle.place
 
 
 def swept(books: Books, *ends: str) -> list[str | None]:
     """From where each sweep went on, if the ones before it ended there."""
     for end in ends:
-        books.driver.tended(Tended(0, (), swept_to=end))
+        books.driver.hear(Tended(0, (), swept_to=end))
         books.tick()
     return [tend.sweep_after for tend in books.writer.all_of(Tend)]
 
@@ -233,7 +233,7 @@ def test_where_no_places_are_limited_sweeps_go_on_until_nothing_is_left_of_a_for
 ) -> None:
     books.driver.recover()
     for number in (20, 3, 0, 0):
-        books.driver.tended(Tended(0, (), swept=number, swept_to="m" if number == 20 else ""))
+        books.driver.hear(Tended(0, (), swept=number, swept_to="m" if number == 20 else ""))
         books.tick()
     sweeps = [tend.sweep_after for tend in books.writer.all_of(Tend)]
     assert sweeps == ["", "", "", None, None]
@@ -243,16 +243,16 @@ def test_the_queue_is_tended_once_at_a_time(books: Books) -> None:
     books.tick()
     books.tick()
     (tend,) = books.writer.all_of(Tend)
-    books.driver.failed(WriteFailed(tend, StoreUnavailableError("away")))
+    books.driver.hear(WriteFailed(tend, StoreUnavailableError("away")))
     books.tick()
     assert len(books.writer.all_of(Tend)) == 2
-    books.driver.tended(Tended(0, ()))
+    books.driver.hear(Tended(0, ()))
     books.tick()
     assert len(books.writer.all_of(Tend)) == 3
 
 
 def test_where_more_is_due_than_one_step_takes_the_next_follows_at_once(books: Books) -> None:
-    books.driver.tended(Tended(promoted=1_000, lapsed=(), more=True))
+    books.driver.hear(Tended(promoted=1_000, lapsed=(), more=True))
     assert len(books.writer.all_of(Tend)) == 1
-    books.driver.tended(Tended(promoted=7, lapsed=()))
+    books.driver.hear(Tended(promoted=7, lapsed=()))
     assert len(books.writer.all_of(Tend)) == 1

@@ -12,7 +12,7 @@ from task_queue.actors.drivers.database import DatabaseDriver
 from task_queue.actors.drivers.driver import Driver
 from task_queue.actors.drivers.memory import MemoryDriver
 from task_queue.actors.errors import QueueFullError, StoreUnavailableError
-from task_queue.actors.messages.base import Command, Recipient
+from task_queue.actors.messages.base import Notice, Recipient
 from task_queue.actors.messages.queue import Claimed, Publish, Settled, Stored, Tended, Unblocked
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import WriteFailed
@@ -44,7 +44,7 @@ from tests.fakes import DEADLINE_SECONDS, NOW, Inbox, ManualClock, a_task, life,
 BACKOFF = Backoff(base_seconds=10, factor=2, cap_seconds=100)
 LEASE_SECONDS = 60.0
 
-M = TypeVar("M", bound=Command)
+M = TypeVar("M", bound=Notice)
 
 
 def done(claimed: ClaimedTask, result: str = "1") -> Settlement:
@@ -83,7 +83,7 @@ def a_driver(  # noqa: PLR0913 - wired in one place
 
 @dataclass
 class Desk:
-    """A queue without consumers: hands the driver its own notices, as the queue actor does."""
+    """A queue without consumers: lets the driver hear each notice, as the queue actor does."""
 
     kind: str
     database: Database
@@ -108,20 +108,12 @@ class Desk:
         )
 
     def wait_for(self, kind: type[M]) -> M:
-        """The next notices of this kind; on the way the driver hears what concerns it."""
+        """The next notice of this kind; the driver hears each on the way."""
         while True:
-            notices = self.inbox.wait_for(Command)
-            match notices:
-                case Stored():
-                    self.driver.stored(notices.task_ids)
-                case Settled():
-                    self.driver.settled((*notices.applied, *notices.refused))
-                case Tended():
-                    self.driver.tended(notices)
-                case WriteFailed():
-                    self.driver.failed(notices)
-            if isinstance(notices, kind):
-                return notices
+            notice = self.inbox.wait_for(Notice)
+            self.driver.hear(notice)
+            if isinstance(notice, kind):
+                return notice
 
     def publish(self, **columns: object) -> Task:
         """A task whose publish was answered and told."""
@@ -161,7 +153,7 @@ class Desk:
     def until_all_is_written(self) -> None:
         """Let time pass with every failure, until the driver has nothing left to write."""
         while self.driver.unsettled:
-            if isinstance(self.wait_for(Command), WriteFailed):
+            if isinstance(self.wait_for(Notice), WriteFailed):
                 self.clock.advance(60)
                 self.driver.tick(self.clock(), [])
 

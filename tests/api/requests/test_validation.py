@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from task_queue.actors.tasks.text import MAX_SHOWN_CHARS
 from task_queue.api.requests.bodies import (
     MAX_ACTION_CHARS,
     BatchBody,

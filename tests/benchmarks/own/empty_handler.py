@@ -10,7 +10,7 @@ import falcon
 
 from task_queue.actors.actions.process.child import Children
 from task_queue.api.cli import main
-from task_queue.api.json_codec import JSON
+from task_queue.api.responses.answer import JSON
 
 _ANSWER = b'{"id":"01a1ffdb-9d85-745c-b59d-278a47ee03a3","status":"queued"}'
 

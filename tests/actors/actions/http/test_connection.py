@@ -17,8 +17,8 @@ from task_queue.actors.actions.http.connection import (
     AddressRefusedError,
     Connector,
     Stream,
-    is_allowed,
 )
+from task_queue.actors.actions.http.networks import is_allowed
 from task_queue.actors.errors import Cancelled, TimedOut
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.slot import Slot

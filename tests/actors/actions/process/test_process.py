@@ -22,7 +22,8 @@ from task_queue.actors.actions.action import Done, Execution
 from task_queue.actors.actions.call import Call
 from task_queue.actors.actions.process.action import ProcessAction
 from task_queue.actors.actions.process.child import NICENESS, Children
-from task_queue.actors.actions.process.pool import Worker, Workers
+from task_queue.actors.actions.process.pool import Workers
+from task_queue.actors.actions.process.worker import Worker
 from task_queue.actors.actions.python.function import imported
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.failures import Ended

@@ -15,11 +15,12 @@ import pytest
 
 from task_queue.actors.actions.call import Call
 from task_queue.actors.actions.context import Context
-from task_queue.actors.actions.python.function import MAX_SHOWN_CHARS, PythonFunction
+from task_queue.actors.actions.python.function import PythonFunction
 from task_queue.actors.actions.python.thread import ThreadAction, keep_output_open
 from task_queue.actors.errors import ActionLoadError, Cancelled, InvalidDataError, Reject, TimedOut
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.slot import Slot
+from task_queue.actors.tasks.text import MAX_SHOWN_CHARS
 
 if TYPE_CHECKING:  # known to type checkers only
     from task_queue.actors.actions.context import Context as Hidden

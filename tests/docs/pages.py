@@ -1,8 +1,8 @@
-"""The README as something to run: its commands, what it says they answer, and its files.
+"""The pages as something to run: their files, their commands, and the answers shown below those.
 
-An answer of the README is a pattern for the real one. `…` stands for members, entries, lines or
-text left out. Ids are names: one of the README's stands for the same real one throughout. What
-differs from run to run by nature, such as a moment, has only to look alike.
+An answer on a page is a pattern for the real one. `…` stands for members, entries, lines or text
+left out. Ids are names: one on a page stands for the same real one throughout. What differs from
+run to run by nature, such as a moment, has only to look alike.
 """
 
 import json
@@ -10,14 +10,21 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.harness import ROOT
+
 CUT = "…"
+
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+"""The pages for users; each example in `docs/examples` has its own test."""
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d(?=T)|(?<=:\d\d)(?:Z|[+-]\d\d:\d\d)")
 """The day of a time, and its offset, which changes with the season; its hour stays."""
 _WORD = re.compile(r"[\w-]+")
+_NAMED = re.compile(r"# (\S+\.\w+)\n")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|.', re.DOTALL)
 _MOMENT = re.compile(r"[12]\d{9}(\.\d{1,3})?")
 _FRACTION = re.compile(r"\d+\.\d+")
@@ -30,11 +37,11 @@ _VARIES = {
     "worker": re.compile(r"\S+:\d+"),
     "message": re.compile(r"row \d+ of \d+"),
 }
-"""Members that may have another value than the README shows, and what both must look like."""
+"""Members that may have another value than the page shows, and what both must look like."""
 
 T = TypeVar("T")
 Names = dict[str, str]
-"""What an id or a cursor of the README is called by the server."""
+"""What an id or a cursor on a page is called by the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Example:
     """A command with the answer that it is said to have.
 
     Attributes:
-        line: Where it stands in the README.
+        line: Its number on the page.
         command: What is typed.
         answer: What is shown below it; empty: nothing.
     """
@@ -57,7 +64,7 @@ class Block:
     """A block of code.
 
     Attributes:
-        line: Its first line's number in the README.
+        line: Its first line's number on the page.
         language: What its fence says it is; empty: it is indented.
         text: What is in it.
     """
@@ -67,13 +74,26 @@ class Block:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to be saved before the commands below it are typed.
+
+    Attributes:
+        name: What it is called, relative to where the commands are typed.
+        text: What is in it.
+    """
+
+    name: str
+    text: str
+
+
 class _Object(list[tuple[str, Any]]):
     """A JSON object with its members in their order."""
 
 
-def blocks(readme: str) -> Iterator[Block]:
+def blocks(page: str) -> Iterator[Block]:
     """The blocks of code, fenced or indented by four spaces, in their order."""
-    lines = readme.splitlines()
+    lines = page.splitlines()
     at = 0
     while at < len(lines):
         start = at + 1
@@ -89,30 +109,47 @@ def blocks(readme: str) -> Iterator[Block]:
         at += 1
 
 
-def examples(readme: str) -> list[Example]:
-    """The commands behind a `$`, with what is below each of them, in their order."""
-    found: list[Example] = []
-    for block in blocks(readme):
-        lines = deque(enumerate(block.text.splitlines(), block.line))
-        while lines:
-            number, line = lines.popleft()
-            if not line.startswith("$ "):
-                continue
-            command = line[2:]
-            while command.endswith("\\") or command.count("'") % 2:
-                command += f"\n{lines.popleft()[1]}"
-            answer = []
-            while lines and not lines[0][1].startswith("$ "):
-                answer.append(lines.popleft()[1])
-            found.append(Example(number, command, "\n".join(answer)))
-    return found
+def steps(page: str) -> Iterator[File | Example]:
+    """The files and the commands of a page, in their order.
+
+    A file is a fenced block whose first line is a comment with its name; a command stands behind
+    a `$`, with its answer below it.
+    """
+    for block in blocks(page):
+        if block.language and (named := _NAMED.match(block.text)):
+            yield File(named[1], f"{block.text}\n")
+        else:
+            yield from _commands(block)
 
 
-def files(readme: str) -> dict[str, str]:
-    """The fenced blocks whose first line is a comment with the name of a file, by that name."""
-    named = re.compile(r"# (\S+\.\w+)\n")
-    fenced = [block.text for block in blocks(readme) if block.language]
-    return {match[1]: text for text in fenced if (match := named.match(text))}
+def examples(page: str) -> list[Example]:
+    """The commands of a page, in their order."""
+    return [step for step in steps(page) if isinstance(step, Example)]
+
+
+def files(page: str) -> list[File]:
+    """The files of a page, in their order; one that changes is there more than once."""
+    return [step for step in steps(page) if isinstance(step, File)]
+
+
+def page_id(page: Path) -> str:
+    """What the tests of a page are called."""
+    return str(page.relative_to(ROOT))
+
+
+def _commands(block: Block) -> Iterator[Example]:
+    lines = deque(enumerate(block.text.splitlines(), block.line))
+    while lines:
+        number, line = lines.popleft()
+        if not line.startswith("$ "):
+            continue
+        command = line[2:]
+        while command.endswith("\\") or command.count("'") % 2:
+            command += f"\n{lines.popleft()[1]}"
+        answer = []
+        while lines and not lines[0][1].startswith("$ "):
+            answer.append(lines.popleft()[1])
+        yield Example(number, command, "\n".join(answer))
 
 
 def typed(command: str, names: Names) -> str:
@@ -124,9 +161,9 @@ def answers(shown: str, real: str, names: Names) -> Names | None:
     """The names with those that this answer adds; None if it is not the answer that is shown.
 
     Args:
-        shown: What the README shows: a JSON value, or with `curl -i` the lines of the head and,
-            after an empty one, such a value.
-        real: What the server said.
+        shown: What the page shows: a JSON value or plain text, or with `curl -i` the lines of the
+            head and, after an empty one, such a value.
+        real: What the command said.
         names: Those known so far.
     """
     known = dict(names)
@@ -146,16 +183,22 @@ def _parted(answer: str) -> tuple[list[str], str]:
 
 
 def _value(text: str) -> Any:  # noqa: ANN401 - any JSON value
-    """The JSON value with `…` as a member or entry of its own; None for no text at all."""
+    """The JSON value with `…` as a member or entry of its own; None for no text at all.
+
+    What is not JSON is a text.
+    """
     tokens, inside = [], [""]
     for token in _TOKEN.findall(text):
         if token in "{[":
             inside.append(token)
-        elif token in "}]":
+        elif token in "}]" and len(inside) > 1:
             inside.pop()
         cut = f'"{CUT}":0' if inside[-1] == "{" else f'"{CUT}"'
         tokens.append(cut if token == CUT else token)
-    return json.loads("".join(tokens), object_pairs_hook=_Object) if tokens else None
+    try:
+        return json.loads("".join(tokens), object_pairs_hook=_Object) if tokens else None
+    except ValueError:
+        return text.rstrip("\n")
 
 
 def _is_value(member: str, shown: object, real: object, names: Names) -> bool:

@@ -17,7 +17,9 @@ import standardwebhooks
 import trustme
 
 from task_queue.actors.actions.call import Call
-from task_queue.actors.actions.http.request import Webhook, default_ssl_context, retry_after_seconds
+from task_queue.actors.actions.http.action import HttpAction
+from task_queue.actors.actions.http.answer import retry_after_seconds
+from task_queue.actors.actions.http.connection import default_ssl_context
 from task_queue.actors.errors import (
     ActionLoadError,
     Cancelled,
@@ -53,7 +55,7 @@ KEY = b"0123456789abcdef0123456789abcdef"
 SECRETS = ["hunter2", "s3cr3t-token", base64.b64encode(KEY).decode(), KEY.decode()]
 
 
-def webhook(url: str, **changes: Any) -> Webhook:  # noqa: ANN401 - any argument
+def webhook(url: str, **changes: Any) -> HttpAction:  # noqa: ANN401 - any argument
     arguments: dict[str, Any] = {
         "url": url,
         "method": "POST",
@@ -66,7 +68,7 @@ def webhook(url: str, **changes: Any) -> Webhook:  # noqa: ANN401 - any argument
         "overdue_seconds": 1.0,
         "max_result_bytes": 100_000,
     }
-    return Webhook(**(arguments | changes))
+    return HttpAction(**(arguments | changes))
 
 
 def a_call(
@@ -577,7 +579,7 @@ def test_a_task_that_is_over_before_it_begins_sends_nothing() -> None:
         assert not endpoint.requests
 
 
-def assert_a_cancel_ends(action: Webhook, call: Call, begun: Callable[[], object]) -> None:
+def assert_a_cancel_ends(action: HttpAction, call: Call, begun: Callable[[], object]) -> None:
     """Run it, cancel it once it has begun and waits, and see it end with that, at once."""
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(action.run, call)

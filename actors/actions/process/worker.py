@@ -1,0 +1,198 @@
+"""A worker: one process for Python actions, from outside; `main` is what runs in it."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from multiprocessing import connection
+from typing import Any
+
+import orjson
+import structlog
+
+from task_queue.actors.actions.action import Done, Execution
+from task_queue.actors.actions.call import Call
+from task_queue.actors.actions.process.child import Child, Children, crashed
+from task_queue.actors.actions.process.watch import watch
+from task_queue.actors.errors import Cancelled, TimedOut
+from task_queue.actors.tasks.claim import Lease
+from task_queue.actors.tasks.failures import Ended, failure_of
+from task_queue.actors.tasks.settlement import Failure
+from task_queue.actors.tasks.slot import Progress
+from task_queue.actors.tasks.states import Outcome
+
+START_SECONDS = 30.0
+"""How long a process may take to start."""
+TELL_SECONDS = 0.5
+"""How long to wait until a process knows that its task was asked to stop, before it is ended."""
+
+# The action's modules are found as here, by the same path. Ours are found by the path that Python
+# starts with, and the same one after it: a folder that was put in front here, as pytest does, may
+# hold a `queue.py`, which did no harm here because the library's had been imported before.
+_BOOT = (
+    "import json, sys; path = json.loads(sys.argv[1]); sys.path += path;"
+    " from task_queue.actors.actions.process.main import main;"
+    " sys.path[:] = path; main(int(sys.argv[2]))"
+)
+
+_log = structlog.get_logger()
+
+
+class WorkerGoneError(Exception):
+    """The worker had died before it took the request."""
+
+
+class Worker:
+    """One process, from outside.
+
+    Attributes:
+        tasks: How many tasks it has been given.
+        is_clean: Whether no task has left processes behind in it.
+    """
+
+    def __init__(self, children: Children) -> None:
+        """Start it, without waiting for it."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._line = connection.Connection(ours.detach())
+            # `-P`: nor is the current folder searched, with its `json.py`.
+            command = [
+                sys.executable,
+                "-P",
+                "-c",
+                _BOOT,
+                json.dumps(sys.path),
+                str(theirs.fileno()),
+            ]
+            try:
+                self._child: Child = children.start(
+                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                )
+            except BaseException:
+                self._line.close()
+                raise
+        self.tasks = 0
+        self.is_clean = True
+        self._stopping: Lease | None = None  # the task that it knows it has to stop
+
+    @property
+    def own_mib(self) -> float:
+        """The memory that it occupies."""
+        return self._child.own_mib
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be given a task."""
+        return not self._child.has_ended
+
+    def run(
+        self, call: Call, request: Mapping[str, Any], execution: Execution, limit_mib: int | None
+    ) -> Done:
+        """Have it run the request. After any error but the action's own its process has ended.
+
+        Raises:
+            WorkerGoneError: It had died before, and the action has not begun.
+            Ended: The action failed, or the process died or was ended.
+        """
+        if self.tasks == 0:
+            self._wait_until_ready(call)
+        self.tasks += 1
+        try:
+            self._line.send_bytes(orjson.dumps({"run": request}))
+        except OSError as error:
+            raise WorkerGoneError from error
+        answer = self._answer(call, execution.kill_grace_seconds, limit_mib)
+        if answer is None:
+            raise Ended(crashed(self._child.kill()))
+        self.is_clean = not answer["left"]
+        if "done" in answer:
+            return Done(answer["done"])
+        failed = answer["failed"]
+        raise Ended(Failure(**{**failed, "outcome": Outcome(failed["outcome"])}))
+
+    def _wait_until_ready(self, call: Call) -> None:
+        """Wait until it has started, which does not count as the task's time."""
+        starting = Call(call.claimed, call.slot, START_SECONDS)
+        if self._answer(starting, 0.0, None) is None:
+            text = f"the process for it did not start: {crashed(self._child.kill()).error}"
+            raise Ended(Failure(text))
+        call.restart()
+
+    def _answer(
+        self, call: Call, grace_seconds: float, limit_mib: int | None
+    ) -> dict[str, Any] | None:
+        """Wait for its answer and return it; None if it died.
+
+        Raises:
+            Ended: It was ended for the time or the memory it took, or because somebody asked.
+        """
+        answers: list[dict[str, Any]] = []
+
+        def step(seconds: float) -> bool:
+            done = self._listen(call, seconds, answers)
+            if call.cancelled and not done:  # it is ended right after this, but shall know why
+                return self._tell_to_stop(call, answers)
+            return done
+
+        try:
+            watch(
+                self._child,
+                call,
+                step,
+                grace_seconds=grace_seconds,
+                memory_limit_mib=limit_mib,
+            )
+        except (TimedOut, Cancelled) as error:
+            failure = failure_of(error, None, asked_to_stop=call.cancelled)
+            raise Ended(replace(failure, traceback=None)) from error
+        return answers[0] if answers else None
+
+    def close(self) -> None:
+        """End the process, if it has not ended, and all that it started."""
+        self._child.kill()
+        self._line.close()
+
+    def _tell_to_stop(self, call: Call, answers: list[dict[str, Any]]) -> bool:
+        """Tell it that somebody asked for it, and wait until it knows; return whether it is done.
+
+        The signal that ends it comes next, and its action cannot see a message that comes after.
+        """
+        with contextlib.suppress(OSError):
+            self._line.send_bytes(b'{"stop":true}')
+        deadline = time.monotonic() + TELL_SECONDS
+        while self._stopping != call.claimed.lease and (left := deadline - time.monotonic()) > 0:
+            if self._listen(call, left, answers):
+                return True
+        return False
+
+    @staticmethod
+    def _note_progress(call: Call, progress: list[Any]) -> None:
+        lease, fraction, message = progress
+        if tuple(lease) == call.claimed.lease:  # a former task's may come late
+            call.slot.progress = Progress(call.claimed.lease, fraction, message)
+
+    def _listen(self, call: Call, seconds: float, answers: list[dict[str, Any]]) -> bool:
+        """Take its next message, if one comes; return whether it is done, or dead."""
+        sources: list[Any] = [self._line]
+        if self._child.pidfd is not None:
+            sources.append(self._child.pidfd)
+        ready = connection.wait(sources, seconds)
+        if self._line not in ready:
+            return self._child.has_ended
+        try:
+            message = orjson.loads(self._line.recv_bytes())
+        except (EOFError, OSError):  # dead, or the action has closed descriptors not its own
+            return True
+        if "progress" in message:
+            self._note_progress(call, message["progress"])
+        elif "log" in message:
+            getattr(_log, message["log"], _log.info)(**message["fields"])
+        elif "stopping" in message:
+            self._stopping = Lease(*message["stopping"])
+        else:
+            answers.append(message)
+        return bool(answers)

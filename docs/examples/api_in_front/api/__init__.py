@@ -1,0 +1,1 @@
+"""An application that takes orders and leaves the work to a queue."""
