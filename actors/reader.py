@@ -15,27 +15,27 @@ from task_queue.actors.messages.reader import (
 )
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.store import counts, listing, queues, schedules
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.filters import ALL
 
 
 class DatabaseReader(Actor):
     """The database actor that is asked for listings. It cannot write."""
 
-    def __init__(self, life: Life, *, store: Store) -> None:
+    def __init__(self, life: Life, *, session: Session) -> None:
         """Store the database.
 
         Args:
             life: This actor's life.
-            store: The database, read-only, used by this actor alone.
+            session: The database, read-only, used by this actor alone.
         """
         super().__init__(life)
-        self._store = store
+        self._session = session
 
     def setup(self) -> None:
         """Open the connection now: on a disk that is full, SQLite could not open one."""
-        with suppress(TaskQueueError), self._store.transaction():  # later, if it cannot be now
-            listing.page(self._store.connection, ALL, limit=1)
+        with suppress(TaskQueueError), self._session.transaction():  # later, if it cannot be now
+            listing.page(self._session.connection, ALL, limit=1)
 
     def receive(self, message: Message) -> None:
         """Handle one message; on a new connection if the one at hand has died unnoticed."""
@@ -45,7 +45,7 @@ class DatabaseReader(Actor):
             self._answer(message)
 
     def _answer(self, message: Message) -> None:
-        with self._store.transaction(), self._store.asking() as connection:
+        with self._session.transaction(), self._session.asking() as connection:
             match message:
                 case ListTasks():
                     page = listing.page(connection, message.filters, message.limit, message.after)
@@ -69,4 +69,4 @@ class DatabaseReader(Actor):
     def on_stop(self) -> None:
         """Let go of the database."""
         super().on_stop()
-        self._store.close()
+        self._session.close()

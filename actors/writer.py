@@ -17,7 +17,7 @@ from task_queue.actors.messages.writer import Insert, Write
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.store.commit import Commit, each_alone
 from task_queue.actors.store.notices import AnyWrite, Notices
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 
 LOOK_SECONDS = 1.0
 """How often the free space is looked at."""
@@ -75,7 +75,7 @@ class DatabaseWriter(Actor):
         self,
         life: Life,
         *,
-        store: Store,
+        session: Session,
         max_batch: int,
         now: Callable[[], float],
         floor: DiskFloor | None = None,
@@ -84,14 +84,14 @@ class DatabaseWriter(Actor):
 
         Args:
             life: This actor's life.
-            store: The database, used by this actor alone.
+            session: The database, used by this actor alone.
             max_batch: With how many writes a commit is full; each task of a batch is one.
             now: The present moment, Unix seconds.
             floor: What has to be left free on the disk, if anything.
         """
         super().__init__(life)
         self._floor = floor
-        self._store = store
+        self._session = session
         self._max_batch = max_batch
         self._now = now
         self._buffer: list[AnyWrite] = []
@@ -118,7 +118,7 @@ class DatabaseWriter(Actor):
     def on_stop(self) -> None:
         """Let go of the database."""
         super().on_stop()
-        self._store.close()
+        self._session.close()
 
     def _take(self, write: AnyWrite) -> None:
         if not self._buffer:
@@ -176,13 +176,13 @@ class DatabaseWriter(Actor):
     def _commit(self, writes: Sequence[AnyWrite]) -> Notices:
         now = self._now()
         try:
-            with self._store.transaction():
-                return Commit(self._store, now).run(writes)
+            with self._session.transaction():
+                return Commit(self._session, now).run(writes)
         except BadRowError as error:
             self.log.info("group commit repeated write by write", reason=str(error))
         try:
-            with self._store.transaction():
-                return each_alone(self._store, writes, now)
+            with self._session.transaction():
+                return each_alone(self._session, writes, now)
         except BadRowError as error:  # no row's own fault: another node's deadlock, once more
             raise StoreUnavailableError(str(error)) from error
 

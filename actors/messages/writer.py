@@ -7,7 +7,7 @@ from typing import NamedTuple
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.messages.base import Command, Recipient
 from task_queue.actors.messages.reply import Reply
-from task_queue.actors.tasks.claim import Lease
+from task_queue.actors.tasks.claim import Claimant, Lease
 from task_queue.actors.tasks.conditions import Conditions, Published
 from task_queue.actors.tasks.filters import Cursor
 from task_queue.actors.tasks.schedule import Schedule
@@ -69,45 +69,25 @@ class Claim(Write):
     """Lease the next ready tasks that are no suspects. The requester is told `Claimed`.
 
     Attributes:
-        queue: Whose tasks.
+        claimant: Who claims.
         limit: At most so many.
         free: How many consumers are free: tasks that must not wait are claimed only for them.
-        lease_id: What is written into the rows.
-        worker: Which process claims.
-        now: When the claim is made, Unix seconds.
-        leased_until: When it lapses unless renewed, Unix seconds.
-        rate_limit: How many starts per second the queue allows; 0: any number.
     """
 
-    queue: str
+    claimant: Claimant
     limit: int
     free: int
-    lease_id: int
-    worker: str
-    now: float
-    leased_until: float
-    rate_limit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimSuspect(Write):
-    """Lease the next ready task that was lost before. Answered with `SuspectClaimed`.
+    """Lease the next ready task that was lost before. The requester is told `SuspectClaimed`.
 
     Attributes:
-        queue: Whose task.
-        lease_id: What is written into the row.
-        worker: Which process claims.
-        now: When the claim is made, Unix seconds.
-        leased_until: When it lapses unless renewed, Unix seconds.
-        rate_limit: How many starts per second the queue allows; 0: any number.
+        claimant: Who claims.
     """
 
-    queue: str
-    lease_id: int
-    worker: str
-    now: float
-    leased_until: float
-    rate_limit: float = 0.0
+    claimant: Claimant
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,19 @@
 """Publishes that are looked at before they are stored: uniqueness, limits, repeated requests."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
 from task_queue.actors.errors import BadRowError, KeyReusedError, OverLimitError
-from task_queue.actors.store import advisory_locks, counts, statements
-from task_queue.actors.store.dialect import insert_into
+from task_queue.actors.store import advisory_locks, counts
+from task_queue.actors.store.columns import ATTRIBUTES
+from task_queue.actors.store.insert import insert
 from task_queue.actors.store.schema import idempotency_keys, is_final, tasks
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import insert_into
 from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
 from task_queue.actors.tasks.limits import QueueLimits, Room
 from task_queue.actors.tasks.states import Status
@@ -58,12 +60,12 @@ def lock(
 
 
 def publish(
-    store: Store, rows: Sequence[Task], conditions: Conditions | None, now: float
+    connection: sa.Connection, rows: Sequence[Task], conditions: Conditions | None, now: float
 ) -> Published:
     """Add the tasks, all or none, unless something is against it.
 
     Args:
-        store: Inside a savepoint, under the locks that `lock` takes.
+        connection: Inside a savepoint, under the locks that `lock` takes.
         rows: The tasks.
         conditions: On what conditions, besides unique keys.
         now: The present moment, Unix seconds.
@@ -75,22 +77,22 @@ def publish(
     """
     idempotency = None if conditions is None else conditions.idempotency
     if idempotency is not None:
-        remembered = _remember(store.connection, idempotency, now)
+        remembered = _remember(connection, idempotency, now)
         if remembered is not None:
             return Published(receipts=remembered, replayed=True)
     receipts: list[Receipt] = []
     for free, group in groupby(rows, key=lambda task: task.options.is_plain):
         if free:
             together = list(group)
-            store.insert(together)
+            insert(connection, together)
             receipts += [Receipt(task.id, task.status.shown, duplicate=False) for task in together]
         else:
-            receipts += [_insert_unique(store.connection, task) for task in group]
+            receipts += [_insert_unique(connection, task) for task in group]
     # Afterwards: only now it is known which are new. What does not fit is rolled back.
     bound = _bound(conditions)
-    room = {name: _room(store.connection, name, limits) for name, limits in bound.items()}
+    room = {name: _room(connection, name, limits) for name, limits in bound.items()}
     if idempotency is not None:
-        _keep_receipts(store.connection, idempotency, receipts)
+        _keep_receipts(connection, idempotency, receipts)
     return Published(receipts=tuple(receipts), room=room)
 
 
@@ -105,9 +107,9 @@ def _remember(
     """What the first request with this key was answered; None: this is the first."""
     connection.execute(_FORGET, {"name": idempotency.key, "now": now})
     # Takes the key before anything else is done.
-    insert = insert_into(idempotency_keys, connection).on_conflict_do_nothing()
+    new = insert_into(connection, idempotency_keys).on_conflict_do_nothing()
     taken = connection.execute(
-        insert.returning(idempotency_keys.c.key),
+        new.returning(idempotency_keys.c.key),
         {
             "key": idempotency.key,
             "fingerprint": idempotency.fingerprint,
@@ -170,17 +172,8 @@ def _insert_unique(connection: sa.Connection, task: Task) -> Receipt:
 
 
 def _insert_or_nothing(connection: sa.Connection) -> Any:  # noqa: ANN401 - each dialect's own
-    return insert_into(tasks, connection).on_conflict_do_nothing().returning(tasks.c.id)
+    return insert_into(connection, tasks).on_conflict_do_nothing().returning(tasks.c.id)
 
 
-def _values(task: Task) -> Mapping[str, object]:
-    return {
-        name: _read(task, attribute) for name, attribute in statements.INSERT_ATTRIBUTES.items()
-    }
-
-
-def _read(task: Task, attribute: str) -> object:
-    value: object = task
-    for part in attribute.split("."):
-        value = getattr(value, part)
-    return value
+def _values(task: Task) -> dict[str, object]:
+    return {name: attrgetter(attribute)(task) for name, attribute in ATTRIBUTES.items()}

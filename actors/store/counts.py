@@ -2,7 +2,6 @@
 
 import sqlalchemy as sa
 
-from task_queue.actors.store import statements
 from task_queue.actors.store.schema import counts as kept
 from task_queue.actors.store.schema import in_state, tasks
 from task_queue.actors.tasks.states import Status
@@ -22,6 +21,19 @@ _RUNNING = (
 _UNFINISHED = sa.select(
     sa.func.sum(kept.c.scheduled + kept.c.blocked + kept.c.active), sa.func.sum(kept.c.bytes)
 ).where(kept.c.queue == sa.bindparam("queue_name"))
+# No index gives the longest-ready task. These two approximate it: the oldest, which may have become
+# ready late, and the next to be claimed, which may have a high priority.
+_candidates = [
+    sa.select(tasks.c.run_at)
+    .where(in_state(Status.QUEUED), tasks.c.queue == sa.bindparam("queue_name"))
+    .order_by(*order)
+    .limit(1)
+    .subquery()
+    for order in ((tasks.c.created_at, tasks.c.seq), (tasks.c.rank, tasks.c.seq))
+]
+_OLDEST_READY = sa.select(sa.func.min(sa.column("run_at", sa.Double))).select_from(
+    sa.union_all(*map(sa.select, _candidates)).subquery()
+)
 
 
 def by_state(connection: sa.Connection) -> dict[str, dict[Status, int]]:
@@ -46,5 +58,5 @@ def unfinished(connection: sa.Connection, queue: str) -> tuple[int, int]:
 
 def oldest_ready(connection: sa.Connection, queue: str) -> float | None:
     """Since when the next task of the queue could run, Unix seconds; None if none is ready."""
-    run_at = connection.scalar(statements.OLDEST_READY, {"queue_name": queue})
+    run_at = connection.scalar(_OLDEST_READY, {"queue_name": queue})
     return None if run_at is None else float(run_at)

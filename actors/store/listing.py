@@ -11,11 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from task_queue.actors.store import counts, statements
-from task_queue.actors.store.schema import tasks
+from task_queue.actors.store import counts
+from task_queue.actors.store.columns import TASK_COLUMNS, task_in
+from task_queue.actors.store.schema import attempts, tasks
 from task_queue.actors.tasks.filters import Cursor, Filters
 from task_queue.actors.tasks.states import Outcome, Status
-from task_queue.actors.tasks.task import PLAIN, Attempt, Course, Options, Task
+from task_queue.actors.tasks.task import Attempt, Task
 
 MAX_PAGE_BYTES = 8_388_608
 """A page ends early when its data and results are longer than this: with rows of a megabyte, a
@@ -31,16 +32,31 @@ IDS_AT_ONCE = 500
 MAX_CREATED_AT = 2**63 - 1
 """Later than anything."""
 
-_STATUS = Task._fields.index("status")
-_OPTIONS = [column.name for column in statements.OPTION_COLUMNS]
-_COURSE = [column.name for column in statements.COURSE_COLUMNS]
-_OPTIONS_AT = len(statements.COLUMNS)
-_COURSE_AT = _OPTIONS_AT + len(_OPTIONS)
-_NO_OPTIONS = (None,) * len(_OPTIONS)
-_ROWS = sa.select(
-    *statements.COLUMNS, *statements.OPTION_COLUMNS, *statements.COURSE_COLUMNS, tasks.c.seq
-)
+_ROWS = sa.select(*TASK_COLUMNS, tasks.c.seq)
 _IDS = sa.select(tasks.c.seq, tasks.c.id)
+_last_attempt = (
+    sa.select(sa.func.max(attempts.c.seq)).where(attempts.c.task_id == tasks.c.id).scalar_subquery()
+)
+_GET = sa.select(*TASK_COLUMNS, _last_attempt.label("last_attempt")).where(
+    tasks.c.id == sa.bindparam("task_id")
+)
+_ATTEMPTS = (
+    sa.select(
+        attempts.c.number,
+        attempts.c.started_at,
+        attempts.c.ended_at,
+        attempts.c.worker,
+        attempts.c.outcome,
+        attempts.c.error,
+        attempts.c.traceback,
+        attempts.c.stderr,
+    )
+    .where(
+        attempts.c.task_id == sa.bindparam("task_id"),
+        attempts.c.seq <= sa.bindparam("last_attempt"),
+    )
+    .order_by(attempts.c.seq)
+)
 
 _Condition = sa.ColumnElement[bool]
 _Range = Mapping[sa.Column[str], str]
@@ -79,18 +95,18 @@ def history(connection: sa.Connection, task_id: str) -> tuple[Task, list[Attempt
 
     The last attempt may still run.
     """
-    row = connection.execute(statements.GET, {"task_id": task_id}).first()
+    row = connection.execute(_GET, {"task_id": task_id}).first()
     if row is None:
         return None
-    task, attempts = _task(row), []
+    task, recorded = task_in(row), []
     if (last := row.last_attempt) is not None:  # as of this look, not of a moment later
         ended = {"task_id": task_id, "last_attempt": last}
-        rows = connection.execute(statements.ATTEMPTS, ended).mappings()
-        attempts = [_attempt(row) for row in rows]
-    is_told = attempts and attempts[-1].outcome is Outcome.COMPLETED
-    if task.status is Status.RUNNING or (task.status is Status.COMPLETED and not is_told):
-        attempts.append(_own_attempt(task))
-    return task, attempts
+        rows = connection.execute(_ATTEMPTS, ended).mappings()
+        recorded = [_attempt(row) for row in rows]
+    has_completed = recorded and recorded[-1].outcome is Outcome.COMPLETED
+    if task.status is Status.RUNNING or (task.status is Status.COMPLETED and not has_completed):
+        recorded.append(_own_attempt(task))
+    return task, recorded
 
 
 def _attempt(row: sa.RowMapping) -> Attempt:
@@ -322,7 +338,7 @@ def _shown(
             if length > MAX_PAGE_BYTES:
                 return shown, places[number - 1]
             if seq in found:
-                task = _task(found[seq])
+                task = task_in(found[seq])
                 shown.append(task)
                 length += len(task.data) + len(task.result or "")
     return shown, end
@@ -339,26 +355,8 @@ def _streamed(
         for row in found:
             if len(shown) == limit or length > MAX_PAGE_BYTES:
                 return shown, end
-            task = _task(row)
+            task = task_in(row)
             shown.append(task)
             length += len(task.data) + len(task.result or "")
             end = (task.created_at, row.seq)
     return shown, None
-
-
-def _task(row: Sequence[Any]) -> Task:
-    """The task in the first columns of the row, read by position: a page has a thousand rows."""
-    options, course = row[_OPTIONS_AT:_COURSE_AT], row[_COURSE_AT:]
-    return Task._make(
-        (
-            *row[:_STATUS],
-            Status(row[_STATUS]),
-            *row[_STATUS + 1 : _OPTIONS_AT],
-            PLAIN if options == _NO_OPTIONS else Options(**_named(_OPTIONS, options)),
-            Course(**_named(_COURSE, course)),
-        )
-    )
-
-
-def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(names, values, strict=False))  # there may be more of them

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from task_queue.actors.errors import NotFoundError
 from task_queue.actors.store.conditional import insert_occurrence
-from task_queue.actors.store.dialect import insert_into
 from task_queue.actors.store.schema import schedules
+from task_queue.actors.store.session import insert_into
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.task import Task
@@ -46,7 +46,7 @@ def put(connection: sa.Connection, schedule: Schedule) -> Schedule:
     Returns:
         What is kept.
     """
-    new = insert_into(schedules, connection).on_conflict_do_nothing()
+    new = insert_into(connection, schedules).on_conflict_do_nothing()
     # A row says it, and not a count: of an insert PostgreSQL's driver tells none.
     if connection.execute(new.returning(schedules.c.name), _columns(schedule)).first() is not None:
         return schedule

@@ -128,12 +128,17 @@ idempotency_keys = sa.Table(
 sa.Index("idempotency_keys_expires_at", idempotency_keys.c.expires_at)
 
 
-def in_state(status: Status) -> sa.ColumnElement[bool]:
-    """The condition that a task is in this state.
+def literal(status: Status) -> sa.ColumnElement[str]:
+    """Return the state as part of a statement's text, not as a parameter."""
+    return sa.literal_column(f"'{status.value}'", sa.Text)
 
-    A literal, not a parameter: only so do both databases see that a partial index fits.
+
+def in_state(status: Status) -> sa.ColumnElement[bool]:
+    """Return the condition that a task is in this state.
+
+    With a literal: only so do both databases see that a partial index fits.
     """
-    return tasks.c.status == sa.literal_column(f"'{status.value}'")
+    return tasks.c.status == literal(status)
 
 
 is_suspect = tasks.c.losses > sa.literal_column("0")
