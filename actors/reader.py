@@ -1,4 +1,4 @@
-"""Answers listings on a connection of its own, so that a slow one never delays a commit."""
+"""Answers queries on a connection of its own, so that a slow one never delays a commit."""
 
 from contextlib import suppress
 
@@ -20,7 +20,7 @@ from task_queue.actors.tasks.filters import ALL
 
 
 class DatabaseReader(Actor):
-    """The database actor that is asked for listings. It cannot write."""
+    """Answers listings and counts. It cannot write."""
 
     def __init__(self, life: Life, *, session: Session) -> None:
         """Store the database.
@@ -33,12 +33,15 @@ class DatabaseReader(Actor):
         self._session = session
 
     def setup(self) -> None:
-        """Open the connection now: on a disk that is full, SQLite could not open one."""
-        with suppress(TaskQueueError), self._session.transaction():  # later, if it cannot be now
+        """Open the connection now: on a full disk, SQLite could not open one later."""
+        with (
+            suppress(TaskQueueError),
+            self._session.transaction(),
+        ):  # if it fails, the next query opens it
             listing.page(self._session.connection, ALL, limit=1)
 
     def receive(self, message: Message) -> None:
-        """Handle one message; on a new connection if the one at hand has died unnoticed."""
+        """Handle one message, on a new connection if the present one has broken unnoticed."""
         try:
             self._answer(message)
         except StoreUnavailableError:
@@ -67,6 +70,6 @@ class DatabaseReader(Actor):
                     self.unexpected(message)
 
     def on_stop(self) -> None:
-        """Let go of the database."""
+        """Close the connection."""
         super().on_stop()
         self._session.close()

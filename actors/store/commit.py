@@ -1,4 +1,4 @@
-"""One commit: does what the writer was told, like writes with one statement, in one order."""
+"""One commit: makes the writes that the writer was told, those of a kind with one statement."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence

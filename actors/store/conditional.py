@@ -1,4 +1,4 @@
-"""Publishes that are looked at before they are stored: uniqueness, limits, repeated requests."""
+"""Publishes with conditions: unique keys, limits of queues, repeated requests."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -20,7 +20,7 @@ from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Receipt, Task
 
 TRIES = 3
-"""How often an insert is tried whose unique key is taken, and free again at the next look."""
+"""How often to try an insert whose unique key is taken, but free again at the next look."""
 
 _HOLDER = sa.select(tasks.c.id, tasks.c.status).where(
     tasks.c.queue == sa.bindparam("queue_name"),
@@ -40,11 +40,11 @@ _FORGET = sa.delete(idempotency_keys).where(
 def lock(
     connection: sa.Connection, publishes: Iterable[tuple[Sequence[Task], Conditions | None]]
 ) -> None:
-    """Let other nodes wait with publishes that these may be in the way of, until the commit.
+    """Take the advisory locks that these publishes need, until the commit.
 
     Args:
         connection: Inside a transaction, before the first of these publishes.
-        publishes: All of the transaction: the tasks and conditions of each.
+        publishes: Tasks and conditions of all publishes of the transaction.
     """
     names: list[str] = []
     for rows, conditions in publishes:
@@ -62,12 +62,12 @@ def lock(
 def publish(
     connection: sa.Connection, rows: Sequence[Task], conditions: Conditions | None, now: float
 ) -> Published:
-    """Add the tasks, all or none, unless something is against it.
+    """Add the tasks, all or none, if the conditions allow it.
 
     Args:
-        connection: Inside a savepoint, under the locks that `lock` takes.
+        connection: Inside a savepoint, with the locks that `lock` takes.
         rows: The tasks.
-        conditions: On what conditions, besides unique keys.
+        conditions: The conditions besides unique keys.
         now: The present moment, Unix seconds.
 
     Raises:
@@ -81,14 +81,14 @@ def publish(
         if remembered is not None:
             return Published(receipts=remembered, replayed=True)
     receipts: list[Receipt] = []
-    for free, group in groupby(rows, key=lambda task: task.options.is_plain):
-        if free:
+    for is_plain, group in groupby(rows, key=lambda task: task.options.is_plain):
+        if is_plain:
             together = list(group)
             insert(connection, together)
             receipts += [Receipt(task.id, task.status.shown, duplicate=False) for task in together]
         else:
             receipts += [_insert_unique(connection, task) for task in group]
-    # Afterwards: only now it is known which are new. What does not fit is rolled back.
+    # Afterwards, as only now it is known which are new. If they do not fit, they are rolled back.
     bound = _bound(conditions)
     room = {name: _room(connection, name, limits) for name, limits in bound.items()}
     if idempotency is not None:
@@ -104,9 +104,9 @@ def insert_occurrence(connection: sa.Connection, task: Task) -> None:
 def _remember(
     connection: sa.Connection, idempotency: Idempotency, now: float
 ) -> tuple[Receipt, ...] | None:
-    """What the first request with this key was answered; None: this is the first."""
+    """Return what the first request with this key was answered; None: this is the first."""
     connection.execute(_FORGET, {"name": idempotency.key, "now": now})
-    # Takes the key before anything else is done.
+    # Take the key before anything else is done.
     new = insert_into(connection, idempotency_keys).on_conflict_do_nothing()
     taken = connection.execute(
         new.returning(idempotency_keys.c.key),
@@ -138,13 +138,13 @@ def _keep_receipts(
 
 
 def _bound(conditions: Conditions | None) -> dict[str, QueueLimits]:
-    """The queues with limits on what they hold, always in the same order."""
+    """Return the limits of the queues that bound publishes, always in the same order."""
     limits = {} if conditions is None else conditions.limits
     return {name: limits[name] for name in sorted(limits) if limits[name].bound_publishes}
 
 
 def _room(connection: sa.Connection, name: str, limits: QueueLimits) -> Room:
-    """What the queue has left, with the new tasks on it."""
+    """Return the room that the queue has left, with the new tasks on it."""
     length, size = counts.unfinished(connection, name)
     if limits.max_length and length > limits.max_length:
         message = (

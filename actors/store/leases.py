@@ -1,4 +1,4 @@
-"""Leases: what is done to running tasks while they are held, and which ones are not any more."""
+"""Leases: renewed and reported on while they are held, and found when they have lapsed."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ _LAPSED = (
     .where(
         in_state(Status.RUNNING),
         tasks.c.queue == sa.bindparam("queue_name"),
-        # Those to be cancelled too, whoever holds them: their queue must hear of it.
+        # Also those to be cancelled, whoever holds them: their queue must hear of it.
         sa.or_(
             tasks.c.leased_until <= sa.bindparam("now"), tasks.c.cancel_requested_at.is_not(None)
         ),

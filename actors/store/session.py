@@ -83,7 +83,7 @@ class Session:
 
     @contextmanager
     def asking(self) -> Iterator[sa.Connection]:
-        """Run the block's queries, and tell one that fails from a database that is not there.
+        """Run the block's queries, and distinguish one that fails from a database that is gone.
 
         Raises:
             QueryFailedError: The database is there but could not answer.
@@ -122,8 +122,8 @@ class Prepared:
 
         Args:
             statement: The statement; it has literals instead of constant parameters.
-            attributes: Parameter to the dotted name of the attribute it is read from; of an
-                insert, also which columns it has.
+            attributes: Parameter to the dotted name of the attribute it is read from, at least
+                two; of an insert, also which columns it has.
         """
         self._statement: Any = statement  # the compilers of statements have no common type
         self._attributes = attributes

@@ -10,7 +10,7 @@ from task_queue.actors.errors import BadRowError, QueryFailedError, StoreUnavail
 from task_queue.actors.store import counts, queues
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.insert import insert
-from task_queue.actors.store.session import Session
+from task_queue.actors.store.session import Prepared, Session
 from tests.actors.store.calls import find, get, put
 from tests.fakes import a_task
 
@@ -98,6 +98,21 @@ def test_a_query_that_the_database_gives_up_is_not_taken_for_a_bad_one(
     ):
         connection.execute(sa.text("SELECT pg_sleep(30)"))
     session.close()
+
+
+def test_a_statement_is_prepared_once_for_all_sessions(
+    database: Database, session: Session
+) -> None:
+    parts = [sa.cast(sa.bindparam(name), sa.Integer) for name in ("over", "under")]
+    attributes = {"over": "numerator", "under": "denominator"}
+    prepared, other = Prepared(sa.select(*parts), attributes), Session(database)
+    compiled = []
+    for each in (session, other):
+        with each.transaction():
+            assert list(prepared.fetch(each.connection, 7)) == [(7, 1)]
+            compiled.append(prepared._compiled_for(each.connection.dialect))
+    assert compiled[0] is compiled[1]
+    other.close()
 
 
 def test_statements_outside_a_transaction_are_a_defect(database: Database) -> None:
