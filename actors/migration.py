@@ -6,10 +6,10 @@ from task_queue.actors.runtime.actor import Actor, Life
 
 
 class MigrationActor(Actor):
-    """Runs the migrations once, in its `setup`, and ends: nothing else starts unless they succeed.
+    """Runs the migrations once, in its `setup`, and ends; nothing else starts unless they succeed.
 
-    A process that ends, in the tutorial's words: its success is final, so the supervisor never
-    restarts it; its failure stops the start-up and the program exits with 1.
+    Its success is final, so the supervisor never restarts it; its failure stops the start-up, and
+    the program exits with 1.
     """
 
     def __init__(self, life: Life, *, migrate: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""The pruner: lets go of what was kept long enough, in steps that hold nobody up."""
+"""The pruner: deletes what was kept long enough, in steps that delay nobody."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,16 +10,16 @@ from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.tasks.states import Status
 
 STEP_SECONDS = 1.0
-"""How often there is a step; at once after one that found something."""
+"""How long to wait after a step that found nothing; after others the next comes at once."""
 SWEEP_SECONDS = 60.0
-"""How long to wait after a sweep through the old tasks until the next."""
+"""How long to wait after a sweep through the old tasks before the next."""
 
 
 class Pruner(Actor):
-    """Has a step of housekeeping done every second, each a small part of a commit.
+    """Tells the writer to do one step of housekeeping every second, a small part of a commit.
 
-    Tasks that expired become dead; final ones are deleted after their time; a SQLite file gives
-    back what they took.
+    Expired tasks become dead; final ones are deleted after their time; a SQLite file gives their
+    space back.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Pruner(Actor):
         """Handle one message."""
         match message:
             case Tick():
-                # Whichever way the clock went: see the distance, not the order.
+                # The clock may go back: compare the distance, not the order.
                 if not self._busy and not 0 < self._step_at - message.now <= STEP_SECONDS:
                     self._step(message.now)
             case Pruned():

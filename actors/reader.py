@@ -1,4 +1,4 @@
-"""Answers listings on a connection of its own, so that a slow one never delays a commit."""
+"""Answers queries on a connection of its own, so that a slow one never delays a commit."""
 
 from contextlib import suppress
 
@@ -15,37 +15,40 @@ from task_queue.actors.messages.reader import (
 )
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.store import counts, listing, queues, schedules
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.filters import ALL
 
 
 class DatabaseReader(Actor):
-    """The database actor that is asked for listings. It cannot write."""
+    """Answers listings and counts. It cannot write."""
 
-    def __init__(self, life: Life, *, store: Store) -> None:
+    def __init__(self, life: Life, *, session: Session) -> None:
         """Store the database.
 
         Args:
             life: This actor's life.
-            store: The database, read-only, used by this actor alone.
+            session: The database, read-only, used by this actor alone.
         """
         super().__init__(life)
-        self._store = store
+        self._session = session
 
     def setup(self) -> None:
-        """Open the connection now: on a disk that is full, SQLite could not open one."""
-        with suppress(TaskQueueError), self._store.transaction():  # later, if it cannot be now
-            listing.page(self._store.connection, ALL, limit=1)
+        """Open the connection now: on a full disk, SQLite could not open one later."""
+        with (
+            suppress(TaskQueueError),
+            self._session.transaction(),
+        ):  # if it fails, the next query opens it
+            listing.page(self._session.connection, ALL, limit=1)
 
     def receive(self, message: Message) -> None:
-        """Handle one message; on a new connection if the one at hand has died unnoticed."""
+        """Handle one message, on a new connection if the present one has broken unnoticed."""
         try:
             self._answer(message)
         except StoreUnavailableError:
             self._answer(message)
 
     def _answer(self, message: Message) -> None:
-        with self._store.transaction(), self._store.asking() as connection:
+        with self._session.transaction(), self._session.asking() as connection:
             match message:
                 case ListTasks():
                     page = listing.page(connection, message.filters, message.limit, message.after)
@@ -67,6 +70,6 @@ class DatabaseReader(Actor):
                     self.unexpected(message)
 
     def on_stop(self) -> None:
-        """Let go of the database."""
+        """Close the connection."""
         super().on_stop()
-        self._store.close()
+        self._session.close()

@@ -1,4 +1,4 @@
-"""The scheduler: publishes what schedules say, when it is time."""
+"""The scheduler: publishes the tasks of schedules when they are due."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,14 +16,14 @@ from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.task import Task
 
 LOAD_SECONDS = 0.5
-"""How often the schedules are looked up: other nodes and the API change them."""
+"""How often to load the schedules: other nodes and the API change them."""
 
 
 class Scheduler(Actor):
-    """Fires the schedules that are due, and keeps nothing that may be lost.
+    """Fires the schedules that are due, and keeps nothing that could be lost.
 
-    Every node has one, and all see the same schedules: the row of a schedule says which occurrence
-    is next, and only who still finds it there publishes it, in the same commit.
+    Every node has one, and all see the same schedules: the row of a schedule holds its next
+    occurrence, and only the first node to advance it publishes that, in the same commit.
     """
 
     def __init__(  # noqa: PLR0913 - wired in one place
@@ -42,7 +42,7 @@ class Scheduler(Actor):
             life: This actor's life.
             address: This actor's own, where answers go.
             writer: The database writer.
-            queues: Tells where tasks may go, by name.
+            queues: Returns the queues that tasks may go to, by name.
             configured: The schedules of the settings.
             now: The present moment, Unix seconds.
         """
@@ -56,7 +56,7 @@ class Scheduler(Actor):
         self._broken: set[Schedule] = set()
 
     def setup(self) -> None:
-        """Look up what there is, and keep what the settings say."""
+        """Load the schedules, and have those of the settings stored."""
         self._load(self._now())
 
     def receive(self, message: Message) -> None:
@@ -72,7 +72,7 @@ class Scheduler(Actor):
             case Fired():
                 self._on_fired(message.fire)
             case WriteFailed():
-                pass  # the next look finds what is still due
+                pass  # the next load finds what is still due
             case _:
                 self.unexpected(message)
 
@@ -86,7 +86,7 @@ class Scheduler(Actor):
             return
         try:
             occurrence, next_at = due(schedule.recurrence, schedule.next_at, now, schedule.missed)
-        except InvalidRecurrenceError as error:  # a zone that this machine lost, or a year 9900
+        except InvalidRecurrenceError as error:  # a time zone that is gone, or the year 9900
             self._broken.add(schedule)
             self.log.error("schedule left alone", schedule=schedule.name, error=str(error))  # noqa: TRY400 - expected
             return
@@ -104,7 +104,7 @@ class Scheduler(Actor):
     def _task(self, schedule: Schedule, occurrence: float, now: float) -> Task | None:
         members = orjson.loads(schedule.task)
         queue = self._queues().get(members.get("queue", "tasks"))
-        if queue is None or not queue.durable:  # the settings lost it since
+        if queue is None or not queue.durable:  # gone from the settings since
             self.log.error("schedule without a queue on disk", schedule=schedule.name)
             return None
         members["data"] = orjson.dumps(members.get("data", {})).decode()

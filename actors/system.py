@@ -34,7 +34,7 @@ from task_queue.actors.scheduler import Scheduler
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.file_lock import FileLock
 from task_queue.actors.store.migrate import migrate
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.supervisor import ONE_SHOT_SECONDS, Supervisor, Watchdog
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.new import QueueInfo
@@ -258,7 +258,7 @@ class ActorSystem:
     def _start_writer(self, life: Life) -> pykka.ActorRef[Any]:
         return DatabaseWriter.start(
             life,
-            store=Store(self.database),
+            session=Session(self.database),
             max_batch=self._settings.database.max_batch,
             now=self._now,
             floor=self._disk_floor(),
@@ -272,7 +272,7 @@ class ActorSystem:
         return DiskFloor(lambda: shutil.disk_usage(directory).free, least)
 
     def _start_reader(self, life: Life) -> pykka.ActorRef[Any]:
-        return DatabaseReader.start(life, store=Store(self.database, read_only=True))
+        return DatabaseReader.start(life, session=Session(self.database, read_only=True))
 
     def _start_queue(self, life: Life, queue: RunningQueue) -> pykka.ActorRef[Any]:
         return QueueActor.start(

@@ -1,4 +1,4 @@
-"""The only writer: whatever is in its inbox becomes one transaction (group commit)."""
+"""The only writer: everything in its inbox becomes one transaction (group commit)."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ from task_queue.actors.messages.writer import Insert, Write
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.store.commit import Commit, each_alone
 from task_queue.actors.store.notices import AnyWrite, Notices
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 
 LOOK_SECONDS = 1.0
-"""How often the free space is looked at."""
+"""How often to look at the free space."""
 MANY_SETTLED = 16
-"""How many results in one commit are many: only consumers with a long window get there."""
+"""How many results in one commit are many: only consumers with a large window get there."""
 SETTLE_PAUSE_SECONDS = 0.001
-"""How long the next result then waits for others: at full speed, for 25 of them."""
+"""How long the next result then waits for others: at full speed, 25 come in that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class _Flush(Command):
 
 @dataclass(slots=True)
 class DiskFloor:
-    """Whether there is room on the disk for more tasks.
+    """The room that must be left on the disk, below which there are no new tasks.
 
     Attributes:
-        free_bytes: Looks at the file system.
-        min_bytes: What has to be left.
+        free_bytes: Returns the free bytes of the file system.
+        min_bytes: How many must be left.
     """
 
     free_bytes: Callable[[], int]
@@ -47,7 +47,7 @@ class DiskFloor:
     _low: bool = False
 
     def is_low(self, now: float) -> bool:
-        """Whether less than that is left; looked at once a second."""
+        """Return whether less than that is left; looks once a second."""
         if abs(now - self._looked_at) >= LOOK_SECONDS:
             self._looked_at = now
             self._low = self.free_bytes() < self.min_bytes
@@ -55,27 +55,27 @@ class DiskFloor:
 
 
 class DatabaseWriter(Actor):
-    """Writes what the queues ask for, as many writes as wait in one commit.
+    """Makes the writes of all others, as many as wait in one commit.
 
-    The first write in an empty buffer tells `_Flush` to the writer itself. That message is
-    handled after everything that already waited, so a lone write is committed at once and under
-    load a commit holds all that came while the one before it was made: no timer, no delay. Where
-    the last commit was shared, what is written next waits for others to join it: `pause_after`.
+    With the first write in an empty buffer the writer tells itself `_Flush`. That message is
+    handled after everything that already waited, so a lone write is committed at once, and under
+    load a commit holds all that came during the one before it: no timer, no delay. If the last
+    commit was shared, the next write waits for others to join it: `pause_after`.
 
-    A commit that only claims could do without its fsync, as the next one covers it. But two commits
-    in a hundred are such, since claims go with publishes and results: every commit is synced.
+    A commit of claims alone could do without its fsync, as the next one covers it. But only two
+    commits in a hundred are, since claims go with publishes and results: every commit is synced.
 
     Answers leave after the commit, never before (G1). A write that the database refuses fails
-    alone (G6): the batch is rolled back and repeated, each write in a savepoint of its own. When
-    the database cannot be reached, everything in the batch is answered with that; the next flush
-    tries again with a new connection.
+    alone (G6): the batch is rolled back and repeated, each write in a savepoint of its own. If the
+    database cannot be reached, all writes of the batch fail with that; the next flush tries again
+    with a new connection.
     """
 
     def __init__(
         self,
         life: Life,
         *,
-        store: Store,
+        session: Session,
         max_batch: int,
         now: Callable[[], float],
         floor: DiskFloor | None = None,
@@ -84,14 +84,14 @@ class DatabaseWriter(Actor):
 
         Args:
             life: This actor's life.
-            store: The database, used by this actor alone.
-            max_batch: With how many writes a commit is full; each task of a batch is one.
+            session: The database, used by this actor alone.
+            max_batch: How many writes fill a commit; each task of a batch is one.
             now: The present moment, Unix seconds.
-            floor: What has to be left free on the disk, if anything.
+            floor: The room that must be left on the disk, if any.
         """
         super().__init__(life)
         self._floor = floor
-        self._store = store
+        self._session = session
         self._max_batch = max_batch
         self._now = now
         self._buffer: list[AnyWrite] = []
@@ -110,15 +110,15 @@ class DatabaseWriter(Actor):
                 self.unexpected(message)
 
     def give_up(self, error: TaskQueueError) -> None:
-        """Answer the writes that are not committed."""
+        """Fail the writes that are not committed."""
         for write in self._buffer:
             write.abandon(error)
         self._clear()
 
     def on_stop(self) -> None:
-        """Let go of the database."""
+        """Close the connection."""
         super().on_stop()
-        self._store.close()
+        self._session.close()
 
     def _take(self, write: AnyWrite) -> None:
         if not self._buffer:
@@ -154,10 +154,10 @@ class DatabaseWriter(Actor):
         self._buffer, self._size = [], 0
 
     def _still_wanted(self) -> list[AnyWrite]:
-        """The buffer without the publishes that nobody waits for any more, or nobody has room for.
+        """Return the buffer without publishes that came too late or that the disk has no room for.
 
-        What is on its way goes on when the disk runs low: results must be kept, and what finishes
-        is pruned.
+        All other writes go on when the disk runs low: results must be stored, and finished tasks
+        are pruned.
         """
         now = self._now()
         low = self._floor is not None and self._floor.is_low(now)
@@ -176,23 +176,23 @@ class DatabaseWriter(Actor):
     def _commit(self, writes: Sequence[AnyWrite]) -> Notices:
         now = self._now()
         try:
-            with self._store.transaction():
-                return Commit(self._store, now).run(writes)
+            with self._session.transaction():
+                return Commit(self._session, now).run(writes)
         except BadRowError as error:
             self.log.info("group commit repeated write by write", reason=str(error))
         try:
-            with self._store.transaction():
-                return each_alone(self._store, writes, now)
-        except BadRowError as error:  # no row's own fault: another node's deadlock, once more
+            with self._session.transaction():
+                return each_alone(self._session, writes, now)
+        except BadRowError as error:  # no row is at fault: a deadlock with another node, again
             raise StoreUnavailableError(str(error)) from error
 
 
 def pause_after(notices: Notices) -> float | None:
-    """How long after such a commit a first write waits for others to join it, in seconds.
+    """Return how many seconds the first write after this commit waits for others to join it.
 
-    After publishes, until every thread has run that can: a tenth fewer commits under load. After
-    many results, for a moment: half the pages written, a tenth less CPU for each task. Else not at
-    all, which costs a lone write nothing.
+    After publishes, until every thread that can run has run: a tenth fewer commits under load.
+    After many results, a moment: half the pages written, a tenth less CPU for each task. Otherwise
+    not at all, which costs a lone write nothing.
     """
     if len(notices.inserts) > 1:
         return 0.0

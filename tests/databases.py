@@ -7,8 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from task_queue.actors.store import session
 from task_queue.actors.store.database import Database
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.states import FINAL, Status
 from tests.fakes import NOW
 
@@ -90,21 +91,22 @@ def refuse(database: Database, column: str, value: str) -> None:
         )
 
 
-def overhear(store: Store, note: Callable[[str, Any], None]) -> Callable[[], None]:
+def overhear(store: Session, note: Callable[[str, Any], None]) -> Callable[[], None]:
     """Have every statement of the store noted, with its parameters; what is returned ends that."""
-    say = store._say
+    execute = session._execute
 
-    def noted(text: str, parameters: Any, *, many: bool = False) -> Any:  # noqa: ANN401 - DB-API
-        note(text, parameters)
-        return say(text, parameters, many=many)
+    def noted(connection: sa.Connection, text: str, rows: Any, *, many: bool) -> Any:  # noqa: ANN401
+        if connection.engine is store._engine:
+            note(text, rows)
+        return execute(connection, text, rows, many=many)
 
     def heard(*args: Any) -> None:  # noqa: ANN401 - SQLAlchemy's: statement and parameters inside
         note(args[2], args[3])
 
     def end() -> None:
-        vars(store).pop("_say")
+        vars(session)["_execute"] = execute
         sa.event.remove(store._engine, "before_cursor_execute", heard)
 
-    vars(store)["_say"] = noted  # the prepared ones, past SQLAlchemy's events
+    vars(session)["_execute"] = noted  # the prepared ones, past SQLAlchemy's events
     sa.event.listen(store._engine, "before_cursor_execute", heard)
     return end

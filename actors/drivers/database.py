@@ -20,7 +20,7 @@ from task_queue.actors.messages.writer import (
     WriteFailed,
 )
 from task_queue.actors.tasks.backoff import Backoff
-from task_queue.actors.tasks.claim import Lease
+from task_queue.actors.tasks.claim import Claimant, Lease
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.settlement import Settlement, unstorable
 from task_queue.actors.tasks.slot import Progress
@@ -113,35 +113,11 @@ class DatabaseDriver:
 
     def claim(self, limit: int, free: int) -> None:
         """Have the next ready rows leased."""
-        now = self._now()
-        self._writer.tell(
-            Claim(
-                self._queue_address,
-                queue=self._queue,
-                limit=limit,
-                free=free,
-                lease_id=self._random_bits(LEASE_ID_BITS),
-                worker=self._worker,
-                now=now,
-                leased_until=now + self._lease_seconds,
-                rate_limit=self._limits.rate_limit,
-            )
-        )
+        self._writer.tell(Claim(self._queue_address, self._claimant(), limit, free))
 
     def claim_suspect(self) -> None:
         """Have the next suspect's row leased."""
-        now = self._now()
-        self._writer.tell(
-            ClaimSuspect(
-                self._queue_address,
-                queue=self._queue,
-                lease_id=self._random_bits(LEASE_ID_BITS),
-                worker=self._worker,
-                now=now,
-                leased_until=now + self._lease_seconds,
-                rate_limit=self._limits.rate_limit,
-            )
-        )
+        self._writer.tell(ClaimSuspect(self._queue_address, self._claimant()))
 
     def settle(self, settlement: Settlement) -> None:
         """Have it written, and keep it until it is. The first settlement of a lease counts."""
@@ -239,6 +215,17 @@ class DatabaseDriver:
                 self._renew_at = 0.0
             case Tend():
                 self._tending = False
+
+    def _claimant(self) -> Claimant:
+        now = self._now()
+        return Claimant(
+            queue=self._queue,
+            lease_id=self._random_bits(LEASE_ID_BITS),
+            node=self._worker,
+            now=now,
+            leased_until=now + self._lease_seconds,
+            rate_limit=self._limits.rate_limit,
+        )
 
     def _give_up_publishes(self, now: float) -> None:
         for publish in self._publishing.values():

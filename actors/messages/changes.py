@@ -1,4 +1,4 @@
-"""What the edges ask the database writer for: changes that somebody waits for."""
+"""What the API can ask of the database writer: changes that somebody waits for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ class Change(Request[R]):
 
 @dataclass(frozen=True, slots=True)
 class CancelTask(Change[Status]):
-    """Cancel a task, or have it asked to stop if it runs. Answered with its state from now on.
+    """Cancel a task, or tell it to stop if it runs. Answered with its state from now on.
 
     Fails with `NotFoundError`, or with `ConflictError` if it is final.
 
     Attributes:
-        task_id: Which.
-        now: Unix seconds.
+        task_id: The task's id.
+        now: The present moment, Unix seconds.
     """
 
     task_id: str
@@ -36,8 +36,8 @@ class RetryTask(Change[Status]):
     key has gone to another task.
 
     Attributes:
-        task_id: Which.
-        now: Unix seconds.
+        task_id: The task's id.
+        now: The present moment, Unix seconds.
     """
 
     task_id: str
@@ -46,10 +46,10 @@ class RetryTask(Change[Status]):
 
 @dataclass(frozen=True, slots=True)
 class DeleteTask(Change[None]):
-    """Forget a task. Fails with `NotFoundError`, or with `ConflictError` if it is not final.
+    """Delete a task. Fails with `NotFoundError`, or with `ConflictError` if it is not final.
 
     Attributes:
-        task_id: Which.
+        task_id: The task's id.
     """
 
     task_id: str
@@ -57,11 +57,12 @@ class DeleteTask(Change[None]):
 
 @dataclass(frozen=True, slots=True)
 class Redrive(Change[int]):
-    """Put dead tasks back on their queues. Answered with how many were.
+    """Put dead tasks back on their queues. Answered with how many.
 
     Attributes:
-        run_at: When each is to run, by id, Unix seconds; what is not dead any more is left alone.
-        now: Unix seconds.
+        run_at: When each is to run, by id, Unix seconds; tasks that are no longer dead stay as they
+            are.
+        now: The present moment, Unix seconds.
     """
 
     run_at: Mapping[str, float]
@@ -70,13 +71,13 @@ class Redrive(Change[int]):
 
 @dataclass(frozen=True, slots=True)
 class Purge(Change[int]):
-    """Cancel some of the tasks that wait on a queue. Answered with how many were.
+    """Cancel some of the tasks that wait on a queue. Answered with how many.
 
     Attributes:
-        queue: Whose.
+        queue: The queue's name.
         limit: At most so many.
         created_until: Only those created up to this moment, whole Unix seconds.
-        now: Unix seconds.
+        now: The present moment, Unix seconds.
     """
 
     queue: str
@@ -87,7 +88,7 @@ class Purge(Change[int]):
 
 @dataclass(frozen=True, slots=True)
 class PutSchedule(Change[Schedule]):
-    """Make a schedule, or change one. Answered with what is kept.
+    """Create or change a schedule. Answered with the schedule as stored.
 
     One that stays the same keeps its next occurrence.
 
@@ -100,10 +101,10 @@ class PutSchedule(Change[Schedule]):
 
 @dataclass(frozen=True, slots=True)
 class DeleteSchedule(Change[None]):
-    """Forget a schedule. Fails with `NotFoundError`.
+    """Delete a schedule. Fails with `NotFoundError`.
 
     Attributes:
-        name: Which.
+        name: The schedule's name.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the pruner is told by the database writer."""
+"""What the database writer tells the pruner."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ class Pruned(Notice):
     """A step of housekeeping is done.
 
     Attributes:
-        removed: How many rows are gone or changed.
+        removed: How many rows were deleted or changed.
         swept_to: Where it ended among the tasks; None: at the end.
-        terms_to: Up to which `keep_result_seconds` it looked; -1: at all.
+        terms_to: The `keep_result_seconds` up to which it looked; -1: at all.
     """
 
     removed: int

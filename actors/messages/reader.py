@@ -15,7 +15,7 @@ class ListTasks(Request[tuple[list[Task], Cursor | None]]):
 
     Attributes:
         limit: At most so many.
-        filters: Which, in which order.
+        filters: Which tasks, in which order.
         after: Only those behind this place; None: from the beginning.
     """
 
@@ -29,7 +29,7 @@ class GetTask(Request[tuple[Task, list[Attempt]] | None]):
     """One task with its attempts, or None if there is none.
 
     Attributes:
-        task_id: Its id.
+        task_id: The task's id.
     """
 
     task_id: str
@@ -40,7 +40,7 @@ class FindDead(Request[list[str]]):
     """The ids of dead tasks, the oldest first.
 
     Attributes:
-        filters: Which.
+        filters: Which tasks.
         limit: At most so many.
     """
 
@@ -55,10 +55,10 @@ class CountTasks(Request[dict[str, dict[Status, int]]]):
 
 @dataclass(frozen=True, slots=True)
 class OldestReady(Request[float | None]):
-    """Since when the oldest ready task waits, Unix seconds; None if none waits.
+    """Since when the longest-ready task waits, Unix seconds; None if none is ready.
 
     Attributes:
-        queue: Of which queue.
+        queue: The queue's name.
     """
 
     queue: str
@@ -66,7 +66,7 @@ class OldestReady(Request[float | None]):
 
 @dataclass(frozen=True, slots=True)
 class ListSchedules(Request[list[Schedule]]):
-    """The schedules there are, by name."""
+    """All schedules, by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the scheduler is told by the database writer."""
+"""What the database writer tells the scheduler."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class SchedulesLoaded(Notice):
     """The schedules that are due.
 
     Attributes:
-        schedules: By name.
+        schedules: The schedules, by name.
     """
 
     schedules: tuple[Schedule, ...]
@@ -20,10 +20,10 @@ class SchedulesLoaded(Notice):
 
 @dataclass(frozen=True, slots=True)
 class Fired(Notice):
-    """A schedule has gone on to its next occurrence.
+    """A schedule was advanced to its next occurrence.
 
     Attributes:
-        fire: From where to where, and with which task.
+        fire: The write that did it.
     """
 
     fire: Fire

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.messages.base import Command, Notice, Recipient
 from task_queue.actors.messages.reply import Reply
-from task_queue.actors.tasks.claim import Lease
+from task_queue.actors.tasks.claim import Claimant, Lease
 from task_queue.actors.tasks.conditions import Conditions, Published
 from task_queue.actors.tasks.filters import Cursor
 from task_queue.actors.tasks.schedule import Schedule
@@ -22,13 +22,13 @@ class Write(Command):
     """Something to be done in the next commit.
 
     Attributes:
-        requester: Who is told what came of it, after the commit.
+        requester: Who is told the outcome, after the commit.
     """
 
     requester: Recipient
 
     def abandon(self, error: TaskQueueError) -> None:
-        """Tell the requester that it was not done, or not surely."""
+        """Tell the requester that it was not done, or not known to be done."""
         self.requester.tell(WriteFailed(self, error))
 
 
@@ -38,9 +38,9 @@ class Insert(Write):
 
     Attributes:
         tasks: The rows.
-        deadline: Not to be written after this moment, Unix seconds; None: always.
+        deadline: Not to be written after this moment, Unix seconds; None: no deadline.
         waiter: Who is answered after the commit, before anybody else is told.
-        conditions: On what conditions, if any.
+        conditions: The conditions to check first, if any.
     """
 
     tasks: tuple[Task, ...]
@@ -50,7 +50,7 @@ class Insert(Write):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the rows may go in together with those of others, unseen."""
+        """Whether the rows may be inserted together with those of others, unchecked."""
         if self.conditions is not None:
             return False
         if len(self.tasks) == 1:  # as nearly always
@@ -58,7 +58,7 @@ class Insert(Write):
         return all(task.options.is_plain for task in self.tasks)
 
     def abandon(self, error: TaskQueueError) -> None:
-        """Tell the waiter and the requester that it was not done, or not surely."""
+        """Tell the waiter and the requester that it was not done, or not known to be done."""
         if self.waiter is not None:
             self.waiter.fail(error)
         self.requester.tell(WriteFailed(self, error))
@@ -69,45 +69,25 @@ class Claim(Write):
     """Lease the next ready tasks that are no suspects. The requester is told `Claimed`.
 
     Attributes:
-        queue: Whose tasks.
+        claimant: Who claims.
         limit: At most so many.
         free: How many consumers are free: tasks that must not wait are claimed only for them.
-        lease_id: What is written into the rows.
-        worker: Which process claims.
-        now: When the claim is made, Unix seconds.
-        leased_until: When it lapses unless renewed, Unix seconds.
-        rate_limit: How many starts per second the queue allows; 0: any number.
     """
 
-    queue: str
+    claimant: Claimant
     limit: int
     free: int
-    lease_id: int
-    worker: str
-    now: float
-    leased_until: float
-    rate_limit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimSuspect(Write):
-    """Lease the next ready task that was lost before. Answered with `SuspectClaimed`.
+    """Lease the next ready task that was lost before. The requester is told `SuspectClaimed`.
 
     Attributes:
-        queue: Whose task.
-        lease_id: What is written into the row.
-        worker: Which process claims.
-        now: When the claim is made, Unix seconds.
-        leased_until: When it lapses unless renewed, Unix seconds.
-        rate_limit: How many starts per second the queue allows; 0: any number.
+        claimant: Who claims.
     """
 
-    queue: str
-    lease_id: int
-    worker: str
-    now: float
-    leased_until: float
-    rate_limit: float = 0.0
+    claimant: Claimant
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +96,7 @@ class Settle(Write):
 
     Attributes:
         settlement: What became of it.
-        place: The place it gives up among those with its key, where such places are limited.
+        place: The place that it frees among the tasks with its key, where these are limited.
     """
 
     settlement: Settlement
@@ -139,10 +119,10 @@ class KeyPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Report(Write):
-    """Keep how far a running task is. Nobody is told.
+    """Store how far a running task is. Nobody is told.
 
     Attributes:
-        progress: How far; kept only if its lease is still held.
+        progress: How far; stored only if its lease is still held.
     """
 
     progress: Progress
@@ -150,11 +130,11 @@ class Report(Write):
 
 @dataclass(frozen=True, slots=True)
 class SetPaused(Write):
-    """Keep whether a queue is paused. The waiter is answered, the requester told `PauseKept`.
+    """Store whether a queue is paused. The waiter is answered, the requester told `PauseKept`.
 
     Attributes:
-        queue: Which queue.
-        paused: Whether it is.
+        queue: The queue's name.
+        paused: Whether it is paused.
         waiter: Who is answered after the commit.
     """
 
@@ -163,17 +143,17 @@ class SetPaused(Write):
     waiter: Reply[None]
 
     def abandon(self, error: TaskQueueError) -> None:
-        """Tell the waiter and the requester that it was not done, or not surely."""
+        """Tell the waiter and the requester that it was not done, or not known to be done."""
         self.waiter.fail(error)
         self.requester.tell(WriteFailed(self, error))
 
 
 @dataclass(frozen=True, slots=True)
 class Renew(Write):
-    """Keep leases from lapsing. The requester is told `Renewed`.
+    """Extend leases. The requester is told `Renewed`.
 
     Attributes:
-        leases: Which.
+        leases: The leases.
         leased_until: Their new end, Unix seconds.
     """
 
@@ -183,15 +163,15 @@ class Renew(Write):
 
 @dataclass(frozen=True, slots=True)
 class Tend(Write):
-    """Make what is due ready, and find lapsed leases. Answered with `Tended`.
+    """Make due tasks ready, and find lapsed leases. The requester is told `Tended`.
 
     Attributes:
-        queue: Whose tasks.
-        due: Scheduled up to this moment is due, Unix seconds.
-        lapsed: Leased up to this moment is lapsed, Unix seconds.
+        queue: The queue whose tasks are tended.
+        due: Tasks scheduled up to this moment are due, Unix seconds.
+        lapsed: Leases up to this moment have lapsed, Unix seconds.
         concurrency_per_key: How many tasks with the same key may run at once; 0: any number.
-        sweep_after: The key where the last sweep for free places ended, empty from the first on;
-            None: no sweep.
+        sweep_after: The key where the last step of the sweep for free places ended; empty: from
+            the first key on; None: no sweep.
     """
 
     queue: str
@@ -203,12 +183,12 @@ class Tend(Write):
 
 @dataclass(frozen=True, slots=True)
 class LoadSchedules(Write):
-    """Look up the schedules that are due. Answered with `SchedulesLoaded`.
+    """Load the schedules that are due. The requester is told `SchedulesLoaded`.
 
     Attributes:
         now: The present moment, Unix seconds.
-        configured: Those of the settings, to be kept first, in place of former ones; None: as at
-            the last time.
+        configured: The schedules of the settings, stored first, in place of former ones; None: they
+            are stored already.
     """
 
     now: float
@@ -217,16 +197,16 @@ class LoadSchedules(Write):
 
 @dataclass(frozen=True, slots=True)
 class Fire(Write):
-    """Publish an occurrence and go on to the next.
+    """Publish an occurrence of a schedule, and advance it to the next.
 
-    Answered with `Fired`, unless another node was faster.
+    The requester is told `Fired`, unless another node was faster.
 
     Attributes:
-        name: Of which schedule.
+        name: The schedule's name.
         due_at: Its `next_at` as it was seen, Unix seconds.
-        next_at: The one from now on, Unix seconds.
-        occurrence: The one that is published, Unix seconds; None: all that are due are passed over.
-        task: What is published.
+        next_at: Its `next_at` from now on, Unix seconds.
+        occurrence: The occurrence that is published, Unix seconds; None: all due ones are skipped.
+        task: The task that is published, if any.
     """
 
     name: str
@@ -238,14 +218,14 @@ class Fire(Write):
 
 @dataclass(frozen=True, slots=True)
 class Prune(Write):
-    """Do one small step of housekeeping. Answered with `Pruned`.
+    """Do one small step of housekeeping. The requester is told `Pruned`.
 
     Attributes:
-        now: Unix seconds.
+        now: The present moment, Unix seconds.
         retention: Seconds that tasks are kept, by their final state.
         sweep_after: Where the last step ended among the tasks; None: from the oldest on.
         sweep: Whether to look for old tasks at all.
-        terms_after: Up to which `keep_result_seconds` the last step looked.
+        terms_after: The `keep_result_seconds` up to which the last step looked; -1: none.
     """
 
     now: float
@@ -260,7 +240,7 @@ class WriteFailed(Notice):
     """A write was not done, or it is not known whether it was.
 
     Attributes:
-        write: Which.
+        write: The write.
         error: Why.
     """
 

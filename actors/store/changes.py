@@ -1,4 +1,4 @@
-"""What users do to tasks that are there: cancel, retry, delete, redrive, purge."""
+"""Changes that users make to stored tasks: cancel, retry, delete, redrive, purge."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _this = tasks.c.id == sa.bindparam("task_id")
 
 
 class _Found(NamedTuple):
-    """What has to be known of a task to do something to it; each a column."""
+    """The columns of a task that a change needs."""
 
     id: str
     queue: str
@@ -30,7 +30,7 @@ class _Found(NamedTuple):
 _FIND = (
     sa.select(*(tasks.c[name] for name in _Found._fields))
     .where(_this)
-    .with_for_update()  # the state that is looked at is the state that is changed
+    .with_for_update()  # nobody changes the state between the check and the change
 )
 _HOLDS_KEY = sa.select(tasks.c.id).where(
     tasks.c.queue == sa.bindparam("queue_name"),
@@ -41,7 +41,7 @@ _HOLDS_KEY = sa.select(tasks.c.id).where(
 
 
 def cancel(connection: sa.Connection, task_id: str, now: float) -> Status:
-    """Cancel the task at once, or note that it is to be asked to stop.
+    """Cancel the task at once, or record that it is to stop if it runs.
 
     Returns:
         `cancelled`, or `running`.
@@ -59,7 +59,7 @@ def cancel(connection: sa.Connection, task_id: str, now: float) -> Status:
         raise ConflictError(message)
     if status is Status.RUNNING:
         if row.cancel_requested_at is None:
-            # Its settlement sees to it that it is not started again.
+            # Its settlement then does not let it start again.
             _update(connection, task_id, cancel_requested_at=int(now))
         return status
     _update(
@@ -91,10 +91,10 @@ def retry(connection: sa.Connection, task_id: str, now: float) -> Status:
 
 
 def redrive(connection: sa.Connection, run_at: Mapping[str, float], now: float) -> int:
-    """Put these tasks back on their queues, each at its time, those that are still dead.
+    """Put those of these tasks that are still dead back on their queues, each at its time.
 
     Returns:
-        How many were; a task whose unique key has gone to another is left dead.
+        How many; a task whose unique key has gone to another stays dead.
     """
     count = 0
     for task_id, moment in sorted(run_at.items()):
@@ -106,7 +106,7 @@ def redrive(connection: sa.Connection, run_at: Mapping[str, float], now: float) 
 
 
 def delete(connection: sa.Connection, task_id: str) -> None:
-    """Forget the task and its attempts.
+    """Delete the task and its attempts.
 
     Raises:
         NotFoundError: There is no such task.
@@ -123,7 +123,7 @@ def delete(connection: sa.Connection, task_id: str) -> None:
 
 
 def purge(connection: sa.Connection, queue: str, limit: int, created_until: int, now: float) -> int:
-    """Cancel tasks that wait on the queue, at most so many.
+    """Cancel tasks that wait on the queue.
 
     Args:
         connection: Inside a transaction.
@@ -133,7 +133,7 @@ def purge(connection: sa.Connection, queue: str, limit: int, created_until: int,
         now: The present moment, Unix seconds.
 
     Returns:
-        How many were.
+        How many were cancelled.
     """
     count = 0
     for status in WAITING:
@@ -171,7 +171,7 @@ def _found(connection: sa.Connection, task_id: str) -> _Found:
 
 
 def _holder(connection: sa.Connection, row: _Found) -> str | None:
-    """The task that has this one's unique key now."""
+    """Return the id of the unfinished task that has this one's unique key, if there is one."""
     if row.unique_key is None:
         return None
     held = {"queue_name": row.queue, "wanted": row.unique_key}
@@ -179,8 +179,8 @@ def _holder(connection: sa.Connection, row: _Found) -> str | None:
 
 
 def _put_back(connection: sa.Connection, row: _Found, *, run_at: float, now: float) -> Status:
-    # With a key, by way of `scheduled`: whether it has to wait is known to its queue, which makes
-    # it ready at its next tick.
+    # With a key, by way of `scheduled`: only its queue knows whether it has to wait, and makes it
+    # ready at the next tick.
     ready = run_at <= now and row.key is None
     _update(
         connection,

@@ -1,9 +1,9 @@
 """At most so many tasks with the same key at once: `concurrency_per_key`.
 
-A task with a key enters its queue as `blocked`. For every key there are so many places among the
-queued and the running; whatever may have made one free, or have put a task behind a free one, ends
-with `unblock`, in the same commit. So a claim never meets a task that may not run, and a key with a
-million tasks holds up nobody else's.
+A task with a key enters its queue as `blocked`. Each key has so many places among the queued and
+running tasks. Whatever may have freed a place, or added a task for a free one, ends with `unblock`
+in the same commit. So a claim never meets a task that may not run, and a key with a million tasks
+does not delay those of other keys.
 """
 
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ from task_queue.actors.store.schema import in_state, is_final, tasks
 from task_queue.actors.tasks.states import Status
 
 SWEEP_KEYS = 20
-"""How many keys one sweep looks at."""
+"""How many keys one step of a sweep looks at."""
 NO_LIMIT = 1_000
-"""How many tasks are let go at once where a limit was lifted."""
+"""How many tasks become ready at once where a limit was lifted."""
 
 _this_key = sa.and_(
     tasks.c.queue == sa.bindparam("queue_name"),
     tasks.c.key == sa.bindparam("key_name"),
-    sa.not_(is_final),  # said, so that databases see that the index of keys fits
+    sa.not_(is_final),  # or the databases would not see that the index of keys fits
 )
 
 
@@ -55,18 +55,18 @@ _NEXT_KEY = sa.select(sa.func.min(tasks.c.key)).where(
 
 
 def lock(connection: sa.Connection, places: Iterable[tuple[str, str, int]]) -> None:
-    """Let other nodes wait with the keys of these places, or two would count the same free one.
+    """Take the advisory locks of these keys, or two nodes would count the same free place.
 
     Args:
         connection: Inside a transaction, before the first `unblock`.
-        places: All of the transaction: queue, key and limit of each.
+        places: Queue, key and limit of each place that the transaction may free or fill.
     """
     names = [f"{queue}/{key}" for queue, key, limit in places if limit]
     advisory_locks.take(connection, advisory_locks.Kind.KEY, names)
 
 
 def unblock(connection: sa.Connection, queue: str, key: str, limit: int) -> int:
-    """Let as many blocked tasks with the key go as there are free places.
+    """Make as many blocked tasks with the key ready as there are free places.
 
     Args:
         connection: Under `lock`, after everything that the transaction does to tasks with this key.
@@ -75,7 +75,7 @@ def unblock(connection: sa.Connection, queue: str, key: str, limit: int) -> int:
         limit: How many places there are; 0: any number.
 
     Returns:
-        How many are ready now.
+        How many became ready.
     """
     this = {"queue_name": queue, "key_name": key}
     places = NO_LIMIT
@@ -87,18 +87,18 @@ def unblock(connection: sa.Connection, queue: str, key: str, limit: int) -> int:
 
 
 def blocked(connection: sa.Connection, queue: str, after: str) -> tuple[list[str], str]:
-    """The next few keys that have blocked tasks, to be unblocked, whoever missed them.
+    """Return the next few keys that have blocked tasks.
 
-    What frees places besides commits of the queue itself: a cancelled task, a higher limit, or
-    none any more.
+    For a sweep, since not only commits of the queue itself free places: a task is cancelled, or a
+    limit raised or lifted.
 
     Args:
         connection: Inside a transaction.
         queue: Whose tasks.
-        after: The key where the last look ended; empty: from the first.
+        after: The key where the last step ended; empty: from the first on.
 
     Returns:
-        The keys, and where this look ended; empty: at the last key.
+        The keys, and the key where this step ended; empty: at the last one.
     """
     found: list[str] = []
     while len(found) < SWEEP_KEYS:

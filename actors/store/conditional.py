@@ -1,24 +1,26 @@
-"""Publishes that are looked at before they are stored: uniqueness, limits, repeated requests."""
+"""Publishes with conditions: unique keys, limits of queues, repeated requests."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
 from task_queue.actors.errors import BadRowError, KeyReusedError, OverLimitError
-from task_queue.actors.store import advisory_locks, counts, statements
-from task_queue.actors.store.dialect import insert_into
+from task_queue.actors.store import advisory_locks, counts
+from task_queue.actors.store.columns import ATTRIBUTES
+from task_queue.actors.store.insert import insert
 from task_queue.actors.store.schema import idempotency_keys, is_final, tasks
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import insert_into
 from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
 from task_queue.actors.tasks.limits import QueueLimits, Room
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Receipt, Task
 
 TRIES = 3
-"""How often an insert is tried whose unique key is taken, and free again at the next look."""
+"""How often to try an insert whose unique key is taken, but free again at the next look."""
 
 _HOLDER = sa.select(tasks.c.id, tasks.c.status).where(
     tasks.c.queue == sa.bindparam("queue_name"),
@@ -38,11 +40,11 @@ _FORGET = sa.delete(idempotency_keys).where(
 def lock(
     connection: sa.Connection, publishes: Iterable[tuple[Sequence[Task], Conditions | None]]
 ) -> None:
-    """Let other nodes wait with publishes that these may be in the way of, until the commit.
+    """Take the advisory locks that these publishes need, until the commit.
 
     Args:
         connection: Inside a transaction, before the first of these publishes.
-        publishes: All of the transaction: the tasks and conditions of each.
+        publishes: Tasks and conditions of all publishes of the transaction.
     """
     names: list[str] = []
     for rows, conditions in publishes:
@@ -58,14 +60,14 @@ def lock(
 
 
 def publish(
-    store: Store, rows: Sequence[Task], conditions: Conditions | None, now: float
+    connection: sa.Connection, rows: Sequence[Task], conditions: Conditions | None, now: float
 ) -> Published:
-    """Add the tasks, all or none, unless something is against it.
+    """Add the tasks, all or none, if the conditions allow it.
 
     Args:
-        store: Inside a savepoint, under the locks that `lock` takes.
+        connection: Inside a savepoint, with the locks that `lock` takes.
         rows: The tasks.
-        conditions: On what conditions, besides unique keys.
+        conditions: The conditions besides unique keys.
         now: The present moment, Unix seconds.
 
     Raises:
@@ -75,22 +77,22 @@ def publish(
     """
     idempotency = None if conditions is None else conditions.idempotency
     if idempotency is not None:
-        remembered = _remember(store.connection, idempotency, now)
+        remembered = _remember(connection, idempotency, now)
         if remembered is not None:
             return Published(receipts=remembered, replayed=True)
     receipts: list[Receipt] = []
-    for free, group in groupby(rows, key=lambda task: task.options.is_plain):
-        if free:
+    for is_plain, group in groupby(rows, key=lambda task: task.options.is_plain):
+        if is_plain:
             together = list(group)
-            store.insert(together)
+            insert(connection, together)
             receipts += [Receipt(task.id, task.status.shown, duplicate=False) for task in together]
         else:
-            receipts += [_insert_unique(store.connection, task) for task in group]
-    # Afterwards: only now it is known which are new. What does not fit is rolled back.
+            receipts += [_insert_unique(connection, task) for task in group]
+    # Afterwards, as only now it is known which are new. If they do not fit, they are rolled back.
     bound = _bound(conditions)
-    room = {name: _room(store.connection, name, limits) for name, limits in bound.items()}
+    room = {name: _room(connection, name, limits) for name, limits in bound.items()}
     if idempotency is not None:
-        _keep_receipts(store.connection, idempotency, receipts)
+        _keep_receipts(connection, idempotency, receipts)
     return Published(receipts=tuple(receipts), room=room)
 
 
@@ -102,12 +104,12 @@ def insert_occurrence(connection: sa.Connection, task: Task) -> None:
 def _remember(
     connection: sa.Connection, idempotency: Idempotency, now: float
 ) -> tuple[Receipt, ...] | None:
-    """What the first request with this key was answered; None: this is the first."""
+    """Return what the first request with this key was answered; None: this is the first."""
     connection.execute(_FORGET, {"name": idempotency.key, "now": now})
-    # Takes the key before anything else is done.
-    insert = insert_into(idempotency_keys, connection).on_conflict_do_nothing()
+    # Take the key before anything else is done.
+    new = insert_into(connection, idempotency_keys).on_conflict_do_nothing()
     taken = connection.execute(
-        insert.returning(idempotency_keys.c.key),
+        new.returning(idempotency_keys.c.key),
         {
             "key": idempotency.key,
             "fingerprint": idempotency.fingerprint,
@@ -136,13 +138,13 @@ def _keep_receipts(
 
 
 def _bound(conditions: Conditions | None) -> dict[str, QueueLimits]:
-    """The queues with limits on what they hold, always in the same order."""
+    """Return the limits of the queues that bound publishes, always in the same order."""
     limits = {} if conditions is None else conditions.limits
     return {name: limits[name] for name in sorted(limits) if limits[name].bound_publishes}
 
 
 def _room(connection: sa.Connection, name: str, limits: QueueLimits) -> Room:
-    """What the queue has left, with the new tasks on it."""
+    """Return the room that the queue has left, with the new tasks on it."""
     length, size = counts.unfinished(connection, name)
     if limits.max_length and length > limits.max_length:
         message = (
@@ -170,17 +172,8 @@ def _insert_unique(connection: sa.Connection, task: Task) -> Receipt:
 
 
 def _insert_or_nothing(connection: sa.Connection) -> Any:  # noqa: ANN401 - each dialect's own
-    return insert_into(tasks, connection).on_conflict_do_nothing().returning(tasks.c.id)
+    return insert_into(connection, tasks).on_conflict_do_nothing().returning(tasks.c.id)
 
 
-def _values(task: Task) -> Mapping[str, object]:
-    return {
-        name: _read(task, attribute) for name, attribute in statements.INSERT_ATTRIBUTES.items()
-    }
-
-
-def _read(task: Task, attribute: str) -> object:
-    value: object = task
-    for part in attribute.split("."):
-        value = getattr(value, part)
-    return value
+def _values(task: Task) -> dict[str, object]:
+    return {name: attrgetter(attribute)(task) for name, attribute in ATTRIBUTES.items()}

@@ -1,4 +1,4 @@
-"""Where the database is, and what each connection to it must be told first."""
+"""Where the database is, and how each connection to it is set up."""
 
 import sqlite3
 from collections.abc import Callable
@@ -14,7 +14,7 @@ SQLITE_CACHE_KIB = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database and how long to wait for it.
+    """A database, and how long to wait for it.
 
     Attributes:
         url: `sqlite:///path` or `postgresql+psycopg://…`.
@@ -44,7 +44,7 @@ class Database:
         return sa.make_url(self.url).render_as_string(hide_password=True)
 
     def engine(self, *, read_only: bool = False) -> sa.Engine:
-        """An engine without a pool: every actor holds the one connection it opens."""
+        """Make an engine without a pool: every actor keeps the one connection it opens."""
         if self.is_sqlite:
             engine = sa.create_engine(
                 self.url,
@@ -52,9 +52,9 @@ class Database:
                 connect_args={"timeout": self.busy_timeout_seconds},
             )
             sa.event.listen(engine, "connect", _sqlite_setup(read_only=read_only))
-            # A reader's transaction is one statement, and each of those sees one state anyway.
+            # A reader's transaction is one statement, which sees one state anyway.
             if not read_only:
-                # As the dialect's own step and not as an event: half of a transaction's overhead.
+                # Not as an event, which would be half of a transaction's overhead.
                 engine.dialect.do_begin = _sqlite_begin  # type: ignore[assignment, method-assign]
             return engine
         milliseconds = int(self.statement_timeout_seconds * 1000)
@@ -63,7 +63,7 @@ class Database:
             poolclass=sa.NullPool,
             connect_args={
                 "connect_timeout": self.connect_timeout_seconds,
-                # A server that vanished without a word is noticed within this time.
+                # How long until a server that does not answer counts as gone.
                 "tcp_user_timeout": self.connect_timeout_seconds * 1000,
                 "application_name": "task-queue",
                 "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
@@ -78,8 +78,8 @@ def _sqlite_setup(*, read_only: bool) -> Callable[[sqlite3.Connection, Any], Non
     def setup(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401
         connection.isolation_level = None  # transactions begin where `_sqlite_begin` says
         if not read_only:
-            # Before the first table, or it would take a rewrite of the file: see `migrate`. Said
-            # again, it would be a write.
+            # Before the first table, or the file has to be rewritten: see `migrate`. Only once,
+            # as it would be a write each time.
             if connection.execute("PRAGMA auto_vacuum").fetchone() == (0,):
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             # Readers do not block the writer, and one fsync makes a whole group commit durable.
@@ -94,12 +94,12 @@ def _sqlite_setup(*, read_only: bool) -> Callable[[sqlite3.Connection, Any], Non
 
 
 def _fold_log(connection: sqlite3.Connection) -> None:
-    """Move what the write-ahead log holds into the file, and give the log's space back.
+    """Move the pages in the write-ahead log into the file, and give the log's space back.
 
-    SQLite does that after a commit. Where the log took the last space of a disk no commit succeeds
-    any more: without this the writer would not get out of there by itself.
+    SQLite does that after a commit. But where the log took the last space of a disk, no commit
+    succeeds any more: without this the writer could not recover by itself.
     """
-    with suppress(sqlite3.OperationalError):  # no room for that either: the next commit tells
+    with suppress(sqlite3.OperationalError):  # no room for that either: the next commit fails
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 

@@ -10,11 +10,11 @@ from task_queue.actors.errors import StoreUnavailableError
 class FileLock:
     """A lock file beside the database, held while the process lives.
 
-    The kernel lets go of it however the process ends, so a `kill -9` leaves nothing to clean up.
+    The kernel releases it however the process ends, so a `kill -9` leaves nothing to clean up.
     """
 
     def __init__(self, database: Path) -> None:
-        """Store where.
+        """Store where the file is.
 
         Args:
             database: The SQLite file.
@@ -47,16 +47,16 @@ class FileLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let go of the lock, if it is held."""
+        """Release the lock, if it is held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def _make_directory(directory: Path) -> None:
-    """Make the directory so that a power cut does not take it away again.
+    """Make the directory so that it survives a power cut.
 
-    SQLite syncs the directory that its files are in, but not the one that that one is in.
+    SQLite syncs the directory of its files, but not its parent.
     """
     missing = [each for each in (directory, *directory.parents) if not each.exists()]
     directory.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""Which tasks there are: pages of them by any filter, and one with its attempts.
+"""Listings: pages of tasks by any filter, and one task with its attempts.
 
-A page is read from indexes that hold its tasks in its order, from where the page before it ended:
-from one index, or from those of each queue and state asked for, merged. What these do not tell is
-looked up in the rows, and a page ends early rather than look at too many of them.
+A page is read from an index in the page's order, from where the last page ended; or from one range
+of an index for each queue and state asked for, merged. Other filters are checked in the rows, and a
+page ends early rather than check too many.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,11 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from task_queue.actors.store import counts, statements
-from task_queue.actors.store.schema import tasks
+from task_queue.actors.store import counts
+from task_queue.actors.store.columns import TASK_COLUMNS, task_in
+from task_queue.actors.store.schema import attempts, tasks
 from task_queue.actors.tasks.filters import Cursor, Filters
 from task_queue.actors.tasks.states import Outcome, Status
-from task_queue.actors.tasks.task import PLAIN, Attempt, Course, Options, Task
+from task_queue.actors.tasks.task import Attempt, Task
 
 MAX_PAGE_BYTES = 8_388_608
 """A page ends early when its data and results are longer than this: with rows of a megabyte, a
@@ -23,7 +24,7 @@ page of a thousand would not fit into memory."""
 ROWS_AT_ONCE = 20
 """How many rows of a page are fetched together, and so may lie beyond its end."""
 MAX_WALK = 10_000
-"""A page ends early, even empty, where so many rows had to be looked at for it."""
+"""A page ends early, even empty, where it had to look at so many rows."""
 QUEUES_AT_ONCE = 14
 """How many queues one statement merges: 98 ranges of indexes at most; SQLite takes 500."""
 IDS_AT_ONCE = 500
@@ -31,16 +32,31 @@ IDS_AT_ONCE = 500
 MAX_CREATED_AT = 2**63 - 1
 """Later than anything."""
 
-_STATUS = Task._fields.index("status")
-_OPTIONS = [column.name for column in statements.OPTION_COLUMNS]
-_COURSE = [column.name for column in statements.COURSE_COLUMNS]
-_OPTIONS_AT = len(statements.COLUMNS)
-_COURSE_AT = _OPTIONS_AT + len(_OPTIONS)
-_NO_OPTIONS = (None,) * len(_OPTIONS)
-_ROWS = sa.select(
-    *statements.COLUMNS, *statements.OPTION_COLUMNS, *statements.COURSE_COLUMNS, tasks.c.seq
-)
+_ROWS = sa.select(*TASK_COLUMNS, tasks.c.seq)
 _IDS = sa.select(tasks.c.seq, tasks.c.id)
+_last_attempt = (
+    sa.select(sa.func.max(attempts.c.seq)).where(attempts.c.task_id == tasks.c.id).scalar_subquery()
+)
+_GET = sa.select(*TASK_COLUMNS, _last_attempt.label("last_attempt")).where(
+    tasks.c.id == sa.bindparam("task_id")
+)
+_ATTEMPTS = (
+    sa.select(
+        attempts.c.number,
+        attempts.c.started_at,
+        attempts.c.ended_at,
+        attempts.c.worker,
+        attempts.c.outcome,
+        attempts.c.error,
+        attempts.c.traceback,
+        attempts.c.stderr,
+    )
+    .where(
+        attempts.c.task_id == sa.bindparam("task_id"),
+        attempts.c.seq <= sa.bindparam("last_attempt"),
+    )
+    .order_by(attempts.c.seq)
+)
 
 _Condition = sa.ColumnElement[bool]
 _Range = Mapping[sa.Column[str], str]
@@ -52,7 +68,7 @@ _Span = tuple[Cursor, Cursor]
 def page(
     connection: sa.Connection, filters: Filters, limit: int, after: Cursor | None = None
 ) -> tuple[list[Task], Cursor | None]:
-    """A page of tasks.
+    """Return a page of tasks.
 
     Args:
         connection: Inside a transaction.
@@ -61,8 +77,8 @@ def page(
         after: Only those behind this place.
 
     Returns:
-        The tasks, and where the page ends if there may be more behind it; fewer than asked for,
-        or none, where they are long (`MAX_PAGE_BYTES`) or far between (`MAX_WALK`).
+        The tasks, and where the page ends if there may be more behind it. There are fewer than
+        asked for, or none, where they are long (`MAX_PAGE_BYTES`) or far between (`MAX_WALK`).
     """
     walk = _walk(connection, filters)
     if (rows := walk.rows(_span(filters, after))) is not None:
@@ -75,22 +91,22 @@ def page(
 
 
 def history(connection: sa.Connection, task_id: str) -> tuple[Task, list[Attempt]] | None:
-    """The task with this id and its attempts, the first one first; None if there is no such task.
+    """Return the task with this id and its attempts in order; None if there is no such task.
 
-    The last attempt may still run.
+    The last attempt may still be running.
     """
-    row = connection.execute(statements.GET, {"task_id": task_id}).first()
+    row = connection.execute(_GET, {"task_id": task_id}).first()
     if row is None:
         return None
-    task, attempts = _task(row), []
-    if (last := row.last_attempt) is not None:  # as of this look, not of a moment later
+    task, recorded = task_in(row), []
+    if (last := row.last_attempt) is not None:  # as of the first query, not of the next
         ended = {"task_id": task_id, "last_attempt": last}
-        rows = connection.execute(statements.ATTEMPTS, ended).mappings()
-        attempts = [_attempt(row) for row in rows]
-    is_told = attempts and attempts[-1].outcome is Outcome.COMPLETED
-    if task.status is Status.RUNNING or (task.status is Status.COMPLETED and not is_told):
-        attempts.append(_own_attempt(task))
-    return task, attempts
+        rows = connection.execute(_ATTEMPTS, ended).mappings()
+        recorded = [_attempt(row) for row in rows]
+    has_completed = recorded and recorded[-1].outcome is Outcome.COMPLETED
+    if task.status is Status.RUNNING or (task.status is Status.COMPLETED and not has_completed):
+        recorded.append(_own_attempt(task))
+    return task, recorded
 
 
 def _attempt(row: sa.RowMapping) -> Attempt:
@@ -99,7 +115,7 @@ def _attempt(row: sa.RowMapping) -> Attempt:
 
 
 def _own_attempt(task: Task) -> Attempt:
-    """The attempt that the row of a running or completed task tells of."""
+    """Return the attempt that is kept in the row of a running or completed task."""
     has_ended = task.status is Status.COMPLETED
     return Attempt(
         number=task.attempt,
@@ -111,9 +127,9 @@ def _own_attempt(task: Task) -> Attempt:
 
 
 def dead_ids(connection: sa.Connection, filters: Filters, limit: int) -> list[str]:
-    """The ids of the first dead tasks that the filters let pass, the oldest first.
+    """Return the ids of the first dead tasks that match the filters, the oldest first.
 
-    Looks at dead tasks until it has enough, at all of them if need be, but at no others.
+    Looks at dead tasks only, until there are enough, at all of them if need be.
     """
     dead = replace(filters, statuses=(Status.DEAD,), oldest_first=True)
     walk = _walk_by_state(connection, dead, _numbers(connection, dead))
@@ -131,9 +147,9 @@ class _Walk:
     """A way along tasks in the order of a listing.
 
     Attributes:
-        ranges: Of indexes; each holds its tasks in this order, and none of another's. In groups,
-            each of which one statement merges.
-        rest: What else is asked for, and has to be looked up.
+        ranges: Ranges of indexes, each in this order, none with a task of another. In groups, each
+            of which one statement merges.
+        rest: The other conditions, which have to be checked in the rows.
         oldest_first: See `Filters`.
         length: How many tasks are on it, if that is known.
     """
@@ -144,19 +160,19 @@ class _Walk:
     length: int | None = None
 
     def first(self, connection: sa.Connection, span: _Span, limit: int) -> list[Cursor]:
-        """The places of the first tasks in this span that are asked for."""
+        """Return the places of the first tasks in this span that match."""
         return self._merged(
             connection, lambda each: self._part(each, span).where(*self.rest).limit(limit), limit
         )
 
     def rows(self, span: _Span) -> sa.Select[Any] | None:
-        """All rows in this span, where that is one range of one index; else None."""
+        """Return the select of all rows in this span, if that is one range; else None."""
         if self.rest or len(self.ranges) != 1 or len(self.ranges[0]) != 1:
             return None
         return self._part(self.ranges[0][0], span).with_only_columns(*_ROWS.selected_columns)
 
     def end(self, connection: sa.Connection, span: _Span) -> Cursor | None:
-        """A place up to which at most `MAX_WALK` rows have to be looked at; None: to the end."""
+        """Return a place up to which there are at most `MAX_WALK` rows; None: to the end."""
         if not self.rest or (self.length is not None and self.length <= MAX_WALK):
             return None
         skip = MAX_WALK // sum(map(len, self.ranges))
@@ -171,24 +187,24 @@ class _Walk:
         part: Callable[[_Range], sa.Select[tuple[int, int]]],
         limit: int,
     ) -> list[Cursor]:
-        """The first places of those that this part of each range has."""
+        """Return the first places in this part of all ranges together."""
         places: list[Cursor] = []
         for group in self.ranges:
             parts = [part(each) for each in group]
-            said: sa.Executable = parts[0]
+            statement: sa.Executable = parts[0]
             if len(parts) > 1:
                 merged = sa.union_all(*(sa.select(each.subquery()) for each in parts))
                 order = [self._ordered(sa.column(name)) for name in ("created_at", "seq")]
-                said = merged.order_by(*order).limit(limit)
-            places += [(created_at, seq) for created_at, seq in connection.execute(said)]
+                statement = merged.order_by(*order).limit(limit)
+            places += [(created_at, seq) for created_at, seq in connection.execute(statement)]
         return sorted(places, reverse=not self.oldest_first)[:limit]
 
     def _part(self, each: _Range, span: _Span) -> sa.Select[tuple[int, int]]:
-        """Places in the range and the span, in order.
+        """Select the places in the range and the span, in order.
 
-        Said such that only the index meant has both the range and the order. Told the same as one
-        equality for each column, PostgreSQL may take `tasks_created` instead, and read all tasks
-        until there are enough of those asked for.
+        Written such that only the intended index has both the range and the order. With one
+        equality for each column, PostgreSQL may use `tasks_created` instead, and read all tasks
+        until enough match.
         """
         columns = (*each, tasks.c.created_at, tasks.c.seq)
         here = sa.tuple_(*columns)
@@ -196,7 +212,7 @@ class _Walk:
         return (
             sa.select(tasks.c.created_at, tasks.c.seq)
             .where(here > low, here < high)
-            # Which SQLite must be told before it takes a partial index.
+            # SQLite needs this to use a partial index.
             .where(*(column.is_not(None) for column in each if column.nullable))
             .order_by(*map(self._ordered, columns))
         )
@@ -206,7 +222,7 @@ class _Walk:
 
 
 def _walk(connection: sa.Connection, filters: Filters) -> _Walk:
-    """The way on which the fewest rows are looked at in vain."""
+    """Return the walk that looks at the fewest rows in vain."""
     t = tasks.c
     if filters.unique_key is not None:
         return _one_range(connection, filters, {t.unique_key: filters.unique_key})
@@ -226,10 +242,10 @@ def _one_range(connection: sa.Connection, filters: Filters, each: _Range) -> _Wa
 def _walk_by_state(
     connection: sa.Connection, filters: Filters, numbers: Mapping[str, int]
 ) -> _Walk:
-    """The way through each state asked for of the queues that have so many tasks in them.
+    """Return the walk through each state asked for of the queues with so many tasks.
 
-    All states of a queue in one statement, even those that had no task a moment ago: a task that
-    goes from one to another meanwhile is on the page once.
+    All states of a queue are in one statement, even those that had no task a moment ago: a task
+    that changes its state meanwhile is on the page once.
     """
     t = tasks.c
     queues = list(numbers)
@@ -246,7 +262,7 @@ def _walk_by_state(
 
 
 def _states(filters: Filters) -> list[Status]:
-    """The states asked for, blocked as the kind of queued that it is; none if it is all of them."""
+    """Return the states asked for, with queued also blocked; none if it is all of them."""
     asked = set(filters.statuses)
     if Status.QUEUED in asked:
         asked.add(Status.BLOCKED)
@@ -254,7 +270,7 @@ def _states(filters: Filters) -> list[Status]:
 
 
 def _numbers(connection: sa.Connection, filters: Filters) -> dict[str, int]:
-    """How many tasks are in the queues and states asked for, by queue; only queues with any."""
+    """Count the tasks in the queues and states asked for, by queue; only queues with any."""
     numbers = {
         queue: sum(counted[status] for status in _states(filters) or Status)
         for queue, counted in counts.by_state(connection).items()
@@ -264,9 +280,9 @@ def _numbers(connection: sa.Connection, filters: Filters) -> dict[str, int]:
 
 
 def _span(filters: Filters, after: Cursor | None = None, end: Cursor | None = None) -> _Span:
-    """Where tasks lie that were created when asked for, behind `after` and up to `end`.
+    """Return where the tasks of the time asked for are, behind `after` and up to `end`.
 
-    One place at each side: of two, SQLite might look for the farther one, and read all between.
+    One bound at each side: of two, SQLite might seek the farther one, and read all between.
     """
     lows = [(filters.created_after or 0, 0)]
     highs = [(MAX_CREATED_AT if filters.created_before is None else filters.created_before, 0)]
@@ -282,7 +298,7 @@ def _span(filters: Filters, after: Cursor | None = None, end: Cursor | None = No
 def _conditions(
     connection: sa.Connection, filters: Filters, but: Collection[sa.Column[str]] = ()
 ) -> list[_Condition]:
-    """The other conditions, without those on these columns, as rows are looked up for them."""
+    """Return the conditions on other columns than these, to be checked in the rows."""
     t = tasks.c
     wanted: dict[sa.Column[Any], list[str | None]] = {
         t.queue: [filters.queue],
@@ -296,21 +312,21 @@ def _conditions(
         if values != [None] and column not in but
     ]
     if filters.error_contains is not None:
-        # Unlike LIKE, these tell upper from lower case everywhere, and know no wildcards.
+        # Unlike LIKE, these are case-sensitive everywhere, and have no wildcards.
         position = sa.func.instr if connection.dialect.name == "sqlite" else sa.func.strpos
         conditions.append(position(t.error, filters.error_contains) > 0)
     return conditions
 
 
 def _looked_up(column: sa.Column[str]) -> sa.ColumnElement[str]:
-    """The column, such that no database takes another index for its sake than the one meant."""
+    """Return the column as an expression, so that no database uses an index on it."""
     return column.concat(sa.literal_column("''"))
 
 
 def _shown(
     connection: sa.Connection, filters: Filters, places: Sequence[Cursor], end: Cursor | None
 ) -> tuple[list[Task], Cursor | None]:
-    """The tasks at these places that the filters still let pass, and where the page ends."""
+    """Return the tasks at these places that still match, and where the page ends."""
     conditions = _conditions(connection, filters)
     shown: list[Task] = []
     length = 0
@@ -322,7 +338,7 @@ def _shown(
             if length > MAX_PAGE_BYTES:
                 return shown, places[number - 1]
             if seq in found:
-                task = _task(found[seq])
+                task = task_in(found[seq])
                 shown.append(task)
                 length += len(task.data) + len(task.result or "")
     return shown, end
@@ -331,7 +347,7 @@ def _shown(
 def _streamed(
     connection: sa.Connection, rows: sa.Select[Any], limit: int
 ) -> tuple[list[Task], Cursor | None]:
-    """A page of these rows, which are not read further than it goes."""
+    """Return a page of these rows, reading only a few beyond its end."""
     shown: list[Task] = []
     length, end = 0, None
     options = {"yield_per": ROWS_AT_ONCE}
@@ -339,26 +355,8 @@ def _streamed(
         for row in found:
             if len(shown) == limit or length > MAX_PAGE_BYTES:
                 return shown, end
-            task = _task(row)
+            task = task_in(row)
             shown.append(task)
             length += len(task.data) + len(task.result or "")
             end = (task.created_at, row.seq)
     return shown, None
-
-
-def _task(row: Sequence[Any]) -> Task:
-    """The task in the first columns of the row, read by position: a page has a thousand rows."""
-    options, course = row[_OPTIONS_AT:_COURSE_AT], row[_COURSE_AT:]
-    return Task._make(
-        (
-            *row[:_STATUS],
-            Status(row[_STATUS]),
-            *row[_STATUS + 1 : _OPTIONS_AT],
-            PLAIN if options == _NO_OPTIONS else Options(**_named(_OPTIONS, options)),
-            Course(**_named(_COURSE, course)),
-        )
-    )
-
-
-def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(names, values, strict=False))  # there may be more of them

@@ -18,7 +18,7 @@ ADVISORY_LOCK = 7_461_736_173
 
 
 def migrate(database: Database) -> None:
-    """Bring the schema to head, in one transaction; does nothing if it is there.
+    """Bring the schema to head, in one transaction; do nothing if it is there.
 
     Raises:
         StoreUnavailableError: The database cannot be opened.
@@ -44,7 +44,7 @@ def _upgrade(connection: sa.Connection, database: Database) -> None:
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if not database.is_sqlite:
-        # A step over a large table may take longer than any statement of the service.
+        # A step over a large table may take longer than the service's statements may.
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
         connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
@@ -64,10 +64,10 @@ def _make_shrinkable(database: Database) -> None:
     with engine.connect() as connection:
         raw = connection.connection.driver_connection
         if raw is not None and raw.execute("PRAGMA auto_vacuum").fetchone() == (0,):
-            with suppress(
-                sqlite3.Error
-            ):  # no room for it: it works as before, until the next start
-                raw.execute("VACUUM")  # takes up what `connect` asked for; outside of transactions
+            # Without room for it the file works as before, until the next start. Outside of
+            # transactions; applies the `auto_vacuum` that each new connection asks for.
+            with suppress(sqlite3.Error):
+                raw.execute("VACUUM")
 
 
 def _first_line(error: sa.exc.SQLAlchemyError) -> str:

@@ -1,4 +1,4 @@
-"""What a commit has done, and who is to be told of it."""
+"""Notices: what a commit has done, and who is told of it."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ AnyWrite = Write | Change[Any]
 
 @dataclass(slots=True)
 class Notices:
-    """What a commit has done, to be told once it is on disk."""
+    """What a commit has done, sent once it is on disk."""
 
     inserts: list[Insert] = field(default_factory=list)
     settled: defaultdict[Recipient, list[tuple[Lease, bool]]] = field(
@@ -28,17 +28,17 @@ class Notices:
     other: list[tuple[Recipient, Command]] = field(default_factory=list)
     failed: list[tuple[AnyWrite, TaskQueueError]] = field(default_factory=list)
 
-    def add(self, later: "Notices") -> None:
-        """Tell that too."""
-        self.inserts += later.inserts
-        for requester, settled in later.settled.items():
+    def add(self, other: "Notices") -> None:
+        """Merge another commit's notices."""
+        self.inserts += other.inserts
+        for requester, settled in other.settled.items():
             self.settled[requester] += settled
-        self.answers += later.answers
-        self.other += later.other
-        self.failed += later.failed
+        self.answers += other.answers
+        self.other += other.other
+        self.failed += other.failed
 
     def send(self) -> None:
-        """Tell it: first whoever waits for an answer, then each requester, once per kind."""
+        """Answer whoever waits, then tell each requester once per kind."""
         for reply, value in self.answers:
             reply.answer(value)
         stored: defaultdict[Recipient, list[str]] = defaultdict(list)

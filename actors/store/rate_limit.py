@@ -21,10 +21,11 @@ _TAKE = (
     .where(queues.c.name == sa.bindparam("queue_name"))
     .values(tokens=queues.c.tokens - sa.bindparam("taken"))
 )
+_CLOCK = sa.select(sa.cast(sa.extract("epoch", sa.func.clock_timestamp()), sa.Double))
 
 
 def allowed(connection: sa.Connection, queue: str, rate_limit: float, now: float) -> int:
-    """How many tasks of the queue may be started now; refills the bucket.
+    """Refill the bucket, and return how many tasks of the queue may be started now.
 
     Args:
         connection: Inside a transaction.
@@ -34,7 +35,7 @@ def allowed(connection: sa.Connection, queue: str, rate_limit: float, now: float
     """
     ensure_queue(connection, queue)
     row = connection.execute(_BUCKET, {"queue_name": queue}).one()
-    now = _now(connection, now)  # after the lock, or a refill before it would be counted again
+    now = _now(connection, now)  # after the lock, or a refill before it would count twice
     tokens = refilled(row.tokens, now - row.refilled_at, rate_limit)
     connection.execute(_REFILL, {"queue_name": queue, "left": tokens, "now": now})
     return int(tokens)
@@ -46,10 +47,7 @@ def take(connection: sa.Connection, queue: str, started: int) -> None:
 
 
 def _now(connection: sa.Connection, now: float) -> float:
-    """The database's own clock where there is one, or nodes would refill by different clocks."""
+    """Return PostgreSQL's own time, or nodes would refill by different clocks."""
     if connection.dialect.name == "sqlite":
         return now
     return float(connection.scalar(_CLOCK) or now)
-
-
-_CLOCK = sa.select(sa.cast(sa.extract("epoch", sa.func.clock_timestamp()), sa.Double))

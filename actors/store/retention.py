@@ -1,4 +1,4 @@
-"""Housekeeping in small steps: what expired, and what was kept long enough."""
+"""Housekeeping in small steps: expired tasks become dead, old ones are deleted."""
 
 from collections.abc import Mapping, Sequence
 
@@ -77,17 +77,17 @@ MAX_TERMS = 100
 
 
 def expire(connection: sa.Connection, now: float) -> int:
-    """Let tasks that were not started in time be dead; how many."""
+    """Make tasks that were not started in time dead; return how many."""
     return len(connection.execute(_EXPIRE, {"now": now, "second": int(now)}).all())
 
 
 def forget_keys(connection: sa.Connection, now: float) -> int:
-    """Forget idempotency keys whose time is over; how many."""
+    """Delete idempotency keys whose time is over; return how many."""
     return connection.execute(_FORGET, {"now": now}).rowcount
 
 
 def delete_out_of_term(connection: sa.Connection, now: float, after: int = -1) -> tuple[int, int]:
-    """Delete tasks whose own time to be kept is over.
+    """Delete tasks whose `keep_result_seconds` are over.
 
     Args:
         connection: Inside a transaction.
@@ -95,7 +95,7 @@ def delete_out_of_term(connection: sa.Connection, now: float, after: int = -1) -
         after: Up to which `keep_result_seconds` the last step looked; -1: from the shortest on.
 
     Returns:
-        How many, and up to which this step looked; -1: at all.
+        How many, and up to which term this step looked; -1: at all.
     """
     ids: list[str] = []
     for _ in range(MAX_TERMS):
@@ -105,7 +105,7 @@ def delete_out_of_term(connection: sa.Connection, now: float, after: int = -1) -
         found = {"term": term, "until": int(now) - term, "at_most": STEP_ROWS - len(ids)}
         ids += connection.scalars(_OUT_OF_TERM, found)
         if len(ids) == STEP_ROWS:
-            break  # this one again, there may be more
+            break  # there may be more of this term
         after = term
     return _delete(connection, ids), after
 
@@ -143,19 +143,19 @@ def sweep(
 def vacuum(connection: sa.Connection) -> None:
     """Give free pages of a SQLite file back to the file system, some at a time.
 
-    But for a reserve: pages that will be used again soon are not worth the work.
+    All but a reserve: pages that are used again soon are not worth the work.
     """
     if connection.dialect.name == "sqlite":
         free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
         for _ in range(min(free - RESERVE_PAGES, STEP_PAGES)):
-            # One page each: of a statement that has no columns the driver takes one step only.
+            # One page each: the driver takes only one step of a statement without columns.
             connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
 
 
 def _delete(connection: sa.Connection, task_ids: Sequence[str]) -> int:
     if not task_ids:
         return 0
-    # Once more the condition: between look and deed another node may have redriven one.
+    # With the condition again: another node may have redriven one meanwhile.
     gone = sa.delete(tasks).where(tasks.c.id.in_(task_ids), is_final).returning(tasks.c.id)
     deleted = list(connection.scalars(gone))
     connection.execute(sa.delete(attempts).where(attempts.c.task_id.in_(deleted)))

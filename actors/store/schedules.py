@@ -1,4 +1,4 @@
-"""Schedules as rows: one occurrence is published once, whoever is there to do it."""
+"""Schedules as rows: each occurrence is published once, by whichever node is first."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from task_queue.actors.errors import NotFoundError
 from task_queue.actors.store.conditional import insert_occurrence
-from task_queue.actors.store.dialect import insert_into
 from task_queue.actors.store.schema import schedules
+from task_queue.actors.store.session import insert_into
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.task import Task
@@ -29,25 +29,25 @@ _ADVANCE = (
 
 
 def every(connection: sa.Connection) -> list[Schedule]:
-    """All schedules, by name."""
+    """Return all schedules, by name."""
     return [_schedule(row) for row in connection.execute(_ALL)]
 
 
 def due(connection: sa.Connection, now: float) -> list[Schedule]:
-    """Those whose next occurrence is at this moment or was before it, Unix seconds."""
+    """Return those whose next occurrence is at this moment or was before it, Unix seconds."""
     return [_schedule(row) for row in connection.execute(_DUE, {"now": now})]
 
 
 def put(connection: sa.Connection, schedule: Schedule) -> Schedule:
-    """Keep the schedule; one that stays the same keeps an occurrence that it has missed.
+    """Store the schedule; one that stays the same keeps an occurrence that it has missed.
 
-    But not one beyond its next, as a clock that was ahead for a while may have left.
+    But not one beyond its next, which a clock that was ahead for a while may have left.
 
     Returns:
-        What is kept.
+        The schedule as stored.
     """
-    new = insert_into(schedules, connection).on_conflict_do_nothing()
-    # A row says it, and not a count: of an insert PostgreSQL's driver tells none.
+    new = insert_into(connection, schedules).on_conflict_do_nothing()
+    # By a returned row, as PostgreSQL's driver has no row count for this insert.
     if connection.execute(new.returning(schedules.c.name), _columns(schedule)).first() is not None:
         return schedule
     present = _schedule(connection.execute(_ONE, {"wanted": schedule.name}).one())
@@ -60,7 +60,7 @@ def put(connection: sa.Connection, schedule: Schedule) -> Schedule:
 
 
 def delete(connection: sa.Connection, name: str) -> None:
-    """Forget the schedule; what it published stays.
+    """Delete the schedule; what it published stays.
 
     Raises:
         NotFoundError: There is none.
@@ -72,7 +72,7 @@ def delete(connection: sa.Connection, name: str) -> None:
 
 
 def configure(connection: sa.Connection, configured: Iterable[Schedule]) -> None:
-    """Keep the schedules of the settings, in place of those that came from settings before."""
+    """Store the schedules of the settings, in place of those that came from settings before."""
     names = {put(connection, schedule).name for schedule in configured}
     connection.execute(
         sa.delete(schedules).where(schedules.c.configured, schedules.c.name.not_in(names))
@@ -85,20 +85,20 @@ def fire(
     step: tuple[float, float, float | None],
     task: Task | None,
 ) -> bool:
-    """Go on to the next occurrence, and publish the task of the one that is due.
+    """Advance the schedule to its next occurrence, and publish the task of the one that is due.
 
-    Both or neither, and only for whoever finds the schedule where it was seen. The task's
-    occurrence is unique besides: not even a clock set back publishes it again.
+    Both or neither, and only if the schedule is still where the caller saw it. The task's
+    occurrence is unique as well: not even a clock set back publishes it again.
 
     Args:
         connection: Inside a transaction.
-        name: Which schedule.
+        name: The schedule's name.
         step: Its next occurrence as it was seen, the one from now on, and the one that is
             published, if any; Unix seconds.
-        task: What is published.
+        task: The task to publish, if any.
 
     Returns:
-        Whether this was done here.
+        Whether this call advanced it, and not another node.
     """
     due_at, next_at, fired_at = step
     advanced = connection.execute(

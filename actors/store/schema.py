@@ -22,7 +22,7 @@ tasks = sa.Table(
     sa.Column("id", sa.Text, nullable=False, unique=True),
     sa.Column("queue", sa.Text, nullable=False),
     sa.Column("action", sa.Text, nullable=False),
-    # JSON as text on both databases: passed through unparsed, and the same to the letter.
+    # JSON as text on both databases: passed through unparsed, unchanged to the letter.
     sa.Column("data", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("result", sa.Text),
@@ -35,7 +35,7 @@ tasks = sa.Table(
     sa.Column("lease_id", sa.BigInteger),
     sa.Column("leased_until", sa.Double),
     sa.Column("created_at", sa.BigInteger, nullable=False),
-    # SQLite keeps fractions in it all the same, and its columns cannot be changed in place.
+    # SQLite stores fractions in it all the same, and cannot change the type of a column.
     sa.Column("started_at", sa.Double().with_variant(sa.BigInteger, "sqlite")),
     sa.Column("processed_at", sa.BigInteger),
     sa.Column("rank", sa.Double, nullable=False, server_default="0"),
@@ -57,8 +57,8 @@ tasks = sa.Table(
 attempts = sa.Table(
     "attempts",
     metadata,
-    # Every attempt that ended, but for those that completed their task and left nothing on standard
-    # error: the task's own row tells of those, so that a task that goes well is no row more.
+    # Every attempt that ended, except those that completed their task and left nothing on standard
+    # error: these are in the task's own row, so that a task that goes well costs no second row.
     sa.Column("seq", _RowNumber, sa.Identity(), primary_key=True),
     sa.Column("task_id", sa.Text, nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
@@ -86,10 +86,10 @@ counts = sa.Table(
     "counts",
     metadata,
     # Kept by triggers on `tasks`, so that they cannot disagree with the rows. On PostgreSQL every
-    # connection counts in a slot of its own, or nodes would wait for each other at every commit;
-    # one slot's numbers may be negative, their sums are not. `active` is queued or running: few run
-    # at a time, so those are counted when asked for, and a claim changes no count. `bytes` is the
-    # data of all that are not final.
+    # connection counts in a slot of its own, or nodes would wait for each other at every commit; a
+    # slot's numbers may be negative, their sums are not. `active` is queued or running: few run at
+    # a time, so those are counted when asked for, and a claim changes no count. `bytes` is the size
+    # of the data of all tasks that are not final.
     sa.Column("queue", sa.Text, primary_key=True),
     sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
     *(
@@ -106,7 +106,7 @@ schedules = sa.Table(
     sa.Column("cron", sa.Text, nullable=False),
     sa.Column("timezone", sa.Text, nullable=False),
     sa.Column("missed", sa.Text, nullable=False),
-    # What is published, as the body of a publish.
+    # The task to publish, as the body of a publish.
     sa.Column("task", sa.Text, nullable=False),
     # Whether it comes from the settings.
     sa.Column("configured", sa.Boolean, nullable=False),
@@ -120,7 +120,7 @@ idempotency_keys = sa.Table(
     metadata,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("fingerprint", sa.Text, nullable=False),
-    # What the first request was answered with: receipts as JSON.
+    # The answer to the first request: receipts as JSON.
     sa.Column("receipts", sa.Text, nullable=False),
     sa.Column("expires_at", sa.Double, nullable=False),
     sqlite_with_rowid=False,
@@ -128,20 +128,25 @@ idempotency_keys = sa.Table(
 sa.Index("idempotency_keys_expires_at", idempotency_keys.c.expires_at)
 
 
-def in_state(status: Status) -> sa.ColumnElement[bool]:
-    """The condition that a task is in this state.
+def literal(status: Status) -> sa.ColumnElement[str]:
+    """Return the state as part of a statement's text, not as a parameter."""
+    return sa.literal_column(f"'{status.value}'", sa.Text)
 
-    A literal, not a parameter: only so do both databases see that a partial index fits.
+
+def in_state(status: Status) -> sa.ColumnElement[bool]:
+    """Return the condition that a task is in this state.
+
+    With a literal: only so do both databases see that a partial index fits.
     """
-    return tasks.c.status == sa.literal_column(f"'{status.value}'")
+    return tasks.c.status == literal(status)
 
 
 is_suspect = tasks.c.losses > sa.literal_column("0")
 """The condition that a former attempt was lost: see `ClaimedTask.is_suspect`."""
 
 is_final = tasks.c.processed_at.is_not(None)
-"""The condition that a task is in a final state. Not by a list of states: for one of more than two
-SQLite builds a table at every row it looks at."""
+"""The condition that a task is in a final state. Not by a list of states: for a list of more than
+two SQLite builds a table at every row it looks at."""
 
 
 def _partial(
@@ -153,9 +158,9 @@ def _partial(
 
 
 t = tasks.c
-# Every change of state passes by each index whose columns or condition it touches, for 0.1 µs even
-# if nothing is to be done there. So there is one index over all states, in the order of pages, and
-# partial ones only for what must be found among very many.
+# Every change of state checks each index whose columns or condition it touches, for 0.1 µs even if
+# the index does not change. So there is one index over all states, in the order of pages, and
+# partial ones only for rows that must be found among very many.
 sa.Index("tasks_by_state", t.status, t.queue, t.created_at, t.seq)
 # The order of claims.
 _partial("tasks_ready", in_state(Status.QUEUED), t.queue, t.rank, t.seq)

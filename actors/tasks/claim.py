@@ -20,6 +20,27 @@ class Lease(NamedTuple):
     lease_id: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimant:
+    """Who claims tasks, and on what terms.
+
+    Attributes:
+        queue: The queue whose tasks are claimed.
+        lease_id: The number that the claim writes into the rows.
+        node: The process that claims; kept in the column `worker`.
+        now: When the claim is made, Unix seconds.
+        leased_until: When the leases lapse unless renewed, Unix seconds.
+        rate_limit: How many starts per second the queue allows; 0: any number.
+    """
+
+    queue: str
+    lease_id: int
+    node: str
+    now: float
+    leased_until: float
+    rate_limit: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a claimed task brings along of its `Options` and its `Course`.

@@ -6,15 +6,15 @@ import pytest
 
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 
 
 @pytest.fixture
-def store(database: Database) -> Iterator[Store]:
-    """An open store on each kind of database."""
-    store = Store(database)
-    yield store
-    store.close()
+def session(database: Database) -> Iterator[Session]:
+    """An open session on each kind of database."""
+    session = Session(database)
+    yield session
+    session.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from task_queue.actors.store import retention
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.retention import RESERVE_PAGES, STEP_ROWS
 from task_queue.actors.store.schema import tasks
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.writer import DatabaseWriter
 from tests.actors.store.calls import call, find, get, put
@@ -145,7 +145,7 @@ def test_a_sweep_that_was_due_while_a_step_without_one_was_under_way_is_not_left
 def live(database: Database, clock: ManualClock) -> Iterator[Address]:
     """A pruner with a writer."""
     writer_ref = DatabaseWriter.start(
-        life("writer"), store=Store(database), max_batch=100, now=clock
+        life("writer"), session=Session(database), max_batch=100, now=clock
     )
     with running(writer_ref, "writer") as writer:
         address = Address("pruner")
@@ -158,7 +158,7 @@ def live(database: Database, clock: ManualClock) -> Iterator[Address]:
 
 
 def test_each_state_is_kept_for_its_time_and_what_is_not_over_for_ever(
-    database: Database, store: Store
+    database: Database, session: Session
 ) -> None:
     clock = ManualClock(NOW + 100 * DAY)
     ends = {
@@ -170,16 +170,16 @@ def test_each_state_is_kept_for_its_time_and_what_is_not_over_for_ever(
     }
     waiting = a_task()
     (too_old, kept) = zip(*ends.values(), strict=True)
-    put(store, *too_old, *kept, waiting)
+    put(session, *too_old, *kept, waiting)
     with live(database, clock) as pruner:
         pruner.tell(Tick(clock.now))
-        eventually(lambda: find(store, too_old[-1].id) is None, "the oldest are gone")
-        assert [find(store, task.id) for task in too_old] == [None] * 3
-        assert all(find(store, task.id) for task in (*kept, waiting))
+        eventually(lambda: find(session, too_old[-1].id) is None, "the oldest are gone")
+        assert [find(session, task.id) for task in too_old] == [None] * 3
+        assert all(find(session, task.id) for task in (*kept, waiting))
 
 
 def test_a_task_with_its_own_time_is_kept_for_that_be_it_shorter_or_longer(
-    database: Database, store: Store
+    database: Database, session: Session
 ) -> None:
     clock = ManualClock(NOW + 100 * DAY)
     now = int(clock.now)
@@ -187,21 +187,25 @@ def test_a_task_with_its_own_time_is_kept_for_that_be_it_shorter_or_longer(
     short = a_task(**columns, keep_result_seconds=0, processed_at=now)
     long = a_task(**columns, keep_result_seconds=60 * DAY, processed_at=now - 50 * DAY)
     usual = a_task(**columns, processed_at=now - 50 * DAY)
-    put(store, short, long, usual)
+    put(session, short, long, usual)
     with live(database, clock) as pruner:
         pruner.tell(Tick(clock.now))
-        eventually(lambda: not (find(store, short.id) or find(store, usual.id)), "both are gone")
-        assert find(store, long.id) is not None
+        eventually(
+            lambda: not (find(session, short.id) or find(session, usual.id)), "both are gone"
+        )
+        assert find(session, long.id) is not None
 
 
-def test_any_number_of_old_tasks_is_gone_after_one_tick(database: Database, store: Store) -> None:
+def test_any_number_of_old_tasks_is_gone_after_one_tick(
+    database: Database, session: Session
+) -> None:
     clock = ManualClock(NOW + 100 * DAY)
     old = [a_task(status=Status.DEAD, processed_at=int(NOW)) for _ in range(3 * STEP_ROWS + 1)]
-    put(store, *old)
+    put(session, *old)
     with live(database, clock) as pruner:
         pruner.tell(Tick(clock.now))
-        eventually(lambda: kept_counts(store) == {}, "all are gone")
-    assert call(store, lambda connection: connection.scalar(_ROWS)) == 0
+        eventually(lambda: kept_counts(session) == {}, "all are gone")
+    assert call(session, lambda connection: connection.scalar(_ROWS)) == 0
 
 
 _ROWS = sa.select(sa.func.count()).select_from(tasks)
@@ -209,44 +213,44 @@ _ROWS = sa.select(sa.func.count()).select_from(tasks)
 
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.BLOCKED, Status.QUEUED])
 def test_what_was_not_started_in_time_is_dead_without_a_claim(
-    database: Database, store: Store, status: Status
+    database: Database, session: Session, status: Status
 ) -> None:
     clock = ManualClock()
     late, in_time = (
         a_task(status=status, run_at=NOW + HOUR, expires_at=NOW + seconds) for seconds in (0, 1)
     )
-    put(store, late, in_time)
+    put(session, late, in_time)
     with live(database, clock) as pruner:
         pruner.tell(Tick(clock.now))
-        eventually(lambda: get(store, late.id).status is Status.DEAD, "it is dead")
-    task = get(store, late.id)
+        eventually(lambda: get(session, late.id).status is Status.DEAD, "it is dead")
+    task = get(session, late.id)
     assert (task.error, task.processed_at, task.attempt) == ("expired", int(NOW), 0)
-    assert get(store, in_time.id).status is status
+    assert get(session, in_time.id).status is status
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_sqlite_file_gives_back_what_old_tasks_took(database: Database, store: Store) -> None:
+def test_a_sqlite_file_gives_back_what_old_tasks_took(database: Database, session: Session) -> None:
     clock = ManualClock(NOW + 100 * DAY)
     long = f'"{"x" * 40_000}"'
     put(
-        store,
+        session,
         *(a_task(status=Status.DEAD, processed_at=int(NOW), data=long) for _ in range(500)),
     )
     pages = 500 * 10
-    assert free_pages(store) == 0
+    assert free_pages(session) == 0
     with live(database, clock) as pruner:
 
         def shrunk() -> bool:
             clock.advance(STEP_SECONDS)
             pruner.tell(Tick(clock.now))
-            return kept_counts(store) == {} and free_pages(store) <= RESERVE_PAGES
+            return kept_counts(session) == {} and free_pages(session) <= RESERVE_PAGES
 
         eventually(shrunk, "the pages are given back")
-    assert free_pages(store) > RESERVE_PAGES - retention.STEP_PAGES
-    store.close()  # which writes the log back into the file
+    assert free_pages(session) > RESERVE_PAGES - retention.STEP_PAGES
+    session.close()  # which writes the log back into the file
     assert database.path.stat().st_size < (pages - RESERVE_PAGES) * 4_096
 
 
-def free_pages(store: Store) -> int:
-    with store.transaction():
-        return int(store.connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+def free_pages(session: Session) -> int:
+    with session.transaction():
+        return int(session.connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())

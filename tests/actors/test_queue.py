@@ -39,7 +39,7 @@ from task_queue.actors.queue import CRASHED, LOST, QueueActor, stack_of
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.store.database import Database
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits
@@ -47,6 +47,7 @@ from task_queue.actors.tasks.settlement import EXPIRED, Failure, Settlement
 from task_queue.actors.tasks.slot import Progress, Slot
 from task_queue.actors.tasks.states import Outcome, Status
 from task_queue.actors.writer import DatabaseWriter
+from tests.actors.store.calls import claimant
 from tests.fakes import NOW, Inbox, ManualClock, a_task, life, work
 
 NO = Failure("no")
@@ -252,7 +253,7 @@ def test_work_that_must_not_wait_is_not_asked_for_in_vain(queue: Queue) -> None:
 
 def test_a_claim_that_failed_is_repeated_at_the_next_tick_not_at_once(queue: Queue) -> None:
     queue.gets(ready("one"))
-    claim = Claim(Inbox(), "tasks", 5, 1, 1, "worker", NOW, NOW)
+    claim = Claim(Inbox(), claimant(), 5, 1)
     queue.gets(WriteFailed(claim, StoreUnavailableError()))
     assert queue.driver.claims == [(5, 1)]
     queue.gets(Tick(NOW))
@@ -323,7 +324,7 @@ def test_lapsed_leases_are_lost_unless_they_are_in_our_hands(queue: Queue) -> No
 
 def test_the_driver_hears_every_notice_and_no_other_message(queue: Queue) -> None:
     (task,) = some(1)
-    claim = Claim(Inbox(), "tasks", 5, 1, 1, "worker", NOW, NOW)
+    claim = Claim(Inbox(), claimant(), 5, 1)
     notices: list[Notice] = [
         Claimed((task,), more=False),
         Stored(("task",)),
@@ -388,7 +389,7 @@ def test_only_one_suspect_is_claimed_at_a_time(queue: Queue) -> None:
 def test_a_consumer_is_free_again_when_its_suspect_could_not_be_claimed(queue: Queue) -> None:
     task = some(1)[0]
     queue.gets(ready("one"), Claimed((), more=False), Tick(NOW))
-    claim = ClaimSuspect(Inbox(), "tasks", 1, "worker", NOW, NOW)
+    claim = ClaimSuspect(Inbox(), claimant())
     queue.gets(WriteFailed(claim, StoreUnavailableError()), Claimed((task,), more=False))
     assert queue.delivered("one") == [task]
 
@@ -831,9 +832,9 @@ class Office:
         self.clock = ManualClock()
         self.consumer = Inbox()
         address, writer_address = Address("queue"), Address("writer")
-        self.store = Store(database)
+        self.store = Session(database)
         self.writer = DatabaseWriter(
-            Life(writer_address, Inbox()), store=self.store, max_batch=100, now=self.clock
+            Life(writer_address, Inbox()), session=self.store, max_batch=100, now=self.clock
         )
         driver: DatabaseDriver | MemoryDriver = DatabaseDriver(
             queue="tasks",

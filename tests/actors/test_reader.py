@@ -26,7 +26,7 @@ from task_queue.actors.runtime.address import Address
 from task_queue.actors.store import listing, queues, schedules
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.filters import Filters
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
@@ -45,7 +45,7 @@ PROOF = 10
 
 @contextmanager
 def live(database: Database) -> Iterator[Address]:
-    ref = DatabaseReader.start(life("reader"), store=Store(database, read_only=True))
+    ref = DatabaseReader.start(life("reader"), session=Session(database, read_only=True))
     with running(ref, "reader") as address:
         yield address
 
@@ -53,7 +53,7 @@ def live(database: Database) -> Iterator[Address]:
 @contextmanager
 def live_writer(database: Database) -> Iterator[Address]:
     ref = DatabaseWriter.start(
-        life("writer"), store=Store(database), max_batch=100, now=ManualClock()
+        life("writer"), session=Session(database), max_batch=100, now=ManualClock()
     )
     with running(ref, "writer") as address:
         yield address
@@ -79,12 +79,12 @@ NIGHTLY = Schedule(
 )
 
 
-def test_each_question_gets_its_answer(store: Store, database: Database) -> None:
+def test_each_question_gets_its_answer(session: Session, database: Database) -> None:
     waiting, dead = a_task(run_at=NOW - 1), a_task(status=Status.DEAD, error="no such host")
-    put(store, waiting, dead, a_task(queue="other"))
-    call(store, lambda connection: queues.set_paused(connection, "mail", paused=True))
-    call(store, lambda connection: schedules.put(connection, NIGHTLY))
-    reader = DatabaseReader(life("reader"), store=Store(database, read_only=True))
+    put(session, waiting, dead, a_task(queue="other"))
+    call(session, lambda connection: queues.set_paused(connection, "mail", paused=True))
+    call(session, lambda connection: schedules.put(connection, NIGHTLY))
+    reader = DatabaseReader(life("reader"), session=Session(database, read_only=True))
     filters = Filters(statuses=(Status.DEAD,))
     list_dead, page = ListTasks(limit=5, filters=filters), ListTasks(limit=2)
     get, none, counts = GetTask(waiting.id), GetTask("nobody"), CountTasks()
@@ -114,7 +114,7 @@ def test_each_question_gets_its_answer(store: Store, database: Database) -> None
 
 
 def test_a_task_is_shown_with_its_attempts_the_last_of_which_may_still_run(
-    store: Store, database: Database
+    session: Session, database: Database
 ) -> None:
     def attempts() -> list[Attempt]:
         with live(database) as reader:
@@ -122,12 +122,12 @@ def test_a_task_is_shown_with_its_attempts_the_last_of_which_may_still_run(
         assert answer is not None
         return answer[1]
 
-    (task_id,) = put(store, a_task())
-    (claimed,), _ = claim(store)
+    (task_id,) = put(session, a_task())
+    (claimed,), _ = claim(session)
     running = Attempt(number=1, started_at=NOW, ended_at=None, worker="worker", outcome=None)
     assert attempts() == [running]
     failure = Failure("no", traceback="line")
-    settle(store, Settlement(claimed.lease, Status.QUEUED, 1, ended_at=NOW + 1, failure=failure))
+    settle(session, Settlement(claimed.lease, Status.QUEUED, 1, ended_at=NOW + 1, failure=failure))
     failed = Attempt(
         number=1,
         started_at=NOW,
@@ -138,8 +138,8 @@ def test_a_task_is_shown_with_its_attempts_the_last_of_which_may_still_run(
         traceback="line",
     )
     assert attempts() == [failed]
-    (claimed,), _ = claim(store)
-    settle(store, ack(claimed, "1", NOW + 2, NOW + 3))
+    (claimed,), _ = claim(session)
+    settle(session, ack(claimed, "1", NOW + 2, NOW + 3))
     completed = Attempt(
         number=2,
         started_at=NOW + 2,
@@ -152,15 +152,15 @@ def test_a_task_is_shown_with_its_attempts_the_last_of_which_may_still_run(
 
 @pytest.mark.parametrize("later", [0.0, -3_600.0])
 def test_an_attempt_is_shown_though_it_began_before_the_one_before_it_ended(
-    store: Store, database: Database, later: float
+    session: Session, database: Database, later: float
 ) -> None:
     """As it seems where a clock was set back, or that of another node is."""
-    (task_id,) = put(store, a_task())
-    (claimed,), _ = claim(store)
+    (task_id,) = put(session, a_task())
+    (claimed,), _ = claim(session)
     failure = Failure("no")
-    settle(store, Settlement(claimed.lease, Status.QUEUED, 1, ended_at=NOW, failure=failure))
-    (claimed,), _ = claim(store, now=NOW + later)
-    settle(store, ack(claimed, "1", NOW + later, NOW + later + 1))
+    settle(session, Settlement(claimed.lease, Status.QUEUED, 1, ended_at=NOW, failure=failure))
+    (claimed,), _ = claim(session, now=NOW + later)
+    settle(session, ack(claimed, "1", NOW + later, NOW + later + 1))
     with live(database) as reader:
         answer = reader.ask(GetTask(task_id), DEADLINE_SECONDS)
     assert answer is not None
@@ -168,7 +168,7 @@ def test_an_attempt_is_shown_though_it_began_before_the_one_before_it_ended(
 
 
 def test_what_is_no_question_is_a_defect(database: Database) -> None:
-    reader = DatabaseReader(life("reader"), store=Store(database, read_only=True))
+    reader = DatabaseReader(life("reader"), session=Session(database, read_only=True))
     with pytest.raises(UnexpectedMessageError):
         reader.receive(Command())
     reader.on_stop()
@@ -192,15 +192,15 @@ def test_a_database_that_is_gone_is_the_answer_and_the_reader_lives_on(
                 reader.ask(CountTasks(), DEADLINE_SECONDS)
 
 
-def test_a_listing_under_way_delays_no_commit(database: Database, store: Store) -> None:
+def test_a_listing_under_way_delays_no_commit(database: Database, session: Session) -> None:
     fill(database, Status.COMPLETED, 10)
-    reading = Store(database, read_only=True)
+    reading = Session(database, read_only=True)
     with live_writer(database) as writer, reading.transaction():
         assert len(listing.page(reading.connection, Filters(), limit=5)[0]) == 5
         task_id = write(writer)
         assert listing.page(reading.connection, Filters(), limit=5)
     reading.close()
-    assert find(store, task_id) is not None
+    assert find(session, task_id) is not None
 
 
 def test_listings_over_a_million_rows_delay_no_commit(database: Database) -> None:

@@ -20,7 +20,7 @@ from task_queue.actors.runtime.address import Address
 from task_queue.actors.scheduler import LOAD_SECONDS, Scheduler
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.schema import tasks
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.new import QueueInfo
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
@@ -237,7 +237,7 @@ def nodes(database: Database, number: int, clock: ManualClock) -> Iterator[list[
             writer = stack.enter_context(
                 running(
                     DatabaseWriter.start(
-                        life("writer"), store=Store(database), max_batch=100, now=clock
+                        life("writer"), session=Session(database), max_batch=100, now=clock
                     ),
                     "writer",
                 )
@@ -260,7 +260,7 @@ def nodes(database: Database, number: int, clock: ManualClock) -> Iterator[list[
 
 @pytest.fixture
 def reader(database: Database) -> Iterator[Address]:
-    ref = DatabaseReader.start(life("reader"), store=Store(database, read_only=True))
+    ref = DatabaseReader.start(life("reader"), session=Session(database, read_only=True))
     with running(ref, "reader") as address:
         yield address
 

@@ -49,8 +49,9 @@ from task_queue.actors.messages.writer import (
 from task_queue.actors.runtime.actor import Life
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.store.database import Database
+from task_queue.actors.store.insert import insert as add
 from task_queue.actors.store.notices import Notices
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
 from task_queue.actors.tasks.limits import QueueLimits, Room
@@ -67,7 +68,7 @@ from task_queue.actors.writer import (
     DiskFloor,
     pause_after,
 )
-from tests.actors.store.calls import attempts, find, get
+from tests.actors.store.calls import attempts, claimant, find, get
 from tests.actors.store.races import while_held
 from tests.databases import execute, held, impatient, refuse
 from tests.fakes import DEADLINE_SECONDS, NOW, Inbox, ManualClock, a_task, life, running
@@ -80,15 +81,15 @@ class Idle:
     """A writer that was never started: the test hands it its messages."""
 
     def __init__(
-        self, store: Store, *, max_batch: int = 100, floor: DiskFloor | None = None
+        self, session: Session, *, max_batch: int = 100, floor: DiskFloor | None = None
     ) -> None:
         self.commits = 0
-        self.store = store
+        self.session = session
         self.clock = ManualClock()
         self.actor = DatabaseWriter(
-            life("writer"), store=store, max_batch=max_batch, now=self.clock, floor=floor
+            life("writer"), session=session, max_batch=max_batch, now=self.clock, floor=floor
         )
-        sa.event.listen(store._engine, "commit", self._count)
+        sa.event.listen(session._engine, "commit", self._count)
 
     def take(self, *messages: Message) -> None:
         for message in messages:
@@ -134,16 +135,7 @@ def unanswered(insert: Insert) -> bool:
 
 
 def claim(requester: Inbox, limit: int = 10) -> Claim:
-    return Claim(
-        requester,
-        "tasks",
-        limit=limit,
-        free=10,
-        lease_id=7,
-        worker="worker",
-        now=NOW,
-        leased_until=NOW + 60,
-    )
+    return Claim(requester, claimant(lease_id=7), limit=limit, free=10)
 
 
 def claimed(writer: Idle, inbox: Inbox, count: int, **columns: object) -> tuple[ClaimedTask, ...]:
@@ -162,7 +154,7 @@ def stored_ids(inbox: Inbox) -> list[str]:
 
 def kept(database: Database, *tasks: Task) -> list[bool]:
     """Which of the tasks are rows, seen by another connection."""
-    other = Store(database, read_only=True)
+    other = Session(database, read_only=True)
     found = [find(other, task.id) is not None for task in tasks]
     other.close()
     return found
@@ -171,8 +163,8 @@ def kept(database: Database, *tasks: Task) -> list[bool]:
 # --- never started --------------------------------------------------------------------------
 
 
-def test_all_that_waited_shares_one_commit_and_is_told_once(store: Store) -> None:
-    writer, ours, theirs = Idle(store), Inbox(), Inbox()
+def test_all_that_waited_shares_one_commit_and_is_told_once(session: Session) -> None:
+    writer, ours, theirs = Idle(session), Inbox(), Inbox()
     inserts = [an_insert(ours), an_insert(theirs), an_insert(ours)]
     writer.take(*inserts)
     assert writer.commits == 0
@@ -185,8 +177,8 @@ def test_all_that_waited_shares_one_commit_and_is_told_once(store: Store) -> Non
     assert theirs.messages == [Stored((inserts[1].tasks[0].id,))]
 
 
-def test_a_lone_write_is_committed_at_once(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_lone_write_is_committed_at_once(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     for commits in (1, 2):
         insert = an_insert(inbox)
         writer.take(insert)
@@ -195,8 +187,8 @@ def test_a_lone_write_is_committed_at_once(store: Store) -> None:
         assert writer.commits == commits
 
 
-def test_a_commit_holds_no_more_than_the_cap(store: Store) -> None:
-    writer, inbox = Idle(store, max_batch=3), Inbox()
+def test_a_commit_holds_no_more_than_the_cap(session: Session) -> None:
+    writer, inbox = Idle(session, max_batch=3), Inbox()
     inserts = [an_insert(inbox) for _ in range(7)]
     writer.take(*inserts)
     assert [unanswered(insert) for insert in inserts] == [False] * 6 + [True]
@@ -205,8 +197,8 @@ def test_a_commit_holds_no_more_than_the_cap(store: Store) -> None:
     assert writer.commits == 3
 
 
-def test_of_batches_each_task_counts_towards_the_cap(store: Store) -> None:
-    writer, inbox = Idle(store, max_batch=3), Inbox()
+def test_of_batches_each_task_counts_towards_the_cap(session: Session) -> None:
+    writer, inbox = Idle(session, max_batch=3), Inbox()
     first, second, third = (an_insert(inbox, a_task(), a_task()) for _ in range(3))
     writer.take(first)
     assert writer.commits == 0
@@ -215,12 +207,12 @@ def test_of_batches_each_task_counts_towards_the_cap(store: Store) -> None:
     assert writer.commits == 1
 
 
-def test_nobody_is_answered_before_the_commit(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_nobody_is_answered_before_the_commit(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     insert = an_insert(inbox)
     seen: list[tuple[bool, list[Command]]] = []
     sa.event.listen(
-        store._engine, "commit", lambda _: seen.append((unanswered(insert), inbox.messages[:]))
+        session._engine, "commit", lambda _: seen.append((unanswered(insert), inbox.messages[:]))
     )
     writer.take(insert)
     writer.flush()
@@ -228,8 +220,8 @@ def test_nobody_is_answered_before_the_commit(store: Store) -> None:
     answer(insert)
 
 
-def test_each_write_sees_what_the_same_commit_wrote_before_it(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_each_write_sees_what_the_same_commit_wrote_before_it(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     over, lost = claimed(writer, inbox, 2)
     writer.take(
         claim(inbox, limit=1),
@@ -248,8 +240,8 @@ def test_each_write_sees_what_the_same_commit_wrote_before_it(store: Store) -> N
     assert inbox.wait_for(Tended, 0) == Tended(0, ())  # the renewed one does not lapse
 
 
-def test_one_bad_row_fails_alone_in_a_group_commit(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_one_bad_row_fails_alone_in_a_group_commit(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     first, last = an_insert(inbox), an_insert(inbox)
     bad = an_insert(inbox, first.tasks[0])
     (over,) = claimed(writer, inbox, 1)
@@ -269,23 +261,23 @@ def test_one_bad_row_fails_alone_in_a_group_commit(store: Store) -> None:
 def test_a_retry_whose_unique_key_is_taken_meanwhile_on_another_node_is_a_conflict(
     postgres_only: Database,
 ) -> None:
-    store = Store(postgres_only)
+    session = Session(postgres_only)
     keyed = Options(unique_key="one")
     dead = a_task(status=Status.DEAD, options=keyed)
-    with store.transaction():
-        store.insert([dead])
+    with session.transaction():
+        add(session.connection, [dead])
     with pytest.raises(ConflictError, match="its unique key 'one' has gone to the task"):
         while_held(
             postgres_only,
-            lambda other: other.insert([a_task(options=keyed)]),
+            lambda other: add(other.connection, [a_task(options=keyed)]),
             lambda ours: Idle(ours).change(RetryTask(dead.id, NOW)),
         )
-    assert get(store, dead.id) == dead
-    store.close()
+    assert get(session, dead.id) == dead
+    session.close()
 
 
-def test_one_lost_lease_is_refused_alone_in_a_group_commit(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_one_lost_lease_is_refused_alone_in_a_group_commit(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     first, second = claimed(writer, inbox, 2)
     late = first._replace(lease=Lease(first.lease.task_id, lease_id=6))
     writer.take(*(Settle(inbox, done(task)) for task in (late, first, second)))
@@ -294,9 +286,11 @@ def test_one_lost_lease_is_refused_alone_in_a_group_commit(store: Store) -> None
     assert inbox.all_of(WriteFailed) == []
 
 
-def test_a_result_that_the_database_refuses_fails_alone(database: Database, store: Store) -> None:
+def test_a_result_that_the_database_refuses_fails_alone(
+    database: Database, session: Session
+) -> None:
     refuse(database, "result", "bad")
-    writer, inbox = Idle(store), Inbox()
+    writer, inbox = Idle(session), Inbox()
     good, bad = claimed(writer, inbox, 2)
     settle = Settle(inbox, done(bad, "bad"))
     writer.take(Settle(inbox, done(good)), settle)
@@ -305,8 +299,8 @@ def test_a_result_that_the_database_refuses_fails_alone(database: Database, stor
     assert inbox.wait_for(WriteFailed, 0).write == settle
 
 
-def test_a_publish_nobody_waits_for_any_more_is_dropped_and_answered(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_publish_nobody_waits_for_any_more_is_dropped_and_answered(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     late = an_insert(inbox, deadline=NOW + 1)
     in_time = an_insert(inbox, deadline=NOW + 2)
     writer.take(late, in_time)
@@ -318,8 +312,8 @@ def test_a_publish_nobody_waits_for_any_more_is_dropped_and_answered(store: Stor
     assert stored_ids(inbox) == [in_time.tasks[0].id]
 
 
-def test_a_batch_of_dropped_publishes_makes_no_commit(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_batch_of_dropped_publishes_makes_no_commit(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     writer.take(late := an_insert(inbox, deadline=NOW - 1))
     writer.flush()
     refused(late, AnswerTimeoutError)
@@ -332,8 +326,8 @@ def test_a_batch_of_dropped_publishes_makes_no_commit(store: Store) -> None:
 def test_an_unavailable_database_answers_the_whole_batch_and_then_works_again(
     database: Database,
 ) -> None:
-    store, inbox = Store(impatient(database)), Inbox()
-    writer = Idle(store)
+    session, inbox = Session(impatient(database)), Inbox()
+    writer = Idle(session)
     batch = [an_insert(inbox), an_insert(inbox)]
     question = claim(inbox)
     with held(database):
@@ -347,12 +341,12 @@ def test_an_unavailable_database_answers_the_whole_batch_and_then_works_again(
     writer.flush()
     answer(again)
     assert kept(database, again.tasks[0]) == [True]
-    store.close()
+    session.close()
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_neighbours_fault_that_comes_twice_is_no_bad_row(
-    database: Database, store: Store
+    database: Database, session: Session
 ) -> None:
     execute(
         database,
@@ -361,7 +355,7 @@ def test_a_neighbours_fault_that_comes_twice_is_no_bad_row(
         "CREATE TRIGGER deadlock BEFORE UPDATE ON tasks FOR EACH STATEMENT"
         " EXECUTE FUNCTION deadlock()",
     )
-    writer, inbox = Idle(store), Inbox()
+    writer, inbox = Idle(session), Inbox()
     writer.take(insert := an_insert(inbox), question := claim(inbox))
     writer.flush()
     refused(insert, StoreUnavailableError)
@@ -389,9 +383,9 @@ def published(insert: Insert) -> Published:
 
 
 def test_a_second_task_with_a_unique_key_is_answered_with_the_first_and_stops_nobody(
-    store: Store,
+    session: Session,
 ) -> None:
-    writer, inbox = Idle(store), Inbox()
+    writer, inbox = Idle(session), Inbox()
     first, second = (an_insert(inbox, a_task(unique_key="u")) for _ in range(2))
     other_queue = an_insert(inbox, a_task(unique_key="u", queue="other"))
     plain = an_insert(inbox)
@@ -403,11 +397,11 @@ def test_a_second_task_with_a_unique_key_is_answered_with_the_first_and_stops_no
     assert published(second).receipts == (Receipt(ids[0], "queued", duplicate=True),)
     assert published(other_queue).receipts == (Receipt(ids[2], "queued", duplicate=False),)
     assert answer(plain) is None
-    assert find(store, ids[1]) is None
+    assert find(session, ids[1]) is None
 
 
-def test_a_unique_key_is_free_again_when_its_task_is_final(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_unique_key_is_free_again_when_its_task_is_final(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     (task,) = claimed(writer, inbox, 1, unique_key="u")
     held_back = an_insert(inbox, a_task(unique_key="u"))
     writer.take(held_back)
@@ -424,8 +418,8 @@ def test_a_unique_key_is_free_again_when_its_task_is_final(store: Store) -> None
     assert published(again).receipts == (Receipt(again.tasks[0].id, "queued", duplicate=False),)
 
 
-def test_a_publish_beyond_a_limit_fails_alone_and_without_a_second_try(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_publish_beyond_a_limit_fails_alone_and_without_a_second_try(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     plain = an_insert(inbox)  # counts, though it was not looked at
     fits, too_many = (an_insert(inbox, conditions=only(max_length=3)) for _ in range(2))
     last = an_insert(inbox)
@@ -435,19 +429,19 @@ def test_a_publish_beyond_a_limit_fails_alone_and_without_a_second_try(store: St
     refused(too_many, OverLimitError)
     assert [failure.write for failure in inbox.all_of(WriteFailed)] == [too_many]
     assert sorted(stored_ids(inbox)) == sorted(insert.tasks[0].id for insert in (plain, fits, last))
-    assert [find(store, each.tasks[0].id) is None for each in (fits, too_many)] == [False, True]
+    assert [find(session, each.tasks[0].id) is None for each in (fits, too_many)] == [False, True]
 
 
-def test_a_publish_within_its_limits_is_told_what_room_is_left(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_publish_within_its_limits_is_told_what_room_is_left(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     two = [a_task(data='{"a":"\N{SNOWMAN}"}'), a_task(data="{}")]
     writer.take(fits := an_insert(inbox, *two, conditions=only(max_length=5, max_bytes=100)))
     writer.flush()
     assert published(fits).room == {"tasks": Room(tasks=3, bytes=100 - 11 - 2)}
 
 
-def test_bytes_are_counted_as_they_are_stored_and_bound_publishes_too(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_bytes_are_counted_as_they_are_stored_and_bound_publishes_too(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     six_bytes = '"\N{SNOWMAN}!"'
     fits = an_insert(inbox, a_task(data=six_bytes), conditions=only(max_bytes=11))
     too_large = an_insert(inbox, a_task(data=six_bytes), conditions=only(max_bytes=11))
@@ -460,8 +454,8 @@ def test_bytes_are_counted_as_they_are_stored_and_bound_publishes_too(store: Sto
     assert (caught.value.limit, caught.value.quota) == ("bytes", 11)
 
 
-def test_a_limit_is_for_what_is_not_over_yet(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_limit_is_for_what_is_not_over_yet(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     (task,) = claimed(writer, inbox, 1)
     too_many = an_insert(inbox, conditions=only(max_length=1))
     writer.take(too_many)
@@ -475,8 +469,8 @@ def test_a_limit_is_for_what_is_not_over_yet(store: Store) -> None:
     assert published(fits).room == {"tasks": Room(tasks=0, bytes=0)}
 
 
-def test_a_repeated_request_is_answered_as_the_first_was(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_repeated_request_is_answered_as_the_first_was(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     first, same = (an_insert(inbox, conditions=repeatable()) for _ in range(2))
     other = an_insert(inbox, conditions=repeatable(fingerprint="other"))
     plain = an_insert(inbox)
@@ -491,11 +485,11 @@ def test_a_repeated_request_is_answered_as_the_first_was(store: Store) -> None:
     assert published(later) == Published(receipts=receipts, replayed=True)
     refused(other, KeyReusedError)
     assert answer(plain) is None
-    assert [find(store, each.tasks[0].id) is None for each in (same, later)] == [True, True]
+    assert [find(session, each.tasks[0].id) is None for each in (same, later)] == [True, True]
 
 
-def test_a_repeated_request_is_a_new_one_after_its_time(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_repeated_request_is_a_new_one_after_its_time(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     writer.take(an_insert(inbox, conditions=repeatable()))
     writer.flush()
     writer.clock.advance(DAY)
@@ -504,9 +498,9 @@ def test_a_repeated_request_is_a_new_one_after_its_time(store: Store) -> None:
     assert published(again).replayed is False
 
 
-def test_a_request_that_was_refused_may_be_repeated(store: Store) -> None:
+def test_a_request_that_was_refused_may_be_repeated(session: Session) -> None:
     """The key is remembered with the answer, or not at all."""
-    writer, inbox = Idle(store), Inbox()
+    writer, inbox = Idle(session), Inbox()
     conditions = replace(repeatable(), limits={"tasks": QueueLimits(max_length=1)})
     (task,) = claimed(writer, inbox, 1)
     writer.take(full := an_insert(inbox, conditions=conditions))
@@ -519,8 +513,8 @@ def test_a_request_that_was_refused_may_be_repeated(store: Store) -> None:
     assert published(again).replayed is False
 
 
-def test_of_a_batch_all_are_stored_or_none(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_of_a_batch_all_are_stored_or_none(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     taken = a_task()
     fresh = [a_task(), a_task(unique_key="u"), a_task()]
     bad = an_insert(inbox, *fresh, taken, conditions=only(max_length=100))
@@ -530,15 +524,15 @@ def test_of_a_batch_all_are_stored_or_none(store: Store) -> None:
     writer.take(bad, good)
     writer.flush()
     refused(bad, BadRowError)
-    assert [find(store, task.id) for task in fresh] == [None] * 3
+    assert [find(session, task.id) for task in fresh] == [None] * 3
     assert [receipt.task_id for receipt in published(good).receipts] == [
         task.id for task in good.tasks
     ]
     assert not any(receipt.duplicate for receipt in published(good).receipts)
 
 
-def test_a_batch_with_a_key_twice_is_stored_with_the_second_as_duplicate(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_batch_with_a_key_twice_is_stored_with_the_second_as_duplicate(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     twice = an_insert(inbox, a_task(unique_key="u"), a_task(), a_task(unique_key="u"))
     writer.take(twice)
     writer.flush()
@@ -561,8 +555,8 @@ def blocked(requester: Inbox) -> Insert:
     return an_insert(requester, task, conditions=ONE_PLACE)
 
 
-def test_what_finds_a_free_place_is_claimed_in_the_commit_that_brought_it(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_what_finds_a_free_place_is_claimed_in_the_commit_that_brought_it(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     first, second = blocked(inbox), blocked(inbox)
     writer.take(first, second, claim(inbox))
     writer.flush()
@@ -573,9 +567,9 @@ def test_what_finds_a_free_place_is_claimed_in_the_commit_that_brought_it(store:
 
 @pytest.mark.parametrize("failed", [False, True])
 def test_a_place_that_is_given_up_goes_to_the_next_in_the_same_commit(
-    store: Store, *, failed: bool
+    session: Session, *, failed: bool
 ) -> None:
-    writer, inbox = Idle(store), Inbox()
+    writer, inbox = Idle(session), Inbox()
     first, second = blocked(inbox), blocked(inbox)
     writer.take(first, second, claim(inbox))
     writer.flush()
@@ -593,8 +587,8 @@ def test_a_place_that_is_given_up_goes_to_the_next_in_the_same_commit(
 # --- changes --------------------------------------------------------------------------------
 
 
-def test_changes_are_answered_after_the_commit_each_with_what_came_of_it(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_changes_are_answered_after_the_commit_each_with_what_came_of_it(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     waiting, plain = an_insert(inbox), an_insert(inbox)
     (task,) = claimed(writer, inbox, 1)
     writer.take(
@@ -618,20 +612,20 @@ def test_changes_are_answered_after_the_commit_each_with_what_came_of_it(store: 
     assert answer(plain) is None
 
 
-def test_a_change_is_not_answered_before_its_commit(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_change_is_not_answered_before_its_commit(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     writer.take(insert := an_insert(inbox))
     writer.flush()
     change = CancelTask(insert.tasks[0].id, NOW)
     seen: list[bool] = []
-    sa.event.listen(store._engine, "commit", lambda _: seen.append(change.reply_to.is_done))
+    sa.event.listen(session._engine, "commit", lambda _: seen.append(change.reply_to.is_done))
     writer.take(change)
     writer.flush()
     assert (seen, change.reply_to.is_done) == ([False], True)
 
 
-def test_a_change_in_a_group_with_a_bad_row_is_made_all_the_same(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_change_in_a_group_with_a_bad_row_is_made_all_the_same(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     first = an_insert(inbox)
     writer.take(first)
     writer.flush()
@@ -643,11 +637,11 @@ def test_a_change_in_a_group_with_a_bad_row_is_made_all_the_same(store: Store) -
     assert cancel.reply_to.wait(0) is Status.CANCELLED
     with pytest.raises(NotFoundError):
         unknown.reply_to.wait(0)
-    assert get(store, first.tasks[0].id).status is Status.CANCELLED
+    assert get(session, first.tasks[0].id).status is Status.CANCELLED
 
 
-def test_a_running_task_that_is_to_be_cancelled_is_told_to_its_queue(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_running_task_that_is_to_be_cancelled_is_told_to_its_queue(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     cancelled, _ = claimed(writer, inbox, 2)
     writer.change(CancelTask(cancelled.lease.task_id, NOW))
     writer.take(Tend(inbox, "tasks", due=NOW, lapsed=NOW))
@@ -655,8 +649,8 @@ def test_a_running_task_that_is_to_be_cancelled_is_told_to_its_queue(store: Stor
     assert inbox.wait_for(Tended, 0).cancelling == (cancelled.lease,)
 
 
-def test_a_pause_holds_from_the_commit_it_is_part_of(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_pause_holds_from_the_commit_it_is_part_of(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     pause, resume = (SetPaused(inbox, "tasks", paused, Reply()) for paused in (True, False))
     writer.take(claim(inbox), an_insert(inbox), pause)
     writer.flush()
@@ -671,21 +665,21 @@ def test_a_pause_holds_from_the_commit_it_is_part_of(store: Store) -> None:
     assert len(inbox.wait_for(Claimed, 0).tasks) == 1
 
 
-def test_a_report_is_kept_while_its_lease_is_held(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_report_is_kept_while_its_lease_is_held(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     (task,) = claimed(writer, inbox, 1)
     late = Lease(task.lease.task_id, lease_id=6)
     writer.take(Report(inbox, Progress(task.lease, 0.5, "half")))
     writer.take(Report(inbox, Progress(late, 0.9, "late")))
     writer.flush()
-    course = get(store, task.lease.task_id).course
+    course = get(session, task.lease.task_id).course
     assert (course.progress, course.progress_message) == (0.5, "half")
 
 
 def test_a_failed_attempt_is_recorded_by_whoever_holds_its_lease_and_by_nobody_else(
-    store: Store,
+    session: Session,
 ) -> None:
-    writer, inbox = Idle(store), Inbox()
+    writer, inbox = Idle(session), Inbox()
     one, other = claimed(writer, inbox, 2)
     failure = Failure("no", traceback="line")
     failed = [
@@ -698,7 +692,7 @@ def test_a_failed_attempt_is_recorded_by_whoever_holds_its_lease_and_by_nobody_e
         Settled((one.lease, other.lease), (failed[2].lease, other.lease))
     ]
     for task in (one, other):
-        (attempt,) = attempts(store, task.lease.task_id)
+        (attempt,) = attempts(session, task.lease.task_id)
         assert (attempt.error, attempt.traceback, attempt.ended_at) == ("no", "line", NOW + 1)
 
 
@@ -714,8 +708,8 @@ NIGHTLY = Schedule(
 )
 
 
-def test_an_occurrence_is_published_once_by_whoever_is_first(store: Store) -> None:
-    writer, ours, theirs = Idle(store), Inbox(), Inbox()
+def test_an_occurrence_is_published_once_by_whoever_is_first(session: Session) -> None:
+    writer, ours, theirs = Idle(session), Inbox(), Inbox()
     writer.change(PutSchedule(NIGHTLY))
     tasks = [a_task(occurrence="nightly@1") for _ in range(2)]
     fires = [
@@ -726,7 +720,7 @@ def test_an_occurrence_is_published_once_by_whoever_is_first(store: Store) -> No
     writer.flush()
     assert ours.all_of(Fired) == [Fired(fires[0])]
     assert theirs.messages == []
-    assert [find(store, task.id) is None for task in tasks] == [False, True]
+    assert [find(session, task.id) is None for task in tasks] == [False, True]
     writer.take(LoadSchedules(ours, NOW + DAY - 1), LoadSchedules(ours, NOW + DAY))
     writer.flush()
     before, then = ours.all_of(SchedulesLoaded)
@@ -734,8 +728,8 @@ def test_an_occurrence_is_published_once_by_whoever_is_first(store: Store) -> No
     assert then.schedules == (replace(NIGHTLY, next_at=NOW + DAY, last_at=NOW),)
 
 
-def test_a_step_of_housekeeping_says_what_it_did(store: Store) -> None:
-    writer, inbox = Idle(store), Inbox()
+def test_a_step_of_housekeeping_says_what_it_did(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
     old = an_insert(inbox, a_task(status=Status.COMPLETED, processed_at=int(NOW - DAY)))
     expired = an_insert(inbox, a_task(expires_at=NOW))
     writer.take(old, expired)
@@ -744,8 +738,8 @@ def test_a_step_of_housekeeping_says_what_it_did(store: Store) -> None:
     writer.take(Prune(inbox, NOW, retention, None, sweep=False))
     writer.flush()
     assert inbox.wait_for(Pruned, 0) == Pruned(1, None)
-    assert get(store, expired.tasks[0].id).status is Status.DEAD
-    assert find(store, old.tasks[0].id) is not None
+    assert get(session, expired.tasks[0].id).status is Status.DEAD
+    assert find(session, old.tasks[0].id) is not None
     writer.take(Prune(inbox, NOW, retention, None, sweep=True))
     writer.flush()
     assert inbox.wait_for(Pruned, 0).swept_to is None
@@ -766,9 +760,9 @@ class Disk:
         return self.free
 
 
-def test_a_full_disk_refuses_what_is_new_and_keeps_what_was_accepted(store: Store) -> None:
+def test_a_full_disk_refuses_what_is_new_and_keeps_what_was_accepted(session: Session) -> None:
     disk, inbox = Disk(free=99), Inbox()
-    writer = Idle(store, floor=DiskFloor(disk, min_bytes=100))
+    writer = Idle(session, floor=DiskFloor(disk, min_bytes=100))
     finished = an_insert(inbox, a_task(status=Status.COMPLETED, result="1"))
     new = an_insert(inbox, deadline=NOW + 5)
     writer.take(new, finished)
@@ -778,9 +772,9 @@ def test_a_full_disk_refuses_what_is_new_and_keeps_what_was_accepted(store: Stor
     assert answer(finished) is None
 
 
-def test_a_disk_is_looked_at_once_a_second_and_taken_for_what_it_is_then(store: Store) -> None:
+def test_a_disk_is_looked_at_once_a_second_and_taken_for_what_it_is_then(session: Session) -> None:
     disk, inbox = Disk(free=99), Inbox()
-    writer = Idle(store, floor=DiskFloor(disk, min_bytes=100))
+    writer = Idle(session, floor=DiskFloor(disk, min_bytes=100))
     taken = []
     for free, seconds in ((99, 0.0), (100, 0.9), (100, 0.1), (99, 0.5), (99, -3_600.0)):
         disk.free = free
@@ -798,9 +792,9 @@ def test_a_disk_is_looked_at_once_a_second_and_taken_for_what_it_is_then(store: 
     assert disk.looks == 3
 
 
-def test_a_late_publish_on_a_full_disk_is_told_that_it_is_late(store: Store) -> None:
+def test_a_late_publish_on_a_full_disk_is_told_that_it_is_late(session: Session) -> None:
     inbox = Inbox()
-    writer = Idle(store, floor=DiskFloor(Disk(free=0), min_bytes=1))
+    writer = Idle(session, floor=DiskFloor(Disk(free=0), min_bytes=1))
     writer.take(late := an_insert(inbox, deadline=NOW - 1))
     writer.flush()
     refused(late, AnswerTimeoutError)
@@ -813,7 +807,7 @@ def test_a_late_publish_on_a_full_disk_is_told_that_it_is_late(store: Store) -> 
 def live(database: Database, watcher: Inbox | None = None) -> Iterator[Address]:
     ref = DatabaseWriter.start(
         Life(Address("writer"), watcher or Inbox()),
-        store=Store(database),
+        session=Session(database),
         max_batch=100,
         now=ManualClock(),
     )
@@ -913,9 +907,9 @@ def test_rows_keep_their_state(database: Database) -> None:
     with live(database) as writer:
         writer.tell(insert := an_insert(inbox, task))
         answer(insert)
-    store = Store(database, read_only=True)
-    assert get(store, task.id) == task
-    store.close()
+    session = Session(database, read_only=True)
+    assert get(session, task.id) == task
+    session.close()
 
 
 @pytest.mark.parametrize(

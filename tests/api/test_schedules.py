@@ -16,7 +16,7 @@ import pytest
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.schedules import put as keep
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.api.schedules import MAX_SCHEDULES, schedule_document
@@ -390,7 +390,7 @@ def test_one_schedule_too_many_is_refused_and_those_that_are_there_can_be_change
 ) -> None:
     database = Database(f"sqlite:///{tmp_path}/tasks.db")
     migrate(database)
-    store = Store(database)
+    store = Session(database)
     one = a_schedule("0 0 1 1 *", "UTC", "2099-01-01T00:00:00Z")
     with store.transaction():
         for number in range(MAX_SCHEDULES):

@@ -24,7 +24,7 @@ from task_queue.actors.runtime.address import Address
 from task_queue.actors.store import counts, listing
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.filters import ALL
 from task_queue.actors.tasks.limits import NO_LIMITS
@@ -48,7 +48,7 @@ class Machinery:
         self._actors: list[Actor] = []
         self._queue, writer = Address("queue"), Address("writer")
         consumers = {name: Address(name) for name in ("consumer-1", "consumer-2")}
-        self.store = Store(database)
+        self.store = Session(database)
         self._add(
             self._queue,
             QueueActor(
@@ -88,9 +88,11 @@ class Machinery:
             )
         self._add(
             writer,
-            DatabaseWriter(Life(writer, Inbox()), store=self.store, max_batch=500, now=lambda: NOW),
+            DatabaseWriter(
+                Life(writer, Inbox()), session=self.store, max_batch=500, now=lambda: NOW
+            ),
         )
-        overhear(self.store, self._on_statement)
+        self._end_overhearing = overhear(self.store, self._on_statement)
         sa.event.listen(self.store._engine, "commit", self._on_commit)
         for actor in self._actors:
             actor.setup()
@@ -132,6 +134,7 @@ class Machinery:
         self.run()
 
     def close(self) -> None:
+        self._end_overhearing()
         self.store.close()
 
     @property

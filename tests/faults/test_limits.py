@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from task_queue.actors.clock import TICK_SECONDS
+from task_queue.actors.store import claim as claims
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
-from task_queue.actors.store.store import Claimant, Store
+from task_queue.actors.store.session import Session
+from task_queue.actors.tasks.claim import Claimant
 from task_queue.actors.tasks.limits import bucket_size
 from task_queue.actors.tasks.states import Status
 from task_queue.config.settings import load
@@ -69,15 +71,15 @@ def test_a_queue_that_looks_at_every_tick_starts_as_many_as_its_rate_allows(
     database = Database(f"sqlite:///{tmp_path}/tasks.db")
     migrate(database)
     fill(database, Status.QUEUED, int(rate * MEASURED_SECONDS) * 2)
-    store = Store(database)
+    store = Session(database)
     started = 0
     for tick in range(int(MEASURED_SECONDS / TICK_SECONDS)):
         now = NOW + tick * TICK_SECONDS
         claimant = Claimant(
-            queue="tasks", lease_id=1, worker="one", now=now, leased_until=now, rate_limit=rate
+            queue="tasks", lease_id=1, node="one", now=now, leased_until=now, rate_limit=rate
         )
         with store.transaction():
-            tasks, _ = store.claim(claimant, limit=100, free=100)
+            tasks, _ = claims.claim(store.connection, claimant, limit=100, free=100)
         started += len(tasks)
     store.close()
     allowed = rate * MEASURED_SECONDS
@@ -94,13 +96,13 @@ def test_claims_on_several_connections_at_once_never_spend_the_same_token(
 
     def claim(lease_id: int) -> int:
         """How many tasks this connection gets, one by one, until there are none."""
-        store, claimed = Store(database), 0
+        store, claimed = Session(database), 0
         while unclaimed:
             claimant = Claimant(
-                queue="tasks", lease_id=lease_id, worker="", now=0, leased_until=0, rate_limit=rate
+                queue="tasks", lease_id=lease_id, node="", now=0, leased_until=0, rate_limit=rate
             )
             with store.transaction():
-                some, _ = store.claim(claimant, limit=1, free=1)
+                some, _ = claims.claim(store.connection, claimant, limit=1, free=1)
             claimed += len(some)
             for _ in some:
                 unclaimed.pop()

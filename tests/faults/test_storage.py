@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from task_queue.actors.errors import StoreUnavailableError
+from task_queue.actors.store import queues
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.queues import set_paused
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from tests import postgres
 from tests.faults.load import Load
 from tests.faults.stored import Stored
@@ -142,9 +143,9 @@ def test_a_file_system_that_runs_full_is_survived_and_recovered_from(
 def test_a_log_that_took_the_last_space_is_folded_into_the_file(small_disk: Path) -> None:
     database = Database(f"sqlite:///{small_disk}/tasks.db")
     migrate(database)
-    writer, reader = Store(database), Store(database, read_only=True)
+    writer, reader = Session(database), Session(database, read_only=True)
     with reader.transaction():  # the last connection that is closed would fold it too
-        reader.is_paused("tasks")
+        queues.is_paused(reader.connection, "tasks")
     failed = []
     for commit in range(3_000):  # of a page or two; SQLite folds a thousand, here fewer fit
         try:

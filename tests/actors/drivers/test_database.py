@@ -20,7 +20,7 @@ from task_queue.actors.messages.writer import (
     Tend,
     WriteFailed,
 )
-from task_queue.actors.tasks.claim import Lease
+from task_queue.actors.tasks.claim import Claimant, Lease
 from task_queue.actors.tasks.conditions import Conditions
 from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits
 from task_queue.actors.tasks.settlement import Settlement
@@ -108,17 +108,17 @@ def test_a_claim_carries_a_random_lease_that_lasts_its_time() -> None:
     books = Books(limits=QueueLimits(rate_limit=2.5))
     books.driver.claim(7, 2)
     books.driver.claim_suspect()
-    terms = {
-        "queue": "tasks",
-        "lease_id": 63,
-        "worker": "worker",
-        "now": NOW,
-        "leased_until": NOW + LEASE_SECONDS,
-        "rate_limit": 2.5,
-    }
+    claimant = Claimant(
+        queue="tasks",
+        lease_id=63,
+        node="worker",
+        now=NOW,
+        leased_until=NOW + LEASE_SECONDS,
+        rate_limit=2.5,
+    )
     claim, suspect = books.writer.messages
-    assert claim == Claim(books.queue, limit=7, free=2, **terms)  # type: ignore[arg-type]
-    assert suspect == ClaimSuspect(books.queue, **terms)  # type: ignore[arg-type]
+    assert claim == Claim(books.queue, claimant, limit=7, free=2)
+    assert suspect == ClaimSuspect(books.queue, claimant)
 
 
 def test_leases_are_renewed_after_a_third_of_their_time(books: Books) -> None:

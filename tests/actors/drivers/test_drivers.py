@@ -18,7 +18,7 @@ from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import WriteFailed
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.store.database import Database
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.conditions import Conditions
@@ -159,7 +159,7 @@ class Desk:
 
     def row(self, task_id: str) -> Task | None:
         """What is on disk."""
-        store = Store(self.database, read_only=True)
+        store = Session(self.database, read_only=True)
         task = find(store, task_id)
         store.close()
         return task
@@ -174,7 +174,7 @@ class Desk:
 
     def attempts(self, claimed: ClaimedTask) -> list[Attempt]:
         """What is on disk of them."""
-        store = Store(self.database, read_only=True)
+        store = Session(self.database, read_only=True)
         seen = attempts(store, claimed.lease.task_id)
         store.close()
         return seen
@@ -183,7 +183,7 @@ class Desk:
 @pytest.fixture
 def desk(kind: str, database: Database) -> Iterator[Desk]:
     ref = DatabaseWriter.start(
-        life("writer"), store=Store(impatient(database)), max_batch=100, now=lambda: NOW
+        life("writer"), session=Session(impatient(database)), max_batch=100, now=lambda: NOW
     )
     with running(ref, "writer") as writer:
         yield Desk(kind, database, writer)

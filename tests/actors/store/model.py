@@ -48,7 +48,7 @@ from task_queue.actors.messages.writer import (
     Tend,
 )
 from task_queue.actors.store.notices import AnyWrite, Notices
-from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.claim import Claimant, ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.conditions import Conditions, Published
 from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits, Room
 from task_queue.actors.tasks.schedule import Schedule
@@ -127,7 +127,7 @@ class Model:
             *(write for write in writes if isinstance(write, ClaimSuspect)),
             *(write for write in writes if isinstance(write, Claim)),
         ]
-        for claim in sorted(claims, key=lambda claim: claim.queue):
+        for claim in sorted(claims, key=lambda claim: claim.claimant.queue):
             if isinstance(claim, Claim):
                 self._claim(claim)
             else:
@@ -237,8 +237,8 @@ class Model:
     # --- claiming and settling --------------------------------------------------------------
 
     def _claim(self, claim: Claim) -> None:
-        leased = self._leased(claim, claim.limit, suspects=False)
-        claimed = self._startable(leased, claim.now)
+        leased = self._leased(claim.claimant, claim.limit, suspects=False)
+        claimed = self._startable(leased, claim.claimant.now)
         taken = 0
         while taken < len(claimed) and (taken < claim.free or not claimed[taken].must_not_wait):
             taken += 1
@@ -248,16 +248,18 @@ class Model:
         self._notices.other.append((claim.requester, Claimed(tuple(claimed[:taken]), more)))
 
     def _claim_suspect(self, claim: ClaimSuspect) -> None:
-        claimed = self._startable(self._leased(claim, 1, suspects=True), claim.now)
+        claimed = self._startable(
+            self._leased(claim.claimant, 1, suspects=True), claim.claimant.now
+        )
         self._notices.other.append(
             (claim.requester, SuspectClaimed(claimed[0] if claimed else None))
         )
 
-    def _leased(self, claim: Claim | ClaimSuspect, limit: int, *, suspects: bool) -> list[Row]:
+    def _leased(self, claimant: Claimant, limit: int, *, suspects: bool) -> list[Row]:
         ready = [
             row
             for row in self.rows.values()
-            if row["queue"] == claim.queue
+            if row["queue"] == claimant.queue
             and row["queue"] not in self.paused
             and row["status"] is Status.QUEUED
             and (row["losses"] > 0) is suspects
@@ -267,10 +269,10 @@ class Model:
             row.update(
                 status=Status.RUNNING,
                 attempt=row["attempt"] + 1,
-                lease_id=claim.lease_id,
-                leased_until=claim.leased_until,
-                started_at=claim.now,
-                worker=claim.worker,
+                lease_id=claimant.lease_id,
+                leased_until=claimant.leased_until,
+                started_at=claimant.now,
+                worker=claimant.node,
             )
         return ready[:limit]
 

@@ -1,4 +1,4 @@
-"""Several nodes at once: each with a store and a thread of its own."""
+"""Several nodes at once: each with a session and a thread of its own."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from task_queue.actors.store.database import Database
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from tests.fakes import DEADLINE_SECONDS
 from tests.harness import eventually
 
@@ -20,27 +20,27 @@ _WAITING = sa.text(
 )
 
 
-def race(database: Database, *works: Callable[[Store], R]) -> list[R]:
+def race(database: Database, *works: Callable[[Session], R]) -> list[R]:
     """What each of the works comes to, begun all at the same moment."""
     together = threading.Barrier(len(works))
 
-    def run(work: Callable[[Store], R]) -> R:
-        store = Store(database)
+    def run(work: Callable[[Session], R]) -> R:
+        session = Session(database)
         try:
             together.wait(DEADLINE_SECONDS)
-            return work(store)
+            return work(session)
         finally:
-            store.close()
+            session.close()
 
     with ThreadPoolExecutor(len(works)) as pool:
         return [future.result(DEADLINE_SECONDS) for future in [pool.submit(run, w) for w in works]]
 
 
 def while_held(
-    database: Database, first: Callable[[Store], object], second: Callable[[Store], R]
+    database: Database, first: Callable[[Session], object], second: Callable[[Session], R]
 ) -> R:
     """What the second comes to, which has to wait until the first, begun before it, commits."""
-    holder, waiter, watcher = (Store(database) for _ in range(3))
+    holder, waiter, watcher = (Session(database) for _ in range(3))
     with ThreadPoolExecutor(1) as pool:
         try:
             with holder.transaction():
@@ -50,10 +50,10 @@ def while_held(
                 assert not future.done()
             return future.result(DEADLINE_SECONDS)
         finally:
-            for store in (holder, waiter, watcher):
-                store.close()
+            for session in (holder, waiter, watcher):
+                session.close()
 
 
-def _somebody_waits(store: Store) -> bool:
-    with store.transaction():  # each look in its own, or it would see the same again
-        return bool(store.connection.execute(_WAITING).scalar_one())
+def _somebody_waits(session: Session) -> bool:
+    with session.transaction():  # each look in its own, or it would see the same again
+        return bool(session.connection.execute(_WAITING).scalar_one())

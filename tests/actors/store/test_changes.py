@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from task_queue.actors.errors import ConflictError, NotFoundError
-from task_queue.actors.store import changes
+from task_queue.actors.store import changes, leases
+from task_queue.actors.store import claim as claims
 from task_queue.actors.store.database import Database
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.settlement import Failure, ack, nack, requeue
 from task_queue.actors.tasks.states import FINAL, Outcome, Status
@@ -23,25 +24,25 @@ PUT_BACK = (Status.DEAD, Status.CANCELLED)
 BACKOFF = Backoff(1.0, 2.0, 60.0)
 
 
-def cancel(store: Store, task_id: str, now: float = LATER) -> Status:
-    return call(store, lambda connection: changes.cancel(connection, task_id, now))
+def cancel(session: Session, task_id: str, now: float = LATER) -> Status:
+    return call(session, lambda connection: changes.cancel(connection, task_id, now))
 
 
-def retry(store: Store, task_id: str, now: float = LATER) -> Status:
-    return call(store, lambda connection: changes.retry(connection, task_id, now))
+def retry(session: Session, task_id: str, now: float = LATER) -> Status:
+    return call(session, lambda connection: changes.retry(connection, task_id, now))
 
 
-def delete(store: Store, task_id: str) -> None:
-    call(store, lambda connection: changes.delete(connection, task_id))
+def delete(session: Session, task_id: str) -> None:
+    call(session, lambda connection: changes.delete(connection, task_id))
 
 
-def redrive(store: Store, *run_at: tuple[str, float]) -> int:
-    return call(store, lambda connection: changes.redrive(connection, dict(run_at), LATER))
+def redrive(session: Session, *run_at: tuple[str, float]) -> int:
+    return call(session, lambda connection: changes.redrive(connection, dict(run_at), LATER))
 
 
-def purge(store: Store, limit: int = 100, created_until: float = NOW) -> int:
+def purge(session: Session, limit: int = 100, created_until: float = NOW) -> int:
     return call(
-        store,
+        session,
         lambda connection: changes.purge(connection, "tasks", limit, int(created_until), LATER),
     )
 
@@ -54,85 +55,87 @@ def in_all_states(statuses: Iterable[Status]) -> pytest.MarkDecorator:
 
 
 @in_all_states(WAITING)
-def test_a_task_that_waits_is_cancelled_at_once(store: Store, status: Status) -> None:
-    (task_id,) = put(store, a_task(status=status, key="k"))
-    assert cancel(store, task_id) is Status.CANCELLED
-    task = get(store, task_id)
+def test_a_task_that_waits_is_cancelled_at_once(session: Session, status: Status) -> None:
+    (task_id,) = put(session, a_task(status=status, key="k"))
+    assert cancel(session, task_id) is Status.CANCELLED
+    task = get(session, task_id)
     assert (task.status, task.processed_at) == (Status.CANCELLED, int(LATER))
     assert task.course.cancel_requested_at == int(LATER)
-    assert counts(store) == {Status.CANCELLED: 1}
-    assert claim(store) == ([], False)
+    assert counts(session) == {Status.CANCELLED: 1}
+    assert claim(session) == ([], False)
 
 
-def test_a_task_that_runs_is_asked_to_stop(store: Store) -> None:
-    (task_id,) = put(store, a_task())
-    (claimed,), _ = claim(store, leased_until=NOW + 60)
-    assert cancel(store, task_id) is Status.RUNNING
-    assert cancel(store, task_id, LATER + 5) is Status.RUNNING  # once more changes nothing
-    assert get(store, task_id).course.cancel_requested_at == int(LATER)
-    with store.transaction():
-        lapsed, cancelling = store.lapsed(queue="tasks", now=NOW)
+def test_a_task_that_runs_is_asked_to_stop(session: Session) -> None:
+    (task_id,) = put(session, a_task())
+    (claimed,), _ = claim(session, leased_until=NOW + 60)
+    assert cancel(session, task_id) is Status.RUNNING
+    assert cancel(session, task_id, LATER + 5) is Status.RUNNING  # once more changes nothing
+    assert get(session, task_id).course.cancel_requested_at == int(LATER)
+    with session.transaction():
+        lapsed, cancelling = leases.lapsed(session.connection, queue="tasks", now=NOW)
     assert (lapsed, cancelling) == ([], [claimed.lease])
 
 
 @pytest.mark.parametrize("how", ["nack", "lost", "given back"])
-def test_a_task_that_was_asked_to_stop_is_not_run_again(store: Store, how: str) -> None:
-    (task_id,) = put(store, a_task())
-    (claimed,), _ = claim(store)
-    cancel(store, task_id)
+def test_a_task_that_was_asked_to_stop_is_not_run_again(session: Session, how: str) -> None:
+    (task_id,) = put(session, a_task())
+    (claimed,), _ = claim(session)
+    cancel(session, task_id)
     if how == "given back":
-        settle(store, requeue(claimed))
+        settle(session, requeue(claimed))
     else:
         failure = Failure("no", Outcome.LOST if how == "lost" else Outcome.FAILED)
-        settle(store, nack(claimed, failure, backoff=BACKOFF, now=LATER + 5, random=lambda: 0.5))
-    task = get(store, task_id)
+        settle(session, nack(claimed, failure, backoff=BACKOFF, now=LATER + 5, random=lambda: 0.5))
+    task = get(session, task_id)
     assert (task.status, task.processed_at is None) == (Status.CANCELLED, False)
-    assert claim(store) == ([], False)
-    assert counts(store) == {Status.CANCELLED: 1}
+    assert claim(session) == ([], False)
+    assert counts(session) == {Status.CANCELLED: 1}
 
 
-def test_a_task_that_is_done_before_it_hears_that_it_should_stop_is_completed(store: Store) -> None:
-    (task_id,) = put(store, a_task())
-    (claimed,), _ = claim(store)
-    cancel(store, task_id)
-    settle(store, ack(claimed, "1", NOW, LATER))
-    assert get(store, task_id).status is Status.COMPLETED
+def test_a_task_that_is_done_before_it_hears_that_it_should_stop_is_completed(
+    session: Session,
+) -> None:
+    (task_id,) = put(session, a_task())
+    (claimed,), _ = claim(session)
+    cancel(session, task_id)
+    settle(session, ack(claimed, "1", NOW, LATER))
+    assert get(session, task_id).status is Status.COMPLETED
 
 
 @in_all_states(FINAL)
-def test_a_final_task_is_not_cancelled(store: Store, status: Status) -> None:
+def test_a_final_task_is_not_cancelled(session: Session, status: Status) -> None:
     task = a_task(status=status)
-    put(store, task)
+    put(session, task)
     with pytest.raises(ConflictError, match=f"the task is {status}"):
-        cancel(store, task.id)
-    assert get(store, task.id) == task
+        cancel(session, task.id)
+    assert get(session, task.id) == task
 
 
 def test_a_cancel_waits_for_a_claim_on_another_node_and_asks_it_to_stop(
     postgres_only: Database,
 ) -> None:
-    store = Store(postgres_only)
-    (task_id,) = put(store, a_task())
+    session = Session(postgres_only)
+    (task_id,) = put(session, a_task())
     status = while_held(
         postgres_only,
-        lambda first: first.claim(claimant(), limit=1, free=1),
+        lambda first: claims.claim(first.connection, claimant(), limit=1, free=1),
         lambda second: cancel(second, task_id),
     )
     assert status is Status.RUNNING
-    assert get(store, task_id).course.cancel_requested_at == int(LATER)
-    store.close()
+    assert get(session, task_id).course.cancel_requested_at == int(LATER)
+    session.close()
 
 
 # --- retry and redrive ----------------------------------------------------------------------
 
 
 @in_all_states(PUT_BACK)
-def test_a_task_is_put_back_with_all_its_attempts(store: Store, status: Status) -> None:
+def test_a_task_is_put_back_with_all_its_attempts(session: Session, status: Status) -> None:
     options = Options(keep_result_seconds=5, expires_at=NOW + 1, unique_key="u")
     task = a_task(status=status, attempt=5, error="no", priority=3, options=options)
-    put(store, task)
-    assert retry(store, task.id) is Status.QUEUED
-    assert get(store, task.id) == task._replace(
+    put(session, task)
+    assert retry(session, task.id) is Status.QUEUED
+    assert get(session, task.id) == task._replace(
         status=Status.QUEUED,
         attempt=0,
         run_at=LATER,
@@ -141,137 +144,142 @@ def test_a_task_is_put_back_with_all_its_attempts(store: Store, status: Status) 
         options=replace(options, expires_at=None),  # or it would be dead again at once
         course=NOT_BEGUN,
     )
-    (claimed,), _ = claim(store)
+    (claimed,), _ = claim(session)
     assert claimed.attempt == 1
 
 
-def test_a_retried_task_keeps_the_attempts_it_had_and_counts_anew(store: Store) -> None:
-    (task_id,) = put(store, a_task(max_attempts=1))
+def test_a_retried_task_keeps_the_attempts_it_had_and_counts_anew(session: Session) -> None:
+    (task_id,) = put(session, a_task(max_attempts=1))
     for error in ("first", "second"):
-        (claimed,), _ = claim(store)
-        settle(store, nack(claimed, Failure(error), backoff=BACKOFF, now=NOW, random=lambda: 0.5))
-        retry(store, task_id)
-    seen = [(attempt.number, attempt.error) for attempt in attempts(store, task_id)]
+        (claimed,), _ = claim(session)
+        settle(session, nack(claimed, Failure(error), backoff=BACKOFF, now=NOW, random=lambda: 0.5))
+        retry(session, task_id)
+    seen = [(attempt.number, attempt.error) for attempt in attempts(session, task_id)]
     assert seen == [(1, "first"), (1, "second")]
 
 
-def test_a_cancelled_task_that_is_retried_is_not_cancelled_again(store: Store) -> None:
-    (task_id,) = put(store, a_task())
-    cancel(store, task_id)
-    retry(store, task_id)
-    (claimed,), _ = claim(store)
-    settle(store, nack(claimed, Failure("no"), backoff=BACKOFF, now=NOW, random=lambda: 0.5))
-    assert get(store, task_id).status is Status.SCHEDULED
+def test_a_cancelled_task_that_is_retried_is_not_cancelled_again(session: Session) -> None:
+    (task_id,) = put(session, a_task())
+    cancel(session, task_id)
+    retry(session, task_id)
+    (claimed,), _ = claim(session)
+    settle(session, nack(claimed, Failure("no"), backoff=BACKOFF, now=NOW, random=lambda: 0.5))
+    assert get(session, task_id).status is Status.SCHEDULED
 
 
 @in_all_states([each for each in Status if each not in PUT_BACK])
-def test_a_task_in_another_state_is_not_retried(store: Store, status: Status) -> None:
+def test_a_task_in_another_state_is_not_retried(session: Session, status: Status) -> None:
     task = a_task(status=status)
-    put(store, task)
+    put(session, task)
     with pytest.raises(ConflictError, match=f"the task is {status.shown}"):
-        retry(store, task.id)
-    assert get(store, task.id) == task
+        retry(session, task.id)
+    assert get(session, task.id) == task
 
 
-def test_a_task_whose_unique_key_went_to_another_is_not_put_back(store: Store) -> None:
+def test_a_task_whose_unique_key_went_to_another_is_not_put_back(session: Session) -> None:
     dead, holder = put(
-        store, a_task(status=Status.DEAD, unique_key="u"), a_task(unique_key="u", run_at=LATER)
+        session, a_task(status=Status.DEAD, unique_key="u"), a_task(unique_key="u", run_at=LATER)
     )
     with pytest.raises(ConflictError, match=f"'u' has gone to the task {holder}"):
-        retry(store, dead)
-    assert redrive(store, (dead, LATER)) == 0
-    assert get(store, dead).status is Status.DEAD
-    cancel(store, holder)
-    assert retry(store, dead) is Status.QUEUED
+        retry(session, dead)
+    assert redrive(session, (dead, LATER)) == 0
+    assert get(session, dead).status is Status.DEAD
+    cancel(session, holder)
+    assert retry(session, dead) is Status.QUEUED
 
 
-def test_dead_tasks_are_put_back_each_at_its_time(store: Store) -> None:
-    now, later = put(store, *(a_task(status=Status.DEAD) for _ in range(2)))
-    others = put(store, *(a_task(status=status) for status in Status if status is not Status.DEAD))
-    before = [get(store, task_id) for task_id in others]
+def test_dead_tasks_are_put_back_each_at_its_time(session: Session) -> None:
+    now, later = put(session, *(a_task(status=Status.DEAD) for _ in range(2)))
+    others = put(
+        session, *(a_task(status=status) for status in Status if status is not Status.DEAD)
+    )
+    before = [get(session, task_id) for task_id in others]
     moments = [(now, LATER), (later, LATER + 0.5), *((each, LATER) for each in others)]
-    assert redrive(store, *moments, ("nobody", LATER)) == 2
-    assert (get(store, now).status, get(store, now).run_at) == (Status.QUEUED, LATER)
-    assert (get(store, later).status, get(store, later).run_at) == (Status.SCHEDULED, LATER + 0.5)
-    assert [get(store, task_id) for task_id in others] == before
+    assert redrive(session, *moments, ("nobody", LATER)) == 2
+    assert (get(session, now).status, get(session, now).run_at) == (Status.QUEUED, LATER)
+    assert (get(session, later).status, get(session, later).run_at) == (
+        Status.SCHEDULED,
+        LATER + 0.5,
+    )
+    assert [get(session, task_id) for task_id in others] == before
 
 
-def test_of_dead_tasks_with_one_unique_key_one_is_put_back(store: Store) -> None:
-    dead = put(store, *(a_task(status=Status.DEAD, unique_key="u") for _ in range(3)))
-    assert redrive(store, *((task_id, LATER) for task_id in dead)) == 1
-    assert counts(store) == {Status.QUEUED: 1, Status.DEAD: 2}
+def test_of_dead_tasks_with_one_unique_key_one_is_put_back(session: Session) -> None:
+    dead = put(session, *(a_task(status=Status.DEAD, unique_key="u") for _ in range(3)))
+    assert redrive(session, *((task_id, LATER) for task_id in dead)) == 1
+    assert counts(session) == {Status.QUEUED: 1, Status.DEAD: 2}
 
 
-def test_a_redrive_of_nothing_does_nothing(store: Store) -> None:
-    assert redrive(store) == 0
+def test_a_redrive_of_nothing_does_nothing(session: Session) -> None:
+    assert redrive(session) == 0
 
 
 # --- delete ---------------------------------------------------------------------------------
 
 
 @in_all_states(FINAL)
-def test_a_final_task_is_forgotten_with_its_attempts(store: Store, status: Status) -> None:
-    (task_id,) = put(store, a_task(max_attempts=1))
-    (claimed,), _ = claim(store)
-    settle(store, nack(claimed, Failure("no"), backoff=BACKOFF, now=NOW, random=lambda: 0.5))
-    retry(store, task_id)
+def test_a_final_task_is_forgotten_with_its_attempts(session: Session, status: Status) -> None:
+    (task_id,) = put(session, a_task(max_attempts=1))
+    (claimed,), _ = claim(session)
+    settle(session, nack(claimed, Failure("no"), backoff=BACKOFF, now=NOW, random=lambda: 0.5))
+    retry(session, task_id)
     if status is Status.CANCELLED:
-        cancel(store, task_id)
+        cancel(session, task_id)
     else:
-        (claimed,), _ = claim(store)
+        (claimed,), _ = claim(session)
         failed = nack(claimed, Failure("no"), backoff=BACKOFF, now=NOW, random=lambda: 0.5)
-        settle(store, failed if status is Status.DEAD else ack(claimed, "1", NOW, NOW))
-    assert attempts(store, task_id)
-    delete(store, task_id)
-    assert find(store, task_id) is None
-    assert counts(store) == {}
-    put(store, a_task(id=task_id))
-    assert attempts(store, task_id) == []
+        settle(session, failed if status is Status.DEAD else ack(claimed, "1", NOW, NOW))
+    assert attempts(session, task_id)
+    delete(session, task_id)
+    assert find(session, task_id) is None
+    assert counts(session) == {}
+    put(session, a_task(id=task_id))
+    assert attempts(session, task_id) == []
 
 
 @in_all_states([each for each in Status if each not in FINAL])
-def test_a_task_that_is_not_final_is_not_deleted(store: Store, status: Status) -> None:
+def test_a_task_that_is_not_final_is_not_deleted(session: Session, status: Status) -> None:
     task = a_task(status=status)
-    put(store, task)
+    put(session, task)
     with pytest.raises(ConflictError, match=f"the task is {status.shown}"):
-        delete(store, task.id)
-    assert get(store, task.id) == task
+        delete(session, task.id)
+    assert get(session, task.id) == task
 
 
 # --- purge ----------------------------------------------------------------------------------
 
 
-def test_a_purge_cancels_all_that_waits_and_nothing_else(store: Store) -> None:
-    (running,) = put(store, a_task())
-    claim(store)
-    waiting = put(store, *(a_task(status=status) for status in WAITING))
+def test_a_purge_cancels_all_that_waits_and_nothing_else(session: Session) -> None:
+    (running,) = put(session, a_task())
+    claim(session)
+    waiting = put(session, *(a_task(status=status) for status in WAITING))
     others = [
         *(a_task(status=status) for status in FINAL),
         *(a_task(status=status, queue="other") for status in WAITING),
         *(a_task(status=status, created_at=int(NOW) + 1) for status in WAITING),
     ]
-    put(store, *others)
-    assert purge(store) == 3
+    put(session, *others)
+    assert purge(session) == 3
     for task_id in waiting:
-        task = get(store, task_id)
+        task = get(session, task_id)
         assert (task.status, task.processed_at) == (Status.CANCELLED, int(LATER))
-    assert get(store, running).status is Status.RUNNING
-    assert [get(store, task.id) for task in others] == others
-    assert purge(store) == 0
+    assert get(session, running).status is Status.RUNNING
+    assert [get(session, task.id) for task in others] == others
+    assert purge(session) == 0
 
 
-def test_a_purge_takes_no_more_than_its_limit_at_a_time_the_oldest_first(store: Store) -> None:
+def test_a_purge_takes_no_more_than_its_limit_at_a_time_the_oldest_first(session: Session) -> None:
     rows = [
         a_task(status=status, created_at=int(NOW) - age) for status in WAITING for age in (1, 3, 2)
     ]
-    put(store, *rows)
-    steps = [purge(store, limit=4) for _ in range(4)]
+    put(session, *rows)
+    steps = [purge(session, limit=4) for _ in range(4)]
     assert steps == [4, 4, 1, 0]
     young = a_task(created_at=int(NOW) - 1)
     old = a_task(created_at=int(NOW) - 2)
-    put(store, young, old)
-    assert purge(store, limit=1) == 1
-    assert (get(store, old.id).status, get(store, young.id).status) == (
+    put(session, young, old)
+    assert purge(session, limit=1) == 1
+    assert (get(session, old.id).status, get(session, young.id).status) == (
         Status.CANCELLED,
         Status.QUEUED,
     )
@@ -279,7 +287,7 @@ def test_a_purge_takes_no_more_than_its_limit_at_a_time_the_oldest_first(store: 
 
 @pytest.mark.parametrize("what", [cancel, retry, delete])
 def test_a_task_that_is_not_there_is_not_found(
-    store: Store, what: Callable[[Store, str], object]
+    session: Session, what: Callable[[Session, str], object]
 ) -> None:
     with pytest.raises(NotFoundError):
-        what(store, "nobody")
+        what(session, "nobody")

@@ -14,14 +14,14 @@ from task_queue.actors.store.concurrency import SWEEP_KEYS
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.notices import AnyWrite
 from task_queue.actors.store.schema import tasks
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.claim import ClaimedTask
 from task_queue.actors.tasks.conditions import Conditions
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.settlement import ack, requeue
 from task_queue.actors.tasks.states import FINAL, Status
 from task_queue.actors.tasks.task import Task
-from tests.actors.store.calls import call, claim, claimed_ids, counts, get, put, settle
+from tests.actors.store.calls import call, claim, claimant, claimed_ids, counts, get, put, settle
 from tests.actors.store.races import race, while_held
 from tests.fakes import NOW, Inbox, a_task
 
@@ -33,8 +33,8 @@ def a_blocked(key: str = "k", **columns: object) -> Task:
     return a_task(status=Status.BLOCKED, key=key, **columns)
 
 
-def unblock(store: Store, key: str = "k", limit: int = LIMIT) -> int:
-    return call(store, lambda connection: locked_unblock(connection, key, limit))
+def unblock(session: Session, key: str = "k", limit: int = LIMIT) -> int:
+    return call(session, lambda connection: locked_unblock(connection, key, limit))
 
 
 def locked_unblock(connection: sa.Connection, key: str, limit: int = LIMIT) -> int:
@@ -42,16 +42,16 @@ def locked_unblock(connection: sa.Connection, key: str, limit: int = LIMIT) -> i
     return concurrency.unblock(connection, "tasks", key, limit)
 
 
-def sweep(store: Store, after: str = "", limit: int = LIMIT) -> Tended:
+def sweep(session: Session, after: str = "", limit: int = LIMIT) -> Tended:
     inbox = Inbox()
-    commit(store, Tend(inbox, "tasks", NOW, NOW, limit, sweep_after=after))
+    commit(session, Tend(inbox, "tasks", NOW, NOW, limit, sweep_after=after))
     return inbox.wait_for(Tended, 0)
 
 
-def commit(store: Store, *writes: AnyWrite) -> None:
+def commit(session: Session, *writes: AnyWrite) -> None:
     """Commit these, and tell what came of it."""
-    with store.transaction():
-        notices = Commit(store, NOW).run(writes)
+    with session.transaction():
+        notices = Commit(session, NOW).run(writes)
     notices.send()
 
 
@@ -60,16 +60,7 @@ def an_insert(inbox: Inbox, *rows: Task) -> Insert:
 
 
 def a_claim(inbox: Inbox, lease_id: int = 1) -> Claim:
-    return Claim(
-        inbox,
-        "tasks",
-        limit=10,
-        free=10,
-        lease_id=lease_id,
-        worker="worker",
-        now=NOW,
-        leased_until=NOW + 60,
-    )
+    return Claim(inbox, claimant(lease_id=lease_id), limit=10, free=10)
 
 
 def a_settle(inbox: Inbox, claimed: ClaimedTask) -> Settle:
@@ -77,145 +68,145 @@ def a_settle(inbox: Inbox, claimed: ClaimedTask) -> Settle:
     return Settle(inbox, done, KeyPlace("tasks", claimed.terms.key or "", LIMIT))
 
 
-def statuses(store: Store, ids: list[str]) -> list[Status]:
-    return [get(store, task_id).status for task_id in ids]
+def statuses(session: Session, ids: list[str]) -> list[Status]:
+    return [get(session, task_id).status for task_id in ids]
 
 
-def test_as_many_go_as_there_are_places_the_first_by_rank(store: Store) -> None:
+def test_as_many_go_as_there_are_places_the_first_by_rank(session: Session) -> None:
     low, high, old, young = put(
-        store,
+        session,
         a_blocked(priority=-1),
         a_blocked(priority=1),
         a_blocked(),
         a_blocked(),
     )
-    assert unblock(store) == 2
-    assert unblock(store) == 0
-    assert claimed_ids(claim(store)[0]) == [high, old]
-    assert statuses(store, [low, young]) == [Status.BLOCKED] * 2
+    assert unblock(session) == 2
+    assert unblock(session) == 0
+    assert claimed_ids(claim(session)[0]) == [high, old]
+    assert statuses(session, [low, young]) == [Status.BLOCKED] * 2
 
 
 @pytest.mark.parametrize("status", list(Status))
 def test_the_queued_and_the_running_take_a_place_and_no_others(
-    store: Store, status: Status
+    session: Session, status: Status
 ) -> None:
-    put(store, a_task(status=status, key="k"), a_blocked(), a_blocked(), a_blocked())
+    put(session, a_task(status=status, key="k"), a_blocked(), a_blocked(), a_blocked())
     takes_a_place = status in {Status.QUEUED, Status.RUNNING}
-    assert unblock(store) == (1 if takes_a_place else 2)
+    assert unblock(session) == (1 if takes_a_place else 2)
 
 
-def test_tasks_of_other_keys_and_queues_take_no_place(store: Store) -> None:
-    put(store, *(a_task(key="other") for _ in range(3)))
-    put(store, *(a_task(key="k", queue="other") for _ in range(3)))
-    mine, *others = put(store, a_blocked(), a_blocked("other"), a_blocked(queue="other"))
-    assert unblock(store) == 1
-    assert get(store, mine).status is Status.QUEUED
-    assert statuses(store, others) == [Status.BLOCKED] * 2
+def test_tasks_of_other_keys_and_queues_take_no_place(session: Session) -> None:
+    put(session, *(a_task(key="other") for _ in range(3)))
+    put(session, *(a_task(key="k", queue="other") for _ in range(3)))
+    mine, *others = put(session, a_blocked(), a_blocked("other"), a_blocked(queue="other"))
+    assert unblock(session) == 1
+    assert get(session, mine).status is Status.QUEUED
+    assert statuses(session, others) == [Status.BLOCKED] * 2
 
 
-def test_without_a_limit_all_go(store: Store) -> None:
-    put(store, *(a_blocked() for _ in range(5)))
-    assert unblock(store, limit=0) == 5
+def test_without_a_limit_all_go(session: Session) -> None:
+    put(session, *(a_blocked() for _ in range(5)))
+    assert unblock(session, limit=0) == 5
 
 
-def test_a_publish_lets_go_what_may_run_in_the_same_commit(store: Store) -> None:
+def test_a_publish_lets_go_what_may_run_in_the_same_commit(session: Session) -> None:
     inbox = Inbox()
     rows = [a_blocked(), a_blocked(), a_blocked(), a_blocked("other"), a_task()]
-    commit(store, an_insert(inbox, *rows), a_claim(inbox))
+    commit(session, an_insert(inbox, *rows), a_claim(inbox))
     expected = [rows[0].id, rows[1].id, rows[3].id, rows[4].id]
     (claimed,) = inbox.all_of(Claimed)
     assert claimed_ids(claimed.tasks) == expected
-    assert get(store, rows[2].id).status is Status.BLOCKED
+    assert get(session, rows[2].id).status is Status.BLOCKED
 
 
-def test_a_settlement_lets_the_next_one_go_and_its_queue_is_told(store: Store) -> None:
+def test_a_settlement_lets_the_next_one_go_and_its_queue_is_told(session: Session) -> None:
     inbox = Inbox()
     rows = [a_blocked() for _ in range(4)]
-    commit(store, an_insert(inbox, *rows))
-    first, second = claim(store)[0]
+    commit(session, an_insert(inbox, *rows))
+    first, second = claim(session)[0]
     inbox.messages.clear()
-    commit(store, a_settle(inbox, first))
+    commit(session, a_settle(inbox, first))
     assert inbox.all_of(Unblocked)
-    commit(store, a_settle(inbox, second), a_claim(inbox))
+    commit(session, a_settle(inbox, second), a_claim(inbox))
     (claimed,) = inbox.all_of(Claimed)
     assert claimed_ids(claimed.tasks) == [rows[2].id, rows[3].id]
 
 
-def test_a_task_that_is_given_back_keeps_its_place(store: Store) -> None:
-    put(store, a_task(key="k"), a_task(key="k"), a_blocked())
-    claimed, _ = claim(store)
-    settle(store, requeue(claimed[0]))
-    assert unblock(store) == 0
+def test_a_task_that_is_given_back_keeps_its_place(session: Session) -> None:
+    put(session, a_task(key="k"), a_task(key="k"), a_blocked())
+    claimed, _ = claim(session)
+    settle(session, requeue(claimed[0]))
+    assert unblock(session) == 0
 
 
-def test_a_scheduled_task_with_a_key_asks_for_a_place_when_it_is_due(store: Store) -> None:
+def test_a_scheduled_task_with_a_key_asks_for_a_place_when_it_is_due(session: Session) -> None:
     inbox = Inbox()
-    running = put(store, a_task(key="k"))
-    due = put(store, *(a_task(status=Status.SCHEDULED, key="k") for _ in range(2)))
-    claim(store)
-    commit(store, Tend(inbox, "tasks", NOW, NOW, LIMIT))
-    assert statuses(store, due) == [Status.QUEUED, Status.BLOCKED]
-    assert get(store, running[0]).status is Status.RUNNING
+    running = put(session, a_task(key="k"))
+    due = put(session, *(a_task(status=Status.SCHEDULED, key="k") for _ in range(2)))
+    claim(session)
+    commit(session, Tend(inbox, "tasks", NOW, NOW, LIMIT))
+    assert statuses(session, due) == [Status.QUEUED, Status.BLOCKED]
+    assert get(session, running[0]).status is Status.RUNNING
 
 
-def test_a_retried_task_with_a_key_asks_for_a_place_too(store: Store) -> None:
+def test_a_retried_task_with_a_key_asks_for_a_place_too(session: Session) -> None:
     inbox = Inbox()
-    put(store, a_task(key="k"), a_task(key="k"))
-    (dead,) = put(store, a_task(status=Status.DEAD, key="k"))
-    commit(store, RetryTask(dead, NOW))
-    commit(store, Tend(inbox, "tasks", NOW, NOW, LIMIT))
-    assert get(store, dead).status is Status.BLOCKED
+    put(session, a_task(key="k"), a_task(key="k"))
+    (dead,) = put(session, a_task(status=Status.DEAD, key="k"))
+    commit(session, RetryTask(dead, NOW))
+    commit(session, Tend(inbox, "tasks", NOW, NOW, LIMIT))
+    assert get(session, dead).status is Status.BLOCKED
 
 
-def test_a_sweep_finds_the_place_of_a_cancelled_task(store: Store) -> None:
+def test_a_sweep_finds_the_place_of_a_cancelled_task(session: Session) -> None:
     inbox = Inbox()
-    (cancelled, _, blocked) = put(store, a_task(key="k"), a_task(key="k"), a_blocked())
-    commit(store, CancelTask(cancelled, NOW))
-    assert get(store, blocked).status is Status.BLOCKED
-    commit(store, Tend(inbox, "tasks", NOW, NOW, LIMIT, sweep_after=""))
-    assert get(store, blocked).status is Status.QUEUED
+    (cancelled, _, blocked) = put(session, a_task(key="k"), a_task(key="k"), a_blocked())
+    commit(session, CancelTask(cancelled, NOW))
+    assert get(session, blocked).status is Status.BLOCKED
+    commit(session, Tend(inbox, "tasks", NOW, NOW, LIMIT, sweep_after=""))
+    assert get(session, blocked).status is Status.QUEUED
     assert inbox.messages == [Tended(promoted=0, lapsed=(), swept=1), Unblocked()]
 
 
 @pytest.mark.parametrize(("limit", "ready"), [(LIMIT, 0), (LIMIT + 1, 2), (0, 6)])
 def test_a_sweep_after_a_limit_was_raised_or_lifted_lets_more_go(
-    store: Store, limit: int, ready: int
+    session: Session, limit: int, ready: int
 ) -> None:
-    put(store, *(a_task(key=key) for key in "kl" for _ in range(LIMIT)))
-    put(store, *(a_blocked(key) for key in "kl" for _ in range(3)))
-    assert sweep(store, limit=limit) == Tended(0, (), swept=2)
-    assert counts(store).get(Status.QUEUED) == 2 * LIMIT + ready
+    put(session, *(a_task(key=key) for key in "kl" for _ in range(LIMIT)))
+    put(session, *(a_blocked(key) for key in "kl" for _ in range(3)))
+    assert sweep(session, limit=limit) == Tended(0, (), swept=2)
+    assert counts(session).get(Status.QUEUED) == 2 * LIMIT + ready
 
 
-def test_a_sweep_looks_at_so_many_keys_and_goes_on_from_there(store: Store) -> None:
+def test_a_sweep_looks_at_so_many_keys_and_goes_on_from_there(session: Session) -> None:
     names = [f"key {number:03}" for number in range(SWEEP_KEYS + 5)]
-    put(store, *(a_blocked(name) for name in names for _ in range(3)))
+    put(session, *(a_blocked(name) for name in names for _ in range(3)))
     last = names[SWEEP_KEYS - 1]
-    assert sweep(store) == Tended(0, (), swept=SWEEP_KEYS, swept_to=last)
-    assert counts(store)[Status.QUEUED] == LIMIT * SWEEP_KEYS
-    assert sweep(store, last) == Tended(0, (), swept=5)
-    assert counts(store) == {Status.QUEUED: LIMIT * len(names), Status.BLOCKED: len(names)}
+    assert sweep(session) == Tended(0, (), swept=SWEEP_KEYS, swept_to=last)
+    assert counts(session)[Status.QUEUED] == LIMIT * SWEEP_KEYS
+    assert sweep(session, last) == Tended(0, (), swept=5)
+    assert counts(session) == {Status.QUEUED: LIMIT * len(names), Status.BLOCKED: len(names)}
 
 
 def test_a_node_waits_for_another_that_gives_places_of_the_same_key(
     postgres_only: Database,
 ) -> None:
-    store = Store(postgres_only)
-    put(store, *(a_blocked() for _ in range(2 * LIMIT)))
+    session = Session(postgres_only)
+    put(session, *(a_blocked() for _ in range(2 * LIMIT)))
     second = while_held(
         postgres_only,
         lambda first: locked_unblock(first.connection, "k"),
         unblock,
     )
     assert second == 0
-    assert counts(store) == {Status.QUEUED: LIMIT, Status.BLOCKED: LIMIT}
-    store.close()
+    assert counts(session) == {Status.QUEUED: LIMIT, Status.BLOCKED: LIMIT}
+    session.close()
 
 
 def test_a_node_does_not_wait_for_another_that_gives_places_of_another_key(
     postgres_only: Database,
 ) -> None:
-    first, second = Store(postgres_only), Store(postgres_only)
+    first, second = Session(postgres_only), Session(postgres_only)
     put(first, a_blocked("k"), a_blocked("l"))
     with first.transaction():
         assert locked_unblock(first.connection, "k") == 1
@@ -233,31 +224,31 @@ def test_nodes_at_work_never_run_more_of_a_key_than_it_may_and_finish_all(
         tasks.c.key == "k", sa.or_(tasks.c.status == "queued", tasks.c.status == "running")
     )
 
-    def work(store: Store) -> int:
+    def work(session: Session) -> int:
         """A queue that takes what it can get and is done with it at once; the most it saw."""
         inbox, most = Inbox(), 0
-        commit(store, an_insert(inbox, *(a_blocked() for _ in range(number))))
-        while any(status not in FINAL for status in counts(store)):
+        commit(session, an_insert(inbox, *(a_blocked() for _ in range(number))))
+        while any(status not in FINAL for status in counts(session)):
             claimed = [task for each in inbox.all_of(Claimed) for task in each.tasks]
             inbox.messages.clear()
             commit(
-                store,
+                session,
                 *(a_settle(inbox, task) for task in claimed),
                 a_claim(inbox, next(lease_ids)),
             )
             most = max(
-                most, call(store, lambda connection: connection.execute(at_once).scalar_one())
+                most, call(session, lambda connection: connection.execute(at_once).scalar_one())
             )
         return most
 
     assert max(race(postgres_only, *[work] * 3)) <= LIMIT
-    store = Store(postgres_only)
-    assert counts(store) == {Status.COMPLETED: 3 * number}
-    store.close()
+    session = Session(postgres_only)
+    assert counts(session) == {Status.COMPLETED: 3 * number}
+    session.close()
 
 
-def test_what_waits_for_its_key_can_be_cancelled(store: Store) -> None:
-    first, second = put(store, a_blocked(), a_blocked())
-    call(store, lambda connection: changes.cancel(connection, first, NOW))
-    assert unblock(store, limit=1) == 1
-    assert statuses(store, [first, second]) == [Status.CANCELLED, Status.QUEUED]
+def test_what_waits_for_its_key_can_be_cancelled(session: Session) -> None:
+    first, second = put(session, a_blocked(), a_blocked())
+    call(session, lambda connection: changes.cancel(connection, first, NOW))
+    assert unblock(session, limit=1) == 1
+    assert statuses(session, [first, second]) == [Status.CANCELLED, Status.QUEUED]

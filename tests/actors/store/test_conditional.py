@@ -11,7 +11,7 @@ from task_queue.actors.store import changes, conditional
 from task_queue.actors.store.commit import Commit
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.notices import Notices
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
 from task_queue.actors.tasks.limits import QueueLimits, Room
 from task_queue.actors.tasks.states import FINAL, Status
@@ -25,24 +25,24 @@ SMALL = {"tasks": QueueLimits(max_length=3, max_bytes=20)}
 
 
 def publish(
-    store: Store,
+    session: Session,
     *rows: Task,
     limits: Mapping[str, QueueLimits] | None = None,
     once: Idempotency | None = None,
     now: float = NOW,
 ) -> Published:
     conditions = Conditions(limits=limits or {}, idempotency=once)
-    with store.transaction():
-        return begin_to_publish(store, rows, conditions, now)
+    with session.transaction():
+        return begin_to_publish(session, rows, conditions, now)
 
 
 def begin_to_publish(
-    store: Store, rows: Sequence[Task], conditions: Conditions | None = None, now: float = NOW
+    session: Session, rows: Sequence[Task], conditions: Conditions | None = None, now: float = NOW
 ) -> Published:
     """As a part of a transaction."""
-    conditional.lock(store.connection, [(rows, conditions)])
-    with store.savepoint():
-        return conditional.publish(store, rows, conditions, now)
+    conditional.lock(session.connection, [(rows, conditions)])
+    with session.savepoint():
+        return conditional.publish(session.connection, rows, conditions, now)
 
 
 def a_request(key: str = "key", fingerprint: str = "a", until: float = NOW + DAY) -> Idempotency:
@@ -53,40 +53,40 @@ def ids(published: Published) -> list[str]:
     return [receipt.task_id for receipt in published.receipts]
 
 
-def stored(store: Store) -> int:
-    return sum(counts(store).values())
+def stored(session: Session) -> int:
+    return sum(counts(session).values())
 
 
 # --- unique keys ----------------------------------------------------------------------------
 
 
-def test_a_second_task_with_a_unique_key_is_answered_with_the_first(store: Store) -> None:
+def test_a_second_task_with_a_unique_key_is_answered_with_the_first(session: Session) -> None:
     first = a_task(unique_key="u", run_at=NOW + 5, status=Status.SCHEDULED)
-    assert publish(store, first).receipts == (Receipt(first.id, "scheduled", duplicate=False),)
+    assert publish(session, first).receipts == (Receipt(first.id, "scheduled", duplicate=False),)
     second = a_task(unique_key="u")
-    assert publish(store, second).receipts == (Receipt(first.id, "scheduled", duplicate=True),)
-    assert get(store, first.id) == first
-    assert find(store, second.id) is None
+    assert publish(session, second).receipts == (Receipt(first.id, "scheduled", duplicate=True),)
+    assert get(session, first.id) == first
+    assert find(session, second.id) is None
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_a_unique_key_is_taken_until_its_task_is_final(store: Store, status: Status) -> None:
+def test_a_unique_key_is_taken_until_its_task_is_final(session: Session, status: Status) -> None:
     holder, fresh = a_task(unique_key="u", status=status), a_task(unique_key="u")
-    put(store, holder)
-    (receipt,) = publish(store, fresh).receipts
+    put(session, holder)
+    (receipt,) = publish(session, fresh).receipts
     if status in FINAL:
         assert receipt == Receipt(fresh.id, "queued", duplicate=False)
     else:
         assert receipt == Receipt(holder.id, status.shown, duplicate=True)
 
 
-def test_a_unique_key_is_its_queues_own(store: Store) -> None:
+def test_a_unique_key_is_its_queues_own(session: Session) -> None:
     rows = [a_task(unique_key="u", queue=queue) for queue in ("tasks", "mail")]
-    assert ids(publish(store, *rows)) == [row.id for row in rows]
+    assert ids(publish(session, *rows)) == [row.id for row in rows]
 
 
-def test_a_batch_stores_what_is_new_in_it_and_says_which_is_not(store: Store) -> None:
-    (there,) = put(store, a_task(unique_key="there"))
+def test_a_batch_stores_what_is_new_in_it_and_says_which_is_not(session: Session) -> None:
+    (there,) = put(session, a_task(unique_key="there"))
     rows = [
         a_task(),
         a_task(unique_key="there"),
@@ -94,7 +94,7 @@ def test_a_batch_stores_what_is_new_in_it_and_says_which_is_not(store: Store) ->
         a_task(unique_key="new"),
         a_task(),
     ]
-    receipts = publish(store, *rows).receipts
+    receipts = publish(session, *rows).receipts
     assert [receipt.duplicate for receipt in receipts] == [False, True, False, True, False]
     assert [each.task_id for each in receipts] == [
         rows[0].id,
@@ -103,17 +103,17 @@ def test_a_batch_stores_what_is_new_in_it_and_says_which_is_not(store: Store) ->
         rows[2].id,
         rows[4].id,
     ]
-    assert stored(store) == 4
+    assert stored(session) == 4
 
 
-def test_a_row_that_the_database_refuses_takes_its_publish_with_it(store: Store) -> None:
-    (known,) = put(store, a_task())
+def test_a_row_that_the_database_refuses_takes_its_publish_with_it(session: Session) -> None:
+    (known,) = put(session, a_task())
     fresh, once = a_task(unique_key="u"), a_request()
     for bad in (a_task(id=known), a_task(id=known, unique_key="v")):
         with pytest.raises(BadRowError):
-            publish(store, fresh, bad, once=once)
-    assert find(store, fresh.id) is None
-    assert not publish(store, fresh, once=once).replayed
+            publish(session, fresh, bad, once=once)
+    assert find(session, fresh.id) is None
+    assert not publish(session, fresh, once=once).replayed
 
 
 def test_nodes_that_publish_the_same_keys_at_once_store_each_once(
@@ -121,8 +121,8 @@ def test_nodes_that_publish_the_same_keys_at_once_store_each_once(
 ) -> None:
     keys = [f"key {number}" for number in range(50)]
 
-    def work(store: Store) -> list[Receipt]:
-        return [publish(store, a_task(unique_key=key)).receipts[0] for key in keys]
+    def work(session: Session) -> list[Receipt]:
+        return [publish(session, a_task(unique_key=key)).receipts[0] for key in keys]
 
     by_node = race(postgres_only, *[work] * 4)
     for receipts in zip(*by_node, strict=True):
@@ -136,8 +136,8 @@ def test_a_publish_waits_for_another_nodes_task_with_its_unique_key(
     first, second = a_task(unique_key="u"), a_task(unique_key="u")
     published = while_held(
         postgres_only,
-        lambda store: begin_to_publish(store, [first]),
-        lambda store: publish(store, second),
+        lambda session: begin_to_publish(session, [first]),
+        lambda session: publish(session, second),
     )
     assert published.receipts == (Receipt(first.id, "queued", duplicate=True),)
 
@@ -148,14 +148,14 @@ def test_nodes_whose_commits_have_the_same_keys_in_another_order_do_not_deadlock
 ) -> None:
     keys = [f"key {number}" for number in range(200)]
 
-    def commit_of(keys: list[str]) -> Callable[[Store], Notices]:
+    def commit_of(keys: list[str]) -> Callable[[Session], Notices]:
         rows = [a_task(unique_key=key) for key in keys]
         groups = [tuple(rows)] if batched else [(row,) for row in rows]
         inserts = [Insert(Inbox(), group, None, Reply()) for group in groups]
 
-        def work(store: Store) -> Notices:
-            with store.transaction():
-                return Commit(store, NOW).run(inserts)
+        def work(session: Session) -> Notices:
+            with session.transaction():
+                return Commit(session, NOW).run(inserts)
 
         return work
 
@@ -173,61 +173,65 @@ def test_nodes_whose_commits_have_the_same_keys_in_another_order_do_not_deadlock
 # --- limits ---------------------------------------------------------------------------------
 
 
-def test_a_queue_takes_as_many_tasks_as_it_may_and_not_one_more(store: Store) -> None:
+def test_a_queue_takes_as_many_tasks_as_it_may_and_not_one_more(session: Session) -> None:
     limits = {"tasks": QueueLimits(max_length=3)}
     for left in (2, 1, 0):
-        room = publish(store, a_task(), limits=limits).room
+        room = publish(session, a_task(), limits=limits).room
         assert room == {"tasks": Room(tasks=left, bytes=None)}
     with pytest.raises(OverLimitError, match="'tasks' would hold 4 unfinished") as caught:
-        publish(store, a_task(), limits=limits)
+        publish(session, a_task(), limits=limits)
     assert (caught.value.limit, caught.value.quota) == ("length", 3)
-    assert stored(store) == 3
+    assert stored(session) == 3
 
 
-def test_a_queue_takes_as_many_bytes_as_it_may_and_not_one_more(store: Store) -> None:
+def test_a_queue_takes_as_many_bytes_as_it_may_and_not_one_more(session: Session) -> None:
     limits = {"tasks": QueueLimits(max_bytes=20)}
-    room = publish(store, a_task(data='{"é":"é"}'), limits=limits).room  # 9 letters, 11 bytes
+    room = publish(session, a_task(data='{"é":"é"}'), limits=limits).room  # 9 letters, 11 bytes
     assert room == {"tasks": Room(tasks=None, bytes=9)}
     with pytest.raises(OverLimitError, match="would hold 21 bytes") as caught:
-        publish(store, a_task(data='{"a":12345'), limits=limits)
+        publish(session, a_task(data='{"a":12345'), limits=limits)
     assert (caught.value.limit, caught.value.quota) == ("bytes", 20)
-    publish(store, a_task(data='{"a":1234'), limits=limits)
+    publish(session, a_task(data='{"a":1234'), limits=limits)
 
 
-def test_a_batch_that_does_not_fit_is_not_stored_at_all(store: Store) -> None:
+def test_a_batch_that_does_not_fit_is_not_stored_at_all(session: Session) -> None:
     rows = [a_task(data="{}", queue=queue) for queue in ("mail", "tasks", "tasks")]
     limits = SMALL | {"mail": QueueLimits(max_length=1)}
-    assert publish(store, *rows, limits=limits).room == {
+    assert publish(session, *rows, limits=limits).room == {
         "mail": Room(tasks=0, bytes=None),
         "tasks": Room(tasks=1, bytes=16),
     }
     again = [a_task(data="{}", queue=queue) for queue in ("tasks", "mail")]
     with pytest.raises(OverLimitError, match="'mail'"):
-        publish(store, *again, limits=limits)
-    assert [find(store, task.id) for task in again] == [None, None]
+        publish(session, *again, limits=limits)
+    assert [find(session, task.id) for task in again] == [None, None]
 
 
-def test_finished_tasks_and_those_of_other_queues_take_no_room(store: Store) -> None:
-    put(store, *(a_task(status=status) for status in (Status.DEAD, Status.CANCELLED)))
-    put(store, *(a_task(queue="other") for _ in range(3)))
-    (waiting,) = put(store, a_task(data="{}"))
-    put(store, a_task(data="{}", status=Status.SCHEDULED), a_task(data="{}", status=Status.BLOCKED))
+def test_finished_tasks_and_those_of_other_queues_take_no_room(session: Session) -> None:
+    put(session, *(a_task(status=status) for status in (Status.DEAD, Status.CANCELLED)))
+    put(session, *(a_task(queue="other") for _ in range(3)))
+    (waiting,) = put(session, a_task(data="{}"))
+    put(
+        session,
+        a_task(data="{}", status=Status.SCHEDULED),
+        a_task(data="{}", status=Status.BLOCKED),
+    )
     with pytest.raises(OverLimitError):
-        publish(store, a_task(data="{}"), limits=SMALL)
-    call(store, lambda connection: changes.cancel(connection, waiting, NOW))
-    assert publish(store, a_task(data="{}"), limits=SMALL).room["tasks"].tasks == 0
+        publish(session, a_task(data="{}"), limits=SMALL)
+    call(session, lambda connection: changes.cancel(connection, waiting, NOW))
+    assert publish(session, a_task(data="{}"), limits=SMALL).room["tasks"].tasks == 0
 
 
-def test_a_running_task_takes_room(store: Store) -> None:
-    put(store, *(a_task(data="{}") for _ in range(3)))
-    claim(store)
+def test_a_running_task_takes_room(session: Session) -> None:
+    put(session, *(a_task(data="{}") for _ in range(3)))
+    claim(session)
     with pytest.raises(OverLimitError):
-        publish(store, a_task(data="{}"), limits=SMALL)
+        publish(session, a_task(data="{}"), limits=SMALL)
 
 
-def test_a_duplicate_takes_no_room(store: Store) -> None:
-    put(store, a_task(data="{}", unique_key="u"), a_task(data="{}"), a_task(data="{}"))
-    published = publish(store, a_task(unique_key="u"), limits=SMALL)
+def test_a_duplicate_takes_no_room(session: Session) -> None:
+    put(session, a_task(data="{}", unique_key="u"), a_task(data="{}"), a_task(data="{}"))
+    published = publish(session, a_task(unique_key="u"), limits=SMALL)
     assert published.receipts[0].duplicate
     assert published.room == {"tasks": Room(tasks=0, bytes=14)}
 
@@ -235,68 +239,68 @@ def test_a_duplicate_takes_no_room(store: Store) -> None:
 def test_nodes_that_fill_a_queue_at_once_never_overfill_it(postgres_only: Database) -> None:
     limits = {"tasks": QueueLimits(max_length=40)}
 
-    def work(store: Store) -> int:
+    def work(session: Session) -> int:
         refused = 0
         for _ in range(30):
             try:
-                publish(store, a_task(), limits=limits)
+                publish(session, a_task(), limits=limits)
             except OverLimitError:
                 refused += 1
         return refused
 
     assert sum(race(postgres_only, *[work] * 3)) == 3 * 30 - 40
-    store = Store(postgres_only)
-    assert stored(store) == 40
-    store.close()
+    session = Session(postgres_only)
+    assert stored(session) == 40
+    session.close()
 
 
 # --- requests that come again ---------------------------------------------------------------
 
 
-def test_a_repeated_request_is_answered_as_the_first_was(store: Store) -> None:
+def test_a_repeated_request_is_answered_as_the_first_was(session: Session) -> None:
     rows = [a_task(unique_key="u"), a_task(unique_key="u"), a_task()]
-    first = publish(store, *rows, once=a_request())
-    call(store, lambda connection: changes.cancel(connection, rows[0].id, NOW))
-    again = publish(store, a_task(), once=a_request(), now=NOW + DAY - 1)
+    first = publish(session, *rows, once=a_request())
+    call(session, lambda connection: changes.cancel(connection, rows[0].id, NOW))
+    again = publish(session, a_task(), once=a_request(), now=NOW + DAY - 1)
     assert (again.replayed, again.receipts) == (True, first.receipts)
-    assert stored(store) == 2
+    assert stored(session) == 2
 
 
-def test_a_repeated_request_is_answered_though_the_queue_is_full(store: Store) -> None:
+def test_a_repeated_request_is_answered_though_the_queue_is_full(session: Session) -> None:
     limits, once = {"tasks": QueueLimits(max_length=1)}, a_request()
-    first = publish(store, a_task(), limits=limits, once=once)
-    assert publish(store, a_task(), limits=limits, once=once).receipts == first.receipts
+    first = publish(session, a_task(), limits=limits, once=once)
+    assert publish(session, a_task(), limits=limits, once=once).receipts == first.receipts
 
 
-def test_another_request_with_the_same_key_is_refused(store: Store) -> None:
-    publish(store, a_task(), once=a_request())
+def test_another_request_with_the_same_key_is_refused(session: Session) -> None:
+    publish(session, a_task(), once=a_request())
     with pytest.raises(KeyReusedError):
-        publish(store, a_task(), once=a_request(fingerprint="b"))
-    assert publish(store, a_task(), once=a_request(), now=NOW).replayed
-    assert not publish(store, a_task(), once=a_request("another key", "b")).replayed
-    assert stored(store) == 2
+        publish(session, a_task(), once=a_request(fingerprint="b"))
+    assert publish(session, a_task(), once=a_request(), now=NOW).replayed
+    assert not publish(session, a_task(), once=a_request("another key", "b")).replayed
+    assert stored(session) == 2
 
 
-def test_a_key_is_forgotten_after_its_time(store: Store) -> None:
-    publish(store, a_task(), once=a_request())
+def test_a_key_is_forgotten_after_its_time(session: Session) -> None:
+    publish(session, a_task(), once=a_request())
     other = a_request(fingerprint="b", until=NOW + 2 * DAY)
-    assert not publish(store, a_task(), once=other, now=NOW + DAY).replayed
-    assert publish(store, a_task(), once=other, now=NOW + DAY).replayed
+    assert not publish(session, a_task(), once=other, now=NOW + DAY).replayed
+    assert publish(session, a_task(), once=other, now=NOW + DAY).replayed
 
 
-def test_a_request_that_was_refused_may_come_again(store: Store) -> None:
+def test_a_request_that_was_refused_may_come_again(session: Session) -> None:
     once = a_request()
-    put(store, *(a_task(data="{}") for _ in range(3)))
+    put(session, *(a_task(data="{}") for _ in range(3)))
     with pytest.raises(OverLimitError):
-        publish(store, a_task(data="{}"), limits=SMALL, once=once)
-    assert not publish(store, a_task(), once=once).replayed
+        publish(session, a_task(data="{}"), limits=SMALL, once=once)
+    assert not publish(session, a_task(), once=once).replayed
 
 
 def test_nodes_that_get_the_same_request_at_once_store_it_once(postgres_only: Database) -> None:
     keys = [f"request {number}" for number in range(30)]
 
-    def work(store: Store) -> list[Published]:
-        return [publish(store, a_task(), once=a_request(key)) for key in keys]
+    def work(session: Session) -> list[Published]:
+        return [publish(session, a_task(), once=a_request(key)) for key in keys]
 
     by_node = race(postgres_only, *[work] * 3)
     for answers in zip(*by_node, strict=True):
@@ -308,7 +312,7 @@ def test_a_repeated_request_waits_for_the_first_on_another_node(postgres_only: D
     once, task = a_request(), a_task()
     answer = while_held(
         postgres_only,
-        lambda store: begin_to_publish(store, [task], Conditions(idempotency=once)),
-        lambda store: publish(store, a_task(), once=once),
+        lambda session: begin_to_publish(session, [task], Conditions(idempotency=once)),
+        lambda session: publish(session, a_task(), once=once),
     )
     assert (answer.replayed, ids(answer)) == (True, [task.id])

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from task_queue.actors.store import counts
 from task_queue.actors.store.database import Database
+from task_queue.actors.store.insert import insert
 from task_queue.actors.store.schema import counts as kept
 from task_queue.actors.store.schema import tasks
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.states import FINAL, Status
 from tests.actors.store.calls import call, put
 from tests.databases import fill
@@ -25,34 +26,34 @@ Unfinished = dict[str, tuple[int, int]]
 
 
 @pytest.fixture
-def second_store(database: Database) -> Iterator[Store]:
+def second_session(database: Database) -> Iterator[Session]:
     """Another connection, as of another node."""
-    second = Store(database)
+    second = Session(database)
     yield second
     second.close()
 
 
-def unfinished(store: Store, queue: str) -> tuple[int, int]:
-    return call(store, lambda connection: counts.unfinished(connection, queue))
+def unfinished(session: Session, queue: str) -> tuple[int, int]:
+    return call(session, lambda connection: counts.unfinished(connection, queue))
 
 
-def oldest_ready(store: Store) -> float | None:
-    return call(store, lambda connection: counts.oldest_ready(connection, "tasks"))
+def oldest_ready(session: Session) -> float | None:
+    return call(session, lambda connection: counts.oldest_ready(connection, "tasks"))
 
 
-def counted(store: Store) -> tuple[Counts, Unfinished]:
+def counted(session: Session) -> tuple[Counts, Unfinished]:
     """What is kept, of queues that have a task."""
-    by_queue = call(store, counts.by_state)
+    by_queue = call(session, counts.by_state)
     there = {queue: numbers for queue, numbers in by_queue.items() if any(numbers.values())}
-    return there, {queue: unfinished(store, queue) for queue in QUEUES}
+    return there, {queue: unfinished(session, queue) for queue in QUEUES}
 
 
-def found(store: Store) -> tuple[Counts, Unfinished]:
+def found(session: Session) -> tuple[Counts, Unfinished]:
     """The same, from the rows."""
     columns = sa.select(tasks.c.queue, tasks.c.status, tasks.c.data)
     counts: Counts = {}
     sizes: Unfinished = dict.fromkeys(QUEUES, (0, 0))
-    for queue, status, data in call(store, lambda connection: connection.execute(columns).all()):
+    for queue, status, data in call(session, lambda connection: connection.execute(columns).all()):
         counts.setdefault(queue, dict.fromkeys(Status, 0))[Status(status)] += 1
         if status not in FINAL:
             number, size = sizes[queue]
@@ -64,15 +65,15 @@ def columns_of(status: Status) -> dict[str, object]:
     return {"status": status.value, "processed_at": int(NOW) if status in FINAL else None}
 
 
-def say(store: Store, *statements: sa.Executable) -> None:
-    with store.transaction():
+def say(session: Session, *statements: sa.Executable) -> None:
+    with session.transaction():
         for statement in statements:
-            store.connection.execute(statement)
+            session.connection.execute(statement)
 
 
-def publish(store: Store, chance: random.Random) -> None:
+def publish(session: Session, chance: random.Random) -> None:
     put(
-        store,
+        session,
         *(
             a_task(
                 queue=chance.choice(QUEUES),
@@ -84,7 +85,7 @@ def publish(store: Store, chance: random.Random) -> None:
     )
 
 
-def settle_many(store: Store, chance: random.Random) -> None:
+def settle_many(session: Session, chance: random.Random) -> None:
     """One statement said for many tasks, as settlements are."""
     update = (
         sa.update(tasks)
@@ -95,106 +96,110 @@ def settle_many(store: Store, chance: random.Random) -> None:
         {"which": seq} | columns_of(chance.choice(list(Status)))
         for seq in chance.choices(range(1, ROWS), k=30)
     ]
-    with store.transaction():
-        store.connection.execute(update, rows)
+    with session.transaction():
+        session.connection.execute(update, rows)
 
 
-def change_at_once(store: Store, chance: random.Random) -> None:
+def change_at_once(session: Session, chance: random.Random) -> None:
     """One statement that changes many tasks, as claims and purges do."""
     before, after = chance.choices(list(Status), k=2)
     say(
-        store,
+        session,
         sa.update(tasks).where(tasks.c.status == before.value).values(**columns_of(after)),
     )
 
 
-def change_nothing_counted(store: Store, chance: random.Random) -> None:
-    say(store, sa.update(tasks).values(leased_until=chance.random(), status=tasks.c.status))
+def change_nothing_counted(session: Session, chance: random.Random) -> None:
+    say(session, sa.update(tasks).values(leased_until=chance.random(), status=tasks.c.status))
 
 
-def delete(store: Store, chance: random.Random) -> None:
+def delete(session: Session, chance: random.Random) -> None:
     low = chance.randrange(ROWS)
-    say(store, sa.delete(tasks).where(tasks.c.seq.between(low, low + 20)))
+    say(session, sa.delete(tasks).where(tasks.c.seq.between(low, low + 20)))
 
 
-def roll_back(store: Store, chance: random.Random) -> None:
-    with store.transaction():
-        part = store.connection.begin_nested()
+def roll_back(session: Session, chance: random.Random) -> None:
+    with session.transaction():
+        part = session.connection.begin_nested()
         publish_and_delete = [a_task(queue=chance.choice(QUEUES)) for _ in range(5)]
-        store.insert(publish_and_delete)
-        store.connection.execute(sa.delete(tasks).where(tasks.c.seq % 3 == 0))
+        insert(session.connection, publish_and_delete)
+        session.connection.execute(sa.delete(tasks).where(tasks.c.seq % 3 == 0))
         part.rollback()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_counts_equal_the_rows_after_whatever_is_done(
-    store: Store, second_store: Store, seed: int
+    session: Session, second_session: Session, seed: int
 ) -> None:
     chance = random.Random(seed)
     deeds = [publish, settle_many, change_at_once, change_nothing_counted, delete, roll_back]
     for _ in range(STEPS):
         deed = chance.choice([publish, *deeds])
-        deed(chance.choice([store, second_store]), chance)
-        assert counted(store) == found(store), deed.__name__
-    assert len(found(store)[0]) == len(QUEUES)
+        deed(chance.choice([session, second_session]), chance)
+        assert counted(session) == found(session), deed.__name__
+    assert len(found(session)[0]) == len(QUEUES)
 
 
 @pytest.mark.parametrize("before", Status)
-def test_every_way_from_one_state_to_another_is_counted(store: Store, before: Status) -> None:
+def test_every_way_from_one_state_to_another_is_counted(session: Session, before: Status) -> None:
     for after in Status:
-        (task_id,) = put(store, a_task(status=before))
-        assert counted(store) == found(store), before
+        (task_id,) = put(session, a_task(status=before))
+        assert counted(session) == found(session), before
         this = tasks.c.id == task_id
-        say(store, sa.update(tasks).where(this).values(**columns_of(after)))
-        assert counted(store) == found(store), after
-        say(store, sa.delete(tasks).where(this))
-        assert counted(store) == found(store), after
+        say(session, sa.update(tasks).where(this).values(**columns_of(after)))
+        assert counted(session) == found(session), after
+        say(session, sa.delete(tasks).where(this))
+        assert counted(session) == found(session), after
 
 
 def test_what_one_connection_counted_another_takes_off(
-    database: Database, store: Store, second_store: Store
+    database: Database, session: Session, second_session: Session
 ) -> None:
-    put(store, *(a_task(status=Status.SCHEDULED) for _ in range(3)))
-    say(second_store, sa.delete(tasks))
+    put(session, *(a_task(status=Status.SCHEDULED) for _ in range(3)))
+    say(second_session, sa.delete(tasks))
     scheduled = call(
-        store, lambda connection: connection.scalars(sa.select(kept.c.scheduled)).all()
+        session, lambda connection: connection.scalars(sa.select(kept.c.scheduled)).all()
     )
     # Now and then two processes have the same slot.
     assert sorted(scheduled) in ([[0]] if database.is_sqlite else [[-3, 3], [0]])
-    assert call(store, counts.by_state) == {"tasks": dict.fromkeys(Status, 0)}
+    assert call(session, counts.by_state) == {"tasks": dict.fromkeys(Status, 0)}
 
 
-def test_a_queue_has_a_number_for_every_state_and_an_unknown_one_has_nothing(store: Store) -> None:
-    assert call(store, counts.by_state) == {}
-    assert unfinished(store, "tasks") == (0, 0)
-    put(store, a_task())
-    assert call(store, counts.by_state) == {"tasks": dict.fromkeys(Status, 0) | {Status.QUEUED: 1}}
+def test_a_queue_has_a_number_for_every_state_and_an_unknown_one_has_nothing(
+    session: Session,
+) -> None:
+    assert call(session, counts.by_state) == {}
+    assert unfinished(session, "tasks") == (0, 0)
+    put(session, a_task())
+    assert call(session, counts.by_state) == {
+        "tasks": dict.fromkeys(Status, 0) | {Status.QUEUED: 1}
+    }
 
 
-def test_the_size_of_a_queue_is_in_bytes_of_what_is_not_final(store: Store) -> None:
-    put(store, *(a_task(status=status, data='"€"') for status in Status))
-    put(store, a_task(queue="mail", data='"€uro"'))
-    assert unfinished(store, "tasks") == (4, 4 * 5)
-    assert unfinished(store, "mail") == (1, 8)
+def test_the_size_of_a_queue_is_in_bytes_of_what_is_not_final(session: Session) -> None:
+    put(session, *(a_task(status=status, data='"€"') for status in Status))
+    put(session, a_task(queue="mail", data='"€uro"'))
+    assert unfinished(session, "tasks") == (4, 4 * 5)
+    assert unfinished(session, "mail") == (1, 8)
 
 
-def test_the_oldest_ready_task_of_a_queue_tells_since_when_it_could_run(store: Store) -> None:
-    assert oldest_ready(store) is None
+def test_the_oldest_ready_task_of_a_queue_tells_since_when_it_could_run(session: Session) -> None:
+    assert oldest_ready(session) is None
     put(
-        store,
+        session,
         a_task(status=Status.COMPLETED, run_at=NOW - 9, created_at=int(NOW) - 9),
         a_task(queue="mail", run_at=NOW - 8, created_at=int(NOW) - 8),
         a_task(run_at=NOW + 1.5),
         a_task(run_at=NOW + 2.5),
     )
-    assert oldest_ready(store) == NOW + 1.5
+    assert oldest_ready(session) == NOW + 1.5
 
 
 @pytest.mark.parametrize("status", Status)
 def test_a_table_filled_behind_the_back_of_the_service_is_counted(
-    database: Database, store: Store, status: Status
+    database: Database, session: Session, status: Status
 ) -> None:
-    put(store, a_task())
+    put(session, a_task())
     fill(database, status, 100)
     fill(database, status, 10, queue="mail")
-    assert counted(store) == found(store)
+    assert counted(session) == found(session)

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from task_queue.actors.errors import StoreUnavailableError
 from task_queue.actors.store.database import Database
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.insert import insert
+from task_queue.actors.store.session import Session
 from tests.actors.store.calls import find, put
 from tests.databases import held, impatient
 from tests.fakes import a_task
@@ -39,11 +40,11 @@ def test_sqlite_writes_ahead_and_is_on_disk_at_every_commit(
 def test_a_sqlite_transaction_takes_the_write_lock_before_its_first_statement(
     database: Database,
 ) -> None:
-    first, second = Store(impatient(database)), Store(impatient(database))
+    first, second = Session(impatient(database)), Session(impatient(database))
     with first.transaction():
         with pytest.raises(StoreUnavailableError, match="locked"), second.transaction():
             pytest.fail("two transactions began")
-        reader = Store(impatient(database), read_only=True)
+        reader = Session(impatient(database), read_only=True)
         assert find(reader, "nobody") is None  # readers are not held up
         reader.close()
     first.close()
@@ -83,12 +84,12 @@ def test_postgresql_keeps_to_synchronous_commits_whatever_the_databases_default(
 def test_a_lock_held_for_too_long_makes_the_database_unavailable_until_it_is_free(
     database: Database,
 ) -> None:
-    store, task = Store(impatient(database)), a_task()
-    with held(database), pytest.raises(StoreUnavailableError), store.transaction():
-        store.insert([task])
-    assert find(store, task.id) is None
-    put(store, task)
-    store.close()
+    session, task = Session(impatient(database)), a_task()
+    with held(database), pytest.raises(StoreUnavailableError), session.transaction():
+        insert(session.connection, [task])
+    assert find(session, task.id) is None
+    put(session, task)
+    session.close()
 
 
 def test_a_shown_url_hides_the_password() -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from task_queue.actors.store import listing
 from task_queue.actors.store.listing import MAX_PAGE_BYTES
 from task_queue.actors.store.schema import tasks
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.filters import ALL, Cursor, Filters
 from task_queue.actors.tasks.settlement import Failure, Settlement
 from task_queue.actors.tasks.states import Outcome, Status
@@ -28,17 +28,17 @@ SAME_KEY = ("hourly", "daily")
 
 
 def page(
-    store: Store, filters: Filters = ALL, limit: int = 100, after: Cursor | None = None
+    session: Session, filters: Filters = ALL, limit: int = 100, after: Cursor | None = None
 ) -> tuple[list[Task], Cursor | None]:
-    return call(store, lambda connection: listing.page(connection, filters, limit, after))
+    return call(session, lambda connection: listing.page(connection, filters, limit, after))
 
 
-def pages(store: Store, filters: Filters, limit: int) -> tuple[list[str], int]:
+def pages(session: Session, filters: Filters, limit: int) -> tuple[list[str], int]:
     """All that a listing shows, page by page, and how many pages that took."""
     shown: list[str] = []
     number, after = 0, None
     while True:
-        found, after = page(store, filters, limit, after)
+        found, after = page(session, filters, limit, after)
         assert len(found) <= limit
         shown += ids(found)
         number += 1
@@ -46,13 +46,13 @@ def pages(store: Store, filters: Filters, limit: int) -> tuple[list[str], int]:
             return shown, number
 
 
-def dead_ids(store: Store, filters: Filters, limit: int = 1_000) -> list[str]:
-    return call(store, lambda connection: listing.dead_ids(connection, filters, limit))
+def dead_ids(session: Session, filters: Filters, limit: int = 1_000) -> list[str]:
+    return call(session, lambda connection: listing.dead_ids(connection, filters, limit))
 
 
-def change(store: Store, task_id: str, **columns: object) -> None:
+def change(session: Session, task_id: str, **columns: object) -> None:
     update = sa.update(tasks).where(tasks.c.id == task_id).values(**columns)
-    call(store, lambda connection: connection.execute(update))
+    call(session, lambda connection: connection.execute(update))
 
 
 def some_tasks(chance: random.Random, count: int) -> list[Task]:
@@ -118,24 +118,24 @@ def expected(filters: Filters, rows: Sequence[Task]) -> list[str]:
 
 @pytest.mark.parametrize(("walk", "queues"), [(10_000, 14), (30, 14), (3, 1)])
 def test_every_filter_shows_what_it_says_in_pages_of_any_size(
-    store: Store, monkeypatch: pytest.MonkeyPatch, walk: int, queues: int
+    session: Session, monkeypatch: pytest.MonkeyPatch, walk: int, queues: int
 ) -> None:
     monkeypatch.setattr(listing, "MAX_WALK", walk)
     monkeypatch.setattr(listing, "QUEUES_AT_ONCE", queues)
     chance = random.Random(walk)
     rows = some_tasks(chance, 240)
-    put(store, *rows)
+    put(session, *rows)
     for _ in range(150):
         filters = some_filters(chance, len(rows))
         limit = chance.choice([1, 7, 20, 100])
-        shown, _ = pages(store, filters, limit)
+        shown, _ = pages(session, filters, limit)
         assert shown == expected(filters, rows), (filters, limit)
 
 
 @pytest.mark.parametrize("name", ["queue", "action", "unique_key", "statuses", "error_contains"])
-def test_each_filter_alone_shows_some_and_hides_some(store: Store, name: str) -> None:
+def test_each_filter_alone_shows_some_and_hides_some(session: Session, name: str) -> None:
     rows = some_tasks(random.Random(1), 100)
-    put(store, *rows)
+    put(session, *rows)
     values: dict[str, object] = {
         "queue": "mail",
         "action": "send",
@@ -144,7 +144,7 @@ def test_each_filter_alone_shows_some_and_hides_some(store: Store, name: str) ->
         "error_contains": "time",
     }
     filters = Filters(**{name: values[name]})  # type: ignore[arg-type] # each its own
-    shown, _ = pages(store, filters, 7)
+    shown, _ = pages(session, filters, 7)
     assert shown == expected(filters, rows)
     assert 0 < len(shown) < len(rows)
 
@@ -152,43 +152,43 @@ def test_each_filter_alone_shows_some_and_hides_some(store: Store, name: str) ->
 @pytest.mark.parametrize(
     "filters", [ALL, Filters(queue="tasks"), Filters(action="uppercase"), Filters(queue="unknown")]
 )
-def test_what_is_added_meanwhile_shifts_no_page(store: Store, filters: Filters) -> None:
-    before = put(store, *(a_task(created_at=SOON + number // 2) for number in range(7)))
+def test_what_is_added_meanwhile_shifts_no_page(session: Session, filters: Filters) -> None:
+    before = put(session, *(a_task(created_at=SOON + number // 2) for number in range(7)))
     shown: list[str] = []
     after = None
     while True:
-        found, after = page(store, filters, 2, after)
+        found, after = page(session, filters, 2, after)
         shown += ids(found)
-        put(store, a_task(created_at=SOON + 10), a_task(queue="mail", created_at=SOON + 10))
+        put(session, a_task(created_at=SOON + 10), a_task(queue="mail", created_at=SOON + 10))
         if after is None:
             break
     assert shown == ([] if filters.queue == "unknown" else before[::-1])
 
 
-def test_the_oldest_first_shows_what_is_added_meanwhile_at_the_end(store: Store) -> None:
-    before = put(store, *(a_task() for _ in range(4)))
+def test_the_oldest_first_shows_what_is_added_meanwhile_at_the_end(session: Session) -> None:
+    before = put(session, *(a_task() for _ in range(4)))
     oldest_first = Filters(queue="tasks", oldest_first=True)
-    first, after = page(store, oldest_first, 3)
+    first, after = page(session, oldest_first, 3)
     assert after is not None
-    later = put(store, a_task(), a_task(created_at=SOON + 1))
-    second, end = page(store, oldest_first, 3, after)
+    later = put(session, a_task(), a_task(created_at=SOON + 1))
+    second, end = page(session, oldest_first, 3, after)
     assert (ids(first + second), end) == ([*before, *later], None)
 
 
-def test_a_task_that_changes_its_state_between_pages_is_shown_once(store: Store) -> None:
-    rows = put(store, *(a_task() for _ in range(4)))
+def test_a_task_that_changes_its_state_between_pages_is_shown_once(session: Session) -> None:
+    rows = put(session, *(a_task() for _ in range(4)))
     filters = Filters(statuses=(Status.QUEUED, Status.RUNNING))
-    first, after = page(store, filters, 2)
+    first, after = page(session, filters, 2)
     for task_id in rows:
-        change(store, task_id, status=Status.RUNNING.value)
-    second, _ = page(store, filters, 2, after)
+        change(session, task_id, status=Status.RUNNING.value)
+    second, _ = page(session, filters, 2, after)
     assert ids(first + second) == rows[::-1]
 
 
 def test_a_task_that_changes_while_a_page_is_read_is_not_shown_in_a_state_not_asked_for(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = put(store, a_task(), a_task())
+    first, second = put(session, a_task(), a_task())
     read = listing._shown
 
     def change_and_read(
@@ -198,47 +198,47 @@ def test_a_task_that_changes_while_a_page_is_read_is_not_shown_in_a_state_not_as
         return read(connection, *rest)  # type: ignore[arg-type] # as they came
 
     monkeypatch.setattr(listing, "_shown", change_and_read)
-    assert ids(page(store, Filters(statuses=(Status.QUEUED,)))[0]) == [second]
-    assert ids(page(store)[0]) == [second, first]
+    assert ids(page(session, Filters(statuses=(Status.QUEUED,)))[0]) == [second]
+    assert ids(page(session)[0]) == [second, first]
 
 
-def test_a_page_that_holds_just_the_rest_has_no_next(store: Store) -> None:
-    rows = put(store, a_task(), a_task())
-    found, after = page(store, ALL, 2)
+def test_a_page_that_holds_just_the_rest_has_no_next(session: Session) -> None:
+    rows = put(session, a_task(), a_task())
+    found, after = page(session, ALL, 2)
     assert (ids(found), after) == (rows[::-1], None)
-    assert page(store, ALL, 2, (SOON, 0)) == ([], None)
+    assert page(session, ALL, 2, (SOON, 0)) == ([], None)
 
 
 @pytest.mark.parametrize("status", Status)
 def test_a_listing_shows_only_the_state_asked_for_and_blocked_as_queued(
-    store: Store, status: Status
+    session: Session, status: Status
 ) -> None:
     rows = [a_task(status=each) for each in Status for _ in range(3)]
-    put(store, *rows)
-    shown, number = pages(store, Filters(statuses=(status,)), 2)
+    put(session, *rows)
+    shown, number = pages(session, Filters(statuses=(status,)), 2)
     wanted = {status, Status.BLOCKED} if status is Status.QUEUED else {status}
     assert shown == [row.id for row in reversed(rows) if row.status in wanted]
     assert number == (3 if status is Status.QUEUED else 2)
 
 
-def test_a_page_merges_any_number_of_queues(store: Store) -> None:
+def test_a_page_merges_any_number_of_queues(session: Session) -> None:
     rows = [a_task(queue=f"queue-{n % 40}", status=Status.DEAD) for n in range(120)]
-    put(store, *rows)
+    put(session, *rows)
     for oldest_first in (True, False):
         filters = Filters(statuses=(Status.DEAD, Status.QUEUED), oldest_first=oldest_first)
-        assert pages(store, filters, 50) == (expected(filters, rows), 3)
+        assert pages(session, filters, 50) == (expected(filters, rows), 3)
 
 
-def test_a_page_of_long_tasks_ends_early_and_the_next_goes_on_behind_it(store: Store) -> None:
+def test_a_page_of_long_tasks_ends_early_and_the_next_goes_on_behind_it(session: Session) -> None:
     quarter = MAX_PAGE_BYTES // 4
     rows = [
         a_task(data=f'"{"x" * quarter}"'),
         a_task(status=Status.COMPLETED, result=f'"{"y" * quarter}"'),
         *(a_task(data=f'"{"x" * quarter}"') for _ in range(4)),
     ]
-    newest_first = put(store, *rows)[::-1]
-    first, after = page(store)
-    second, end = page(store, after=after)
+    newest_first = put(session, *rows)[::-1]
+    first, after = page(session)
+    second, end = page(session, after=after)
     assert ids(first) == newest_first[:4]
     assert ids(second) == newest_first[4:]
     assert end is None
@@ -255,31 +255,35 @@ def test_a_page_of_long_tasks_ends_early_and_the_next_goes_on_behind_it(store: S
     ],
 )
 def test_a_page_ends_early_rather_than_look_at_too_many_rows(
-    store: Store, monkeypatch: pytest.MonkeyPatch, filters: Filters
+    session: Session, monkeypatch: pytest.MonkeyPatch, filters: Filters
 ) -> None:
     monkeypatch.setattr(listing, "MAX_WALK", 10)
     rare = a_task(action="send", error="timeout", attempt=1)
-    put(store, rare, *(a_task() for _ in range(40)))
-    put(store, *(a_task(action="send", queue="mail", status=Status.DEAD) for _ in range(40)))
+    put(session, rare, *(a_task() for _ in range(40)))
+    put(session, *(a_task(action="send", queue="mail", status=Status.DEAD) for _ in range(40)))
     for number in range(40):
-        put(store, a_task(status=Status.DEAD, unique_key="daily", created_at=SOON - number))
-    assert page(store, filters)[0] == []
-    shown, number = pages(store, filters, 100)
+        put(session, a_task(status=Status.DEAD, unique_key="daily", created_at=SOON - number))
+    assert page(session, filters)[0] == []
+    shown, number = pages(session, filters, 100)
     assert shown == ([rare.id] if filters.unique_key is None else [])
     assert 4 <= number <= 30
 
 
 def test_a_rare_action_in_a_small_queue_is_found_on_the_first_page(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "MAX_WALK", 10)
-    wanted = put(store, a_task(action="send", queue="mail"))
-    put(store, *(a_task(action="send") for _ in range(40)), *(a_task(queue="mail") for _ in "four"))
-    found, after = page(store, Filters(action="send", queue="mail"))
+    wanted = put(session, a_task(action="send", queue="mail"))
+    put(
+        session,
+        *(a_task(action="send") for _ in range(40)),
+        *(a_task(queue="mail") for _ in "four"),
+    )
+    found, after = page(session, Filters(action="send", queue="mail"))
     assert (ids(found), after) == (wanted, None)
 
 
-def test_a_task_is_read_as_it_was_written(store: Store) -> None:
+def test_a_task_is_read_as_it_was_written(session: Session) -> None:
     options = Options(
         unique_key="invoice-7",
         key="tenant-1",
@@ -290,18 +294,18 @@ def test_a_task_is_read_as_it_was_written(store: Store) -> None:
     )
     row = a_task(priority=7, rank=NOW - 25_200.0, run_at=NOW + 0.25, options=options)
     plain = a_task(status=Status.COMPLETED, result="[1]", started_at=NOW + 0.5)
-    put(store, row, plain)
-    assert get(store, row.id) == row
-    assert get(store, plain.id) == plain
-    assert get(store, plain.id).options is PLAIN
-    assert page(store)[0] == [plain, row]
-    assert find(store, "nobody") is None
+    put(session, row, plain)
+    assert get(session, row.id) == row
+    assert get(session, plain.id) == plain
+    assert get(session, plain.id).options is PLAIN
+    assert page(session)[0] == [plain, row]
+    assert find(session, "nobody") is None
 
 
-def test_a_task_tells_its_course(store: Store) -> None:
-    (task_id,) = put(store, a_task())
+def test_a_task_tells_its_course(session: Session) -> None:
+    (task_id,) = put(session, a_task())
     change(
-        store,
+        session,
         task_id,
         worker="host:1",
         ended_at=NOW + 0.5,
@@ -310,22 +314,22 @@ def test_a_task_tells_its_course(store: Store) -> None:
         progress=0.25,
         progress_message="a quarter",
     )
-    course = get(store, task_id).course
+    course = get(session, task_id).course
     assert (course.worker, course.ended_at, course.postponed) == ("host:1", NOW + 0.5, 2)
     assert (course.cancel_requested_at, course.progress) == (NOW, 0.25)
     assert course.progress_message == "a quarter"
 
 
-def test_a_task_shows_every_attempt_and_the_last_one_by_its_own_row(store: Store) -> None:
-    (task_id,) = put(store, a_task())
-    assert attempts(store, task_id) == []
+def test_a_task_shows_every_attempt_and_the_last_one_by_its_own_row(session: Session) -> None:
+    (task_id,) = put(session, a_task())
+    assert attempts(session, task_id) == []
 
     def run(status: Status, failure: Failure | None, attempt: int, started_at: float) -> None:
-        (claimed,), _ = claim(store, now=started_at)
+        (claimed,), _ = claim(session, now=started_at)
         running = Attempt(
             number=attempt, started_at=started_at, ended_at=None, worker="worker", outcome=None
         )
-        assert attempts(store, task_id)[-1] == running
+        assert attempts(session, task_id)[-1] == running
         settlement = Settlement(
             claimed.lease,
             status,
@@ -335,12 +339,12 @@ def test_a_task_shows_every_attempt_and_the_last_one_by_its_own_row(store: Store
             ended_at=started_at + 0.5,
             failure=failure,
         )
-        settle(store, settlement)
+        settle(session, settlement)
 
     run(Status.QUEUED, Failure("no answer", Outcome.TIMED_OUT), 1, NOW)
     run(Status.QUEUED, Failure("broken", started_at=NOW + 10.25, traceback="line 7"), 2, NOW + 10)
     run(Status.COMPLETED, None, 3, NOW + 20)
-    assert attempts(store, task_id) == [
+    assert attempts(session, task_id) == [
         Attempt(
             number=1,
             started_at=NOW,
@@ -369,16 +373,16 @@ def test_a_task_shows_every_attempt_and_the_last_one_by_its_own_row(store: Store
 
 
 def test_the_dead_are_found_by_queue_action_and_a_part_of_their_error_the_oldest_first(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "MAX_WALK", 5)  # that is a bound on pages only
     monkeypatch.setattr(listing, "IDS_AT_ONCE", 7)
     chance = random.Random(2)
     rows = some_tasks(chance, 240)
-    put(store, *rows)
+    put(session, *rows)
     dead = [row for row in rows if row.status is Status.DEAD]
-    assert dead_ids(store, ALL) == [row.id for row in dead]
-    assert dead_ids(store, ALL, 10) == [row.id for row in dead[:10]]
+    assert dead_ids(session, ALL) == [row.id for row in dead]
+    assert dead_ids(session, ALL, 10) == [row.id for row in dead[:10]]
     for filters in (
         Filters(queue="mail"),
         Filters(action="send"),
@@ -387,4 +391,6 @@ def test_the_dead_are_found_by_queue_action_and_a_part_of_their_error_the_oldest
         *(Filters(error_contains=part) for part in ("time", "Time", "100 %", "_", "'", "", "no")),
         Filters(queue="tasks", action="render", error_contains="wrong"),
     ):
-        assert dead_ids(store, filters) == [row.id for row in dead if passes(filters, row)], filters
+        assert dead_ids(session, filters) == [row.id for row in dead if passes(filters, row)], (
+            filters
+        )

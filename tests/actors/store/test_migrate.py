@@ -15,12 +15,12 @@ from alembic.migration import MigrationContext
 
 import task_queue.actors.store.migrate
 from task_queue.actors.errors import MigrationError, StoreUnavailableError, TaskQueueError
-from task_queue.actors.store import changes, listing
+from task_queue.actors.store import changes, due, leases, listing
 from task_queue.actors.store.counts import unfinished
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.schema import metadata, tasks
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.filters import ALL
 from task_queue.actors.tasks.settlement import ack
 from task_queue.actors.tasks.states import Status
@@ -107,12 +107,12 @@ def old(empty_database: Database) -> Database:
 
 
 @pytest.fixture
-def upgraded(old: Database) -> Iterator[Store]:
+def upgraded(old: Database) -> Iterator[Session]:
     """That database, brought to the present version."""
     migrate(old)
-    store = Store(old)
-    yield store
-    store.close()
+    session = Session(old)
+    yield session
+    session.close()
 
 
 def all_rows(database: Database, *columns: str) -> list[tuple[object, ...]]:
@@ -178,7 +178,7 @@ def test_an_upgraded_database_has_the_schema_of_a_new_one(old: Database) -> None
         assert described(connection) == upgraded
 
 
-def test_old_rows_are_counted_and_every_change_to_them_from_then_on(upgraded: Store) -> None:
+def test_old_rows_are_counted_and_every_change_to_them_from_then_on(upgraded: Session) -> None:
     assert counts(upgraded) == {
         Status.SCHEDULED: 1,
         Status.QUEUED: 4,
@@ -210,7 +210,7 @@ _BY_STATE = sa.select(tasks.c.queue, tasks.c.status, sa.func.count().label("numb
 )
 
 
-def test_old_tasks_are_claimed_in_their_order_and_before_new_ones(upgraded: Store) -> None:
+def test_old_tasks_are_claimed_in_their_order_and_before_new_ones(upgraded: Session) -> None:
     (new,) = put(upgraded, a_task(created_at=SECOND + 60))
     claimed, more = claim(upgraded)
     assert (claimed_ids(claimed), more) == (["z", "y", "v", "q", new], False)
@@ -218,26 +218,28 @@ def test_old_tasks_are_claimed_in_their_order_and_before_new_ones(upgraded: Stor
     assert {task.attempt for task in claimed} == {1}
 
 
-def test_an_old_task_that_is_due_later_becomes_ready_at_its_time(upgraded: Store) -> None:
+def test_an_old_task_that_is_due_later_becomes_ready_at_its_time(upgraded: Session) -> None:
     with upgraded.transaction():
-        assert upgraded.promote(queue="tasks", now=NOW, keys_are_limited=False) == [None]
+        assert due.promote(upgraded.connection, queue="tasks", now=NOW, keys_are_limited=False) == [
+            None
+        ]
     assert "w" in claimed_ids(claim(upgraded)[0])
 
 
-def test_what_an_old_process_left_running_is_found_and_can_be_settled(upgraded: Store) -> None:
+def test_what_an_old_process_left_running_is_found_and_can_be_settled(upgraded: Session) -> None:
     with upgraded.transaction():
-        (lost,), cancelling = upgraded.lapsed(queue="tasks", now=float("inf"))
+        (lost,), cancelling = leases.lapsed(upgraded.connection, queue="tasks", now=float("inf"))
     assert (lost.lease.task_id, lost.attempt, cancelling) == ("x", 1, [])
     assert settle(upgraded, ack(lost, "1", NOW + 0.5, NOW + 1)) == []
     assert get(upgraded, "x").started_at == NOW + 0.5
 
 
-def test_an_old_dead_task_can_be_put_back_and_waits_its_turn(upgraded: Store) -> None:
+def test_an_old_dead_task_can_be_put_back_and_waits_its_turn(upgraded: Session) -> None:
     call(upgraded, lambda connection: changes.retry(connection, "t", NOW + 100))
     assert claimed_ids(claim(upgraded)[0]) == ["z", "y", "v", "q", "t"]
 
 
-def test_old_tasks_are_listed_the_newest_first(upgraded: Store) -> None:
+def test_old_tasks_are_listed_the_newest_first(upgraded: Session) -> None:
     page, _ = call(upgraded, lambda connection: listing.page(connection, ALL, limit=100))
     assert ids(page) == [task_id for task_id, *_ in reversed(OLD_ROWS)]
 
@@ -289,9 +291,9 @@ def test_an_old_sqlite_file_that_there_is_no_room_to_rewrite_can_be_used_all_the
     execute(database, f"UPDATE tasks SET result = '{'x' * 9 * MIB}' WHERE status = 'dead'")  # noqa: S608 - as above
     with no_file_grows_beyond(8 * MIB):
         migrate(database)
-    store = Store(database)
-    assert len(claim(store)[0]) == 4
-    store.close()
+    session = Session(database)
+    assert len(claim(session)[0]) == 4
+    session.close()
     migrate(database)
     assert auto_vacuum(database) == 2
 

@@ -63,7 +63,7 @@ from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.schema import attempts, counts, idempotency_keys, tasks
 from task_queue.actors.store.schema import queues as queue_rows
 from task_queue.actors.store.schema import schedules as schedule_rows
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
@@ -84,6 +84,7 @@ from task_queue.actors.tasks.settlement import (
 from task_queue.actors.tasks.slot import Progress
 from task_queue.actors.tasks.states import FINAL, Outcome, Status
 from task_queue.actors.tasks.task import Receipt, Task
+from tests.actors.store.calls import claimant
 from tests.actors.store.model import Model, Row
 from tests.fakes import NOW, Inbox
 
@@ -176,10 +177,10 @@ class Fate(Enum):
 class Life(RuleBasedStateMachine):
     """A process at work on the database, its users, its clock, and its deaths."""
 
-    def __init__(self, store: Store, reader: Store) -> None:
+    def __init__(self, session: Session, reader: Session) -> None:
         super().__init__()
-        self.store = store
-        wipe(store)  # what an example that failed has left
+        self.session = session
+        wipe(session)  # what an example that failed has left
         self.reader = reader
         self.model = Model()
         self.now = NOW
@@ -200,7 +201,7 @@ class Life(RuleBasedStateMachine):
         """What is not final comes to its end."""
         if self.sound:
             self.finish()
-            assert wipe(self.store)
+            assert wipe(self.session)
 
     # --- what publishers do -----------------------------------------------------------------
 
@@ -423,23 +424,25 @@ class Life(RuleBasedStateMachine):
     def a_claim(self, queue: str, limit: int, free: int, seconds: float) -> Claim:
         return Claim(
             self.inbox,
-            queue,
+            claimant(
+                queue=queue,
+                lease_id=next(self.numbers),
+                now=self.now,
+                leased_until=self.now + seconds,
+            ),
             limit,
             free,
-            lease_id=next(self.numbers),
-            worker="worker",
-            now=self.now,
-            leased_until=self.now + seconds,
         )
 
     def a_suspects_claim(self, queue: str) -> ClaimSuspect:
         return ClaimSuspect(
             self.inbox,
-            queue,
-            lease_id=next(self.numbers),
-            worker="worker",
-            now=self.now,
-            leased_until=self.now + 10.0,
+            claimant(
+                queue=queue,
+                lease_id=next(self.numbers),
+                now=self.now,
+                leased_until=self.now + 10.0,
+            ),
         )
 
     def a_tend(self, queue: str, lapsed: float, *, sweeps: bool) -> Tend:
@@ -506,10 +509,10 @@ class Life(RuleBasedStateMachine):
         fate, self.fate = self.fate, Fate.GOOD
         self.sound, self.unseen = False, True
         if fate is Fate.TORN:
-            torn(self.store, writes, self.now)
+            torn(self.session, writes, self.now)
         else:
             ready = {row["id"] for row in self.model.rows.values() if is_ready(row)}
-            notices = written(self.store, writes, self.now)
+            notices = written(self.session, writes, self.now)
             expected = self.model.commit(writes, self.now)
             for what, wanted in zip(told(notices), told(expected), strict=True):
                 assert [each for each in what if each not in wanted] == []
@@ -532,8 +535,12 @@ class Life(RuleBasedStateMachine):
             paused = queues.paused_queues(self.reader.connection)
         place = {row["id"]: (row["rank"], number) for number, row in enumerate(rows)}
         taken = [place[task.lease.task_id] for task in claimed.tasks]
-        left = [place[row["id"]] for row in rows if row["queue"] == claim.queue and is_ready(row)]
-        assert not taken or claim.queue not in paused
+        left = [
+            place[row["id"]]
+            for row in rows
+            if row["queue"] == claim.claimant.queue and is_ready(row)
+        ]
+        assert not taken or claim.claimant.queue not in paused
         assert {task.lease.task_id for task in claimed.tasks} <= ready
         assert not any(task.has_expired(self.now) for task in claimed.tasks)
         assert taken == sorted(taken)
@@ -567,7 +574,7 @@ class Life(RuleBasedStateMachine):
 
     def restart(self) -> None:
         """Another process, which knows nothing of what the one before it did and had in mind."""
-        self.store.close()
+        self.session.close()
         self.held.clear()
         self.buffer.clear()
         self.inbox.messages.clear()
@@ -604,23 +611,23 @@ def is_ready(row: Row) -> bool:
     return bool(row["status"] == Status.QUEUED and not row["losses"])
 
 
-def written(store: Store, writes: Sequence[AnyWrite], now: float) -> Notices:
+def written(session: Session, writes: Sequence[AnyWrite], now: float) -> Notices:
     """What a commit of these tells, as the writer makes it."""
     try:
-        with store.transaction():
-            return Commit(store, now).run(writes)
+        with session.transaction():
+            return Commit(session, now).run(writes)
     except BadRowError:
-        with store.transaction():
-            return each_alone(store, writes, now)
+        with session.transaction():
+            return each_alone(session, writes, now)
 
 
-def torn(store: Store, writes: Sequence[AnyWrite], now: float) -> None:
+def torn(session: Session, writes: Sequence[AnyWrite], now: float) -> None:
     """Break the connection in the middle of the transaction."""
 
     def begin_and_break() -> None:
-        with store.transaction():
-            Commit(store, now).run(writes)
-            raw = store.connection.connection.driver_connection
+        with session.transaction():
+            Commit(session, now).run(writes)
+            raw = session.connection.connection.driver_connection
             assert raw is not None
             raw.close()
 
@@ -718,13 +725,13 @@ def check_limits(rows: Sequence[Row]) -> None:
     assert max(uniques.values(), default=1) == 1
 
 
-def wipe(store: Store) -> bool:
+def wipe(session: Session) -> bool:
     """Forget everything; whether with the tasks all that was counted is gone."""
-    with store.transaction():
+    with session.transaction():
         for table in (tasks, attempts, queue_rows, schedule_rows, idempotency_keys):
-            store.connection.execute(sa.delete(table))
-        kept = by_state(store.connection).values()
-        store.connection.execute(sa.delete(counts))
+            session.connection.execute(sa.delete(table))
+        kept = by_state(session.connection).values()
+        session.connection.execute(sa.delete(counts))
     return not any(number for numbers in kept for number in numbers.values())
 
 
@@ -734,10 +741,10 @@ def test_the_database_and_the_model_never_disagree(
 ) -> None:
     is_search = request.config.getoption("hypothesis_seed") is not None
     examples = SQLITE_EXAMPLES if database.is_sqlite else POSTGRESQL_EXAMPLES
-    store, reader = Store(database), Store(database, read_only=True)
+    session, reader = Session(database), Session(database, read_only=True)
     try:
         run_state_machine_as_test(
-            lambda: Life(store, reader),  # type: ignore[arg-type] # called as a class is
+            lambda: Life(session, reader),  # type: ignore[arg-type] # called as a class is
             settings=settings(
                 max_examples=examples * (SEARCH if is_search else 1),
                 stateful_step_count=STEPS,
@@ -750,5 +757,5 @@ def test_the_database_and_the_model_never_disagree(
             ),
         )
     finally:
-        store.close()
+        session.close()
         reader.close()

@@ -13,13 +13,18 @@ from task_queue.actors.store import (
     concurrency,
     conditional,
     counts,
+    due,
+    leases,
     listing,
+    queues,
     rate_limit,
     retention,
 )
+from task_queue.actors.store import claim as claims
+from task_queue.actors.store import settle as settlements
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.queues import ensure_queue
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.claim import Lease
 from task_queue.actors.tasks.filters import ALL, Cursor, Filters
 from task_queue.actors.tasks.settlement import Failure, Settlement
@@ -41,27 +46,45 @@ DEAD = Settlement(LEASE, Status.DEAD, 1, ended_at=NOW, failure=Failure("broken")
 Deed = Callable[[sa.Connection], object]
 
 
-def hot_deeds(store: Store) -> dict[str, tuple[Deed, tuple[str, ...]]]:
+def hot_deeds(session: Session) -> dict[str, tuple[Deed, tuple[str, ...]]]:
     """What is done often, and the indexes of ours that it needs on every database."""
     retention_seconds = dict.fromkeys(FINAL, 60)
     return {
-        "claim": (lambda _: store.claim(claimant(), limit=15, free=5), ("tasks_ready",)),
-        "claim a suspect": (lambda _: store.claim_suspect(claimant()), ("tasks_suspects",)),
+        "claim": (
+            lambda _: claims.claim(session.connection, claimant(), limit=15, free=5),
+            ("tasks_ready",),
+        ),
+        "claim a suspect": (
+            lambda _: claims.claim_suspect(session.connection, claimant()),
+            ("tasks_suspects",),
+        ),
         "spend the rate": (lambda c: rate_limit.allowed(c, "tasks", 9.0, NOW), ()),
-        "is it paused": (lambda _: store.is_paused("tasks"), ()),
-        "settle": (lambda _: store.settle([DEAD]), ()),
-        "complete": (lambda _: store.settle([DEAD._replace(status=Status.COMPLETED)]), ()),
-        "renew": (lambda _: store.renew([LEASE], NOW), ()),
-        "report": (lambda _: store.report(LEASE, 0.5, None), ()),
+        "is it paused": (lambda _: queues.is_paused(session.connection, "tasks"), ()),
+        "settle": (lambda _: settlements.settle(session.connection, [DEAD]), ()),
+        "complete": (
+            lambda _: settlements.settle(
+                session.connection, [DEAD._replace(status=Status.COMPLETED)]
+            ),
+            (),
+        ),
+        "renew": (lambda _: leases.renew(session.connection, [LEASE], NOW), ()),
+        "report": (lambda _: leases.report(session.connection, LEASE, 0.5, None), ()),
         "promote": (
-            lambda _: store.promote(queue="tasks", now=NOW, keys_are_limited=True),
+            lambda _: due.promote(
+                session.connection, queue="tasks", now=NOW, keys_are_limited=True
+            ),
             ("tasks_due",),
         ),
-        "lapsed": (lambda _: store.lapsed(queue="tasks", now=NOW), ("tasks_by_state",)),
+        "lapsed": (
+            lambda _: leases.lapsed(session.connection, queue="tasks", now=NOW),
+            ("tasks_by_state",),
+        ),
         "unblock": (lambda c: concurrency.unblock(c, "tasks", "tenant-1", 100), ("tasks_keys",)),
         "sweep keys": (lambda c: concurrency.blocked(c, "tasks", ""), ("tasks_keys",)),
         "publish what is there": (
-            lambda _: conditional.publish(store, [a_task(unique_key=TAKEN)], None, NOW),
+            lambda _: conditional.publish(
+                session.connection, [a_task(unique_key=TAKEN)], None, NOW
+            ),
             ("tasks_unique",),
         ),
         "purge": (
@@ -171,21 +194,21 @@ def fill_with_everything(database: Database) -> None:
     )
 
 
-def plan(database: Database, store: Store, deed: Deed) -> str:
+def plan(database: Database, session: Session, deed: Deed) -> str:
     """How the database would do every statement that the deed says; nothing of it stays."""
     said: list[tuple[str, Any]] = []
 
     explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
     lines: list[str] = []
-    with store.transaction():
-        part = store.connection.begin_nested()
-        end = overhear(store, lambda text, parameters: said.append((text, parameters)))
-        deed(store.connection)
+    with session.transaction():
+        part = session.connection.begin_nested()
+        end = overhear(session, lambda text, parameters: said.append((text, parameters)))
+        deed(session.connection)
         end()
         part.rollback()
         for statement, parameters in said:
             one = parameters[0] if isinstance(parameters, list) else parameters
-            rows = store.connection.exec_driver_sql(f"{explain} {statement}", one)
+            rows = session.connection.exec_driver_sql(f"{explain} {statement}", one)
             lines += [str(row[-1]) for row in rows]
     return "\n".join(lines)
 
@@ -212,16 +235,16 @@ def indexes_in(plan: str) -> set[str]:
     indirect=["database_url"],
 )
 def test_every_statement_finds_its_rows_by_an_index(
-    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch, *, analyzed: bool
+    database: Database, session: Session, monkeypatch: pytest.MonkeyPatch, *, analyzed: bool
 ) -> None:
     monkeypatch.setattr(listing, "MAX_WALK", A_WALK)
     fill_with_everything(database)
-    call(store, lambda connection: ensure_queue(connection, "tasks"))
+    call(session, lambda connection: ensure_queue(connection, "tasks"))
     if analyzed:
         execute(database, "ANALYZE")
     bad = {}
-    for name, (deed, indexes) in (hot_deeds(store) | listings()).items():
-        how = plan(database, store, deed)
+    for name, (deed, indexes) in (hot_deeds(session) | listings()).items():
+        how = plan(database, session, deed)
         # Which queues there are is told by the counts, and what runs by its state.
         others = indexes_in(how) - {*indexes, "tasks_by_state"}
         if reads_everything(how) or others or not indexes_in(how) >= set(indexes):
@@ -233,17 +256,17 @@ def test_every_statement_finds_its_rows_by_an_index(
     ("index", "name"), [("tasks_by_state", "oldest ready"), ("tasks_ready", "claim")]
 )
 def test_a_missing_index_is_noticed(
-    database: Database, store: Store, index: str, name: str
+    database: Database, session: Session, index: str, name: str
 ) -> None:
     """The test above can fail."""
     fill(database, Status.COMPLETED, FINISHED)
     execute(database, f"DROP INDEX {index}", "ANALYZE")
-    deed, indexes = hot_deeds(store)[name]
+    deed, indexes = hot_deeds(session)[name]
     assert index in indexes
-    assert index not in indexes_in(plan(database, store, deed))
+    assert index not in indexes_in(plan(database, session, deed))
 
 
-def test_a_table_that_is_read_through_is_noticed(database: Database, store: Store) -> None:
+def test_a_table_that_is_read_through_is_noticed(database: Database, session: Session) -> None:
     fill(database, Status.COMPLETED, FINISHED)
     by_error = sa.text("SELECT id FROM tasks WHERE error = 'x'")
-    assert reads_everything(plan(database, store, lambda c: c.execute(by_error).all()))
+    assert reads_everything(plan(database, session, lambda c: c.execute(by_error).all()))

@@ -8,7 +8,7 @@ import pytest
 from task_queue.actors.errors import NotFoundError
 from task_queue.actors.store import changes, schedules
 from task_queue.actors.store.database import Database
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
@@ -33,49 +33,49 @@ def a_schedule(name: str = "report", **changes: Any) -> Schedule:  # noqa: ANN40
     return replace(schedule, **changes)
 
 
-def keep(store: Store, schedule: Schedule) -> Schedule:
-    return call(store, lambda connection: schedules.put(connection, schedule))
+def keep(session: Session, schedule: Schedule) -> Schedule:
+    return call(session, lambda connection: schedules.put(connection, schedule))
 
 
-def configure(store: Store, *configured: Schedule) -> None:
-    call(store, lambda connection: schedules.configure(connection, configured))
+def configure(session: Session, *configured: Schedule) -> None:
+    call(session, lambda connection: schedules.configure(connection, configured))
 
 
-def delete(store: Store, name: str = "report") -> None:
-    call(store, lambda connection: schedules.delete(connection, name))
+def delete(session: Session, name: str = "report") -> None:
+    call(session, lambda connection: schedules.delete(connection, name))
 
 
-def every(store: Store) -> list[Schedule]:
-    return call(store, schedules.every)
+def every(session: Session) -> list[Schedule]:
+    return call(session, schedules.every)
 
 
-def fire(store: Store, due_at: float, task: Task | None) -> bool:
+def fire(session: Session, due_at: float, task: Task | None) -> bool:
     """Publish the task for the occurrence that is due."""
     step = (due_at, due_at + HOUR, due_at)
-    return call(store, lambda connection: schedules.fire(connection, "report", step, task))
+    return call(session, lambda connection: schedules.fire(connection, "report", step, task))
 
 
 def an_occurrence(at: float, **columns: object) -> Task:
     return a_task(occurrence=f"report@{at:.0f}", **columns)
 
 
-def test_schedules_are_read_back_as_they_were_kept_by_name(store: Store) -> None:
+def test_schedules_are_read_back_as_they_were_kept_by_name(session: Session) -> None:
     first = a_schedule("b", task='{"data":"\N{SNOWMAN}"}', missed=Missed.ONCE, last_at=NOW + 0.5)
     second = a_schedule("a", configured=True)
-    assert (keep(store, first), keep(store, second)) == (first, second)
-    assert every(store) == [second, first]
+    assert (keep(session, first), keep(session, second)) == (first, second)
+    assert every(session) == [second, first]
 
 
-def test_a_schedule_that_stays_the_same_keeps_its_next_occurrence(store: Store) -> None:
-    kept = keep(store, a_schedule(last_at=NOW - HOUR))
+def test_a_schedule_that_stays_the_same_keeps_its_next_occurrence(session: Session) -> None:
+    kept = keep(session, a_schedule(last_at=NOW - HOUR))
     again = a_schedule(next_at=NOW + 9 * HOUR, created_at=int(NOW) + 9, configured=True)
-    assert keep(store, again) == replace(kept, configured=True)
-    assert every(store) == [replace(kept, configured=True)]
+    assert keep(session, again) == replace(kept, configured=True)
+    assert every(session) == [replace(kept, configured=True)]
 
 
-def test_a_schedule_whose_next_occurrence_a_clock_ahead_put_off_is_mended(store: Store) -> None:
-    keep(store, a_schedule(next_at=NOW + 365 * 24 * HOUR))
-    assert keep(store, a_schedule(next_at=NOW + HOUR)).next_at == NOW + HOUR
+def test_a_schedule_whose_next_occurrence_a_clock_ahead_put_off_is_mended(session: Session) -> None:
+    keep(session, a_schedule(next_at=NOW + 365 * 24 * HOUR))
+    assert keep(session, a_schedule(next_at=NOW + HOUR)).next_at == NOW + HOUR
 
 
 @pytest.mark.parametrize(
@@ -88,131 +88,135 @@ def test_a_schedule_whose_next_occurrence_a_clock_ahead_put_off_is_mended(store:
     ],
     ids=str,
 )
-def test_a_schedule_that_is_changed_goes_on_from_now(store: Store, changes: dict[str, Any]) -> None:
-    keep(store, a_schedule(last_at=NOW - HOUR))
+def test_a_schedule_that_is_changed_goes_on_from_now(
+    session: Session, changes: dict[str, Any]
+) -> None:
+    keep(session, a_schedule(last_at=NOW - HOUR))
     changed = a_schedule(next_at=NOW + 9 * HOUR, created_at=int(NOW) + 9, **changes)
     expected = replace(changed, last_at=NOW - HOUR, created_at=int(NOW))
-    assert keep(store, changed) == expected
-    assert every(store) == [expected]
+    assert keep(session, changed) == expected
+    assert every(session) == [expected]
 
 
-def test_a_schedule_is_forgotten_and_what_it_published_stays(store: Store) -> None:
-    keep(store, a_schedule())
+def test_a_schedule_is_forgotten_and_what_it_published_stays(session: Session) -> None:
+    keep(session, a_schedule())
     task = an_occurrence(NOW + HOUR)
-    assert fire(store, NOW + HOUR, task)
-    delete(store)
-    assert every(store) == []
-    assert get(store, task.id) == task
+    assert fire(session, NOW + HOUR, task)
+    delete(session)
+    assert every(session) == []
+    assert get(session, task.id) == task
     with pytest.raises(NotFoundError):
-        delete(store)
+        delete(session)
 
 
-def test_the_schedules_of_the_settings_take_the_place_of_former_ones_only(store: Store) -> None:
-    from_api = keep(store, a_schedule("api"))
-    configure(store, a_schedule("a", configured=True), a_schedule("b", configured=True))
-    configure(store, a_schedule("b", configured=True), a_schedule("c", configured=True))
-    assert [schedule.name for schedule in every(store)] == ["api", "b", "c"]
-    configure(store)
-    assert every(store) == [from_api]
+def test_the_schedules_of_the_settings_take_the_place_of_former_ones_only(session: Session) -> None:
+    from_api = keep(session, a_schedule("api"))
+    configure(session, a_schedule("a", configured=True), a_schedule("b", configured=True))
+    configure(session, a_schedule("b", configured=True), a_schedule("c", configured=True))
+    assert [schedule.name for schedule in every(session)] == ["api", "b", "c"]
+    configure(session)
+    assert every(session) == [from_api]
 
 
-def test_the_settings_keep_when_a_schedule_is_next_across_a_restart(store: Store) -> None:
-    configure(store, a_schedule(configured=True))
-    assert fire(store, NOW + HOUR, None)
-    configure(store, a_schedule(configured=True, next_at=NOW + 5 * HOUR))
-    assert [schedule.next_at for schedule in every(store)] == [NOW + 2 * HOUR]
+def test_the_settings_keep_when_a_schedule_is_next_across_a_restart(session: Session) -> None:
+    configure(session, a_schedule(configured=True))
+    assert fire(session, NOW + HOUR, None)
+    configure(session, a_schedule(configured=True, next_at=NOW + 5 * HOUR))
+    assert [schedule.next_at for schedule in every(session)] == [NOW + 2 * HOUR]
 
 
-def test_an_occurrence_is_published_and_the_schedule_goes_on(store: Store) -> None:
-    keep(store, a_schedule())
+def test_an_occurrence_is_published_and_the_schedule_goes_on(session: Session) -> None:
+    keep(session, a_schedule())
     task = an_occurrence(NOW + HOUR)
-    assert fire(store, NOW + HOUR, task)
-    assert get(store, task.id) == task
-    assert every(store) == [a_schedule(next_at=NOW + 2 * HOUR, last_at=NOW + HOUR)]
+    assert fire(session, NOW + HOUR, task)
+    assert get(session, task.id) == task
+    assert every(session) == [a_schedule(next_at=NOW + 2 * HOUR, last_at=NOW + HOUR)]
 
 
-def test_an_occurrence_that_was_published_is_not_published_again(store: Store) -> None:
-    keep(store, a_schedule())
-    assert fire(store, NOW + HOUR, an_occurrence(NOW + HOUR))
+def test_an_occurrence_that_was_published_is_not_published_again(session: Session) -> None:
+    keep(session, a_schedule())
+    assert fire(session, NOW + HOUR, an_occurrence(NOW + HOUR))
     again = an_occurrence(NOW + HOUR)
-    assert not fire(store, NOW + HOUR, again)
-    assert find(store, again.id) is None
-    assert every(store) == [a_schedule(next_at=NOW + 2 * HOUR, last_at=NOW + HOUR)]
+    assert not fire(session, NOW + HOUR, again)
+    assert find(session, again.id) is None
+    assert every(session) == [a_schedule(next_at=NOW + 2 * HOUR, last_at=NOW + HOUR)]
 
 
 @pytest.mark.parametrize("status", list(Status))
 def test_not_even_a_schedule_made_anew_publishes_an_occurrence_again(
-    store: Store, status: Status
+    session: Session, status: Status
 ) -> None:
     """As after its deletion, or where a clock was set back."""
-    put(store, an_occurrence(NOW + HOUR, status=status))
-    keep(store, a_schedule())
-    assert fire(store, NOW + HOUR, an_occurrence(NOW + HOUR))  # goes on, so that it is not stuck
-    assert counts(store) == {status: 1}
-    assert [schedule.next_at for schedule in every(store)] == [NOW + 2 * HOUR]
+    put(session, an_occurrence(NOW + HOUR, status=status))
+    keep(session, a_schedule())
+    assert fire(session, NOW + HOUR, an_occurrence(NOW + HOUR))  # goes on, so that it is not stuck
+    assert counts(session) == {status: 1}
+    assert [schedule.next_at for schedule in every(session)] == [NOW + 2 * HOUR]
 
 
-def test_occurrences_that_were_missed_are_passed_over(store: Store) -> None:
-    keep(store, a_schedule(last_at=NOW))
+def test_occurrences_that_were_missed_are_passed_over(session: Session) -> None:
+    keep(session, a_schedule(last_at=NOW))
     step = (NOW + HOUR, NOW + 5 * HOUR, None)
-    assert call(store, lambda connection: schedules.fire(connection, "report", step, None))
-    assert every(store) == [a_schedule(next_at=NOW + 5 * HOUR, last_at=NOW)]
-    assert counts(store) == {}
+    assert call(session, lambda connection: schedules.fire(connection, "report", step, None))
+    assert every(session) == [a_schedule(next_at=NOW + 5 * HOUR, last_at=NOW)]
+    assert counts(session) == {}
 
 
-def test_a_schedule_whose_task_is_unique_publishes_none_while_there_is_one(store: Store) -> None:
-    keep(store, a_schedule())
-    (holder,) = put(store, a_task(unique_key="u"))
-    assert fire(store, NOW + HOUR, an_occurrence(NOW + HOUR, unique_key="u"))
-    call(store, lambda connection: changes.cancel(connection, holder, NOW))
-    assert fire(store, NOW + 2 * HOUR, an_occurrence(NOW + 2 * HOUR, unique_key="u"))
-    assert counts(store) == {Status.CANCELLED: 1, Status.QUEUED: 1}
+def test_a_schedule_whose_task_is_unique_publishes_none_while_there_is_one(
+    session: Session,
+) -> None:
+    keep(session, a_schedule())
+    (holder,) = put(session, a_task(unique_key="u"))
+    assert fire(session, NOW + HOUR, an_occurrence(NOW + HOUR, unique_key="u"))
+    call(session, lambda connection: changes.cancel(connection, holder, NOW))
+    assert fire(session, NOW + 2 * HOUR, an_occurrence(NOW + 2 * HOUR, unique_key="u"))
+    assert counts(session) == {Status.CANCELLED: 1, Status.QUEUED: 1}
 
 
-def test_an_occurrence_whose_commit_fails_is_still_due(store: Store) -> None:
-    keep(store, a_schedule())
+def test_an_occurrence_whose_commit_fails_is_still_due(session: Session) -> None:
+    keep(session, a_schedule())
     step = (NOW + HOUR, NOW + 2 * HOUR, NOW + HOUR)
     task = an_occurrence(NOW + HOUR)
 
     def fire_and_fail() -> None:
-        with store.transaction():
-            assert schedules.fire(store.connection, "report", step, task)
+        with session.transaction():
+            assert schedules.fire(session.connection, "report", step, task)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fire_and_fail()
-    assert every(store) == [a_schedule()]
-    assert find(store, task.id) is None
-    assert fire(store, NOW + HOUR, task)
+    assert every(session) == [a_schedule()]
+    assert find(session, task.id) is None
+    assert fire(session, NOW + HOUR, task)
 
 
-def test_a_schedule_that_is_gone_or_changed_does_not_fire(store: Store) -> None:
-    keep(store, a_schedule())
-    keep(store, a_schedule(task="{}", next_at=NOW + 3 * HOUR))
-    assert not fire(store, NOW + HOUR, an_occurrence(NOW + HOUR))
-    delete(store)
-    assert not fire(store, NOW + 3 * HOUR, an_occurrence(NOW + 3 * HOUR))
-    assert counts(store) == {}
+def test_a_schedule_that_is_gone_or_changed_does_not_fire(session: Session) -> None:
+    keep(session, a_schedule())
+    keep(session, a_schedule(task="{}", next_at=NOW + 3 * HOUR))
+    assert not fire(session, NOW + HOUR, an_occurrence(NOW + HOUR))
+    delete(session)
+    assert not fire(session, NOW + 3 * HOUR, an_occurrence(NOW + 3 * HOUR))
+    assert counts(session) == {}
 
 
 def test_nodes_that_fire_at_once_publish_each_occurrence_once(postgres_only: Database) -> None:
-    store = Store(postgres_only)
-    keep(store, a_schedule())
+    session = Session(postgres_only)
+    keep(session, a_schedule())
     moments = [NOW + number * HOUR for number in range(1, 41)]
 
-    def work(store: Store) -> list[bool]:
-        return [fire(store, moment, an_occurrence(moment)) for moment in moments]
+    def work(session: Session) -> list[bool]:
+        return [fire(session, moment, an_occurrence(moment)) for moment in moments]
 
     by_node = race(postgres_only, *[work] * 3)
     assert [sum(fired) for fired in zip(*by_node, strict=True)] == [1] * len(moments)
-    assert counts(store) == {Status.QUEUED: len(moments)}
-    assert every(store) == [a_schedule(next_at=moments[-1] + HOUR, last_at=moments[-1])]
-    store.close()
+    assert counts(session) == {Status.QUEUED: len(moments)}
+    assert every(session) == [a_schedule(next_at=moments[-1] + HOUR, last_at=moments[-1])]
+    session.close()
 
 
 def test_a_node_waits_for_another_that_fires_and_then_does_not(postgres_only: Database) -> None:
-    store = Store(postgres_only)
-    keep(store, a_schedule())
+    session = Session(postgres_only)
+    keep(session, a_schedule())
     step = (NOW + HOUR, NOW + 2 * HOUR, NOW + HOUR)
     first, second = an_occurrence(NOW + HOUR), an_occurrence(NOW + HOUR)
     assert not while_held(
@@ -220,13 +224,13 @@ def test_a_node_waits_for_another_that_fires_and_then_does_not(postgres_only: Da
         lambda node: schedules.fire(node.connection, "report", step, first),
         lambda node: fire(node, NOW + HOUR, second),
     )
-    assert (find(store, first.id), find(store, second.id)) == (first, None)
-    store.close()
+    assert (find(session, first.id), find(session, second.id)) == (first, None)
+    session.close()
 
 
 def test_nodes_that_start_at_once_keep_the_same_settings(postgres_only: Database) -> None:
     configured = [a_schedule(name, configured=True) for name in "abcdefgh"]
-    race(postgres_only, *[lambda store: configure(store, *configured)] * 4)
-    store = Store(postgres_only)
-    assert every(store) == configured
-    store.close()
+    race(postgres_only, *[lambda session: configure(session, *configured)] * 4)
+    session = Session(postgres_only)
+    assert every(session) == configured
+    session.close()

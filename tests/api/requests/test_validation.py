@@ -16,7 +16,7 @@ from task_queue.api.requests.bodies import (
     publish_body,
 )
 from task_queue.api.requests.times import unix_seconds, unix_seconds_in_query
-from task_queue.api.requests.validation import MAX_SHOWN_CHARS, canonical_id, checked
+from task_queue.api.requests.validation import canonical_id, checked
 from task_queue.api.responses.errors import InvalidRequestError
 from tests.api.wrong_members import NO_TIME, WRONG_MEMBERS
 

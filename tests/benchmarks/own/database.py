@@ -10,8 +10,9 @@ import orjson
 from uuid_utils import uuid7
 
 from task_queue.actors.store.database import Database
+from task_queue.actors.store.insert import insert
 from task_queue.actors.store.migrate import migrate
-from task_queue.actors.store.store import Store
+from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.new import QUEUE
 from task_queue.actors.tasks.task import Task
 from tests.benchmarks.system import NUMBERS
@@ -44,11 +45,11 @@ def new_database(directory: Path) -> Database:
 
 def publish(database: Database, count: int) -> float:
     """Queue so many tasks through the Store, in batches; rows per second."""
-    store = Store(database)
+    store = Session(database)
     started = time.perf_counter()
     for first in range(0, count, ROWS_PER_COMMIT):
         with store.transaction():
-            store.insert([_task() for _ in range(min(ROWS_PER_COMMIT, count - first))])
+            insert(store.connection, [_task() for _ in range(min(ROWS_PER_COMMIT, count - first))])
     seconds = time.perf_counter() - started
     store.close()
     return count / seconds
