@@ -88,7 +88,7 @@ class RefusedError(TaskQueueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class PublishedTask:
     """A task that was published, and its outcome.
 
     Attributes:
@@ -156,20 +156,20 @@ class InlineQueue:
         """
         self._registries = registries
         self._settings = settings
-        self._tasks: dict[str, Published] = {}
+        self._tasks: dict[str, PublishedTask] = {}
 
     @property
-    def published(self) -> list[Published]:
+    def published(self) -> list[PublishedTask]:
         """All tasks published so far, in order, also those that failed."""
         return list(self._tasks.values())
 
     def publish(
         self, action: str, data: dict[str, Any] | None = None, **members: object
-    ) -> Published:
+    ) -> PublishedTask:
         """Check a task as `POST /tasks` does, and run it, once, in this thread.
 
         It runs now, even with a `delay_seconds` or with a `unique_key` that is taken: such members
-        are kept in `Published.members` and have no effect, except for `timeout_seconds`, and for
+        are kept in `PublishedTask.members` and have no effect, except for `timeout_seconds`, and for
         `queue` and `max_attempts`, which the action can see. A function that is neither `async` nor
         runs in a process has no timeout here. Where an event loop runs, the action gets a thread of
         its own, since a thread can run one loop only.
@@ -233,7 +233,7 @@ class InlineQueue:
 
     def _checked(
         self, action: object, data: object, members: Mapping[str, object]
-    ) -> tuple[Published, Registry]:
+    ) -> tuple[PublishedTask, Registry]:
         """Check a publish; return its task, and what runs it.
 
         Raises:
@@ -258,9 +258,9 @@ class InlineQueue:
         text = orjson.dumps(data or {}).decode()
         registry.check(action, text)
         given = orjson.loads(text)
-        return Published(id=str(uuid7()), action=action, data=given, members=members), registry
+        return PublishedTask(id=str(uuid7()), action=action, data=given, members=members), registry
 
-    def _run(self, task: Published, registry: Registry) -> Published:
+    def _run(self, task: PublishedTask, registry: Registry) -> PublishedTask:
         self._tasks[task.id] = task
         slot = _Slot(task.members.get("queue") or QUEUE)
         claimed = self._claimed(task, slot.queue)
@@ -276,7 +276,7 @@ class InlineQueue:
             self._tasks[task.id] = replace(task, progress=slot.reports, **came_of_it)
         return self._tasks[task.id]
 
-    def _claimed(self, task: Published, queue: str) -> ClaimedTask:
+    def _claimed(self, task: PublishedTask, queue: str) -> ClaimedTask:
         usual = self._settings.queues.get(queue) or self._settings.queues[QUEUE]
         return ClaimedTask(
             Lease(task.id, 0),
@@ -355,7 +355,7 @@ def _members(body: bytes) -> dict[str, Any]:
     return {"action": action, "data": data, "members": members}
 
 
-def _document(task: Published) -> dict[str, Any]:
+def _document(task: PublishedTask) -> dict[str, Any]:
     """Return the task as the API shows it, as far as it is known here."""
     newest = task.progress[-1] if task.progress else None
     return {

@@ -82,10 +82,11 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         environ = self.get_environment()
         late: list[Late[Any]] = []
         environ[ENVIRON_KEY] = late
-        started: dict[str, Headers] = {}
-        # Falcon calls `start_response` once, with the status and the headers.
-        body = self.channel.server.application(environ, started.__setitem__)
-        [(status, headers)] = started.items()
+        started: list[tuple[str, Headers]] = []
+        body = self.channel.server.application(
+            environ, lambda status, headers, _exc_info=None: started.append((status, headers))
+        )
+        [(status, headers)] = started
         if not late:
             path = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")  # as in PEP 3333
             _log_request(environ["REQUEST_METHOD"], path, status, perf_counter() - began)
