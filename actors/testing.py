@@ -169,10 +169,10 @@ class InlineQueue:
         """Check a task as `POST /tasks` does, and run it, once, in this thread.
 
         It runs now, even with a `delay_seconds` or with a `unique_key` that is taken: such members
-        are kept in `PublishedTask.members` and have no effect, except for `timeout_seconds`, and for
-        `queue` and `max_attempts`, which the action can see. A function that is neither `async` nor
-        runs in a process has no timeout here. Where an event loop runs, the action gets a thread of
-        its own, since a thread can run one loop only.
+        are kept in `PublishedTask.members` and have no effect, except for `timeout_seconds`, and
+        for `queue` and `max_attempts`, which the action can see. A function that is neither `async`
+        nor runs in a process has no timeout here. Where an event loop runs, the action gets a
+        thread of its own, since a thread can run one loop only.
 
         Args:
             action: The name of an action.
