@@ -37,7 +37,6 @@ from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.session import Session
 from task_queue.actors.supervisor import ONE_SHOT_SECONDS, Supervisor, Watchdog
 from task_queue.actors.tasks.backoff import Backoff
-from task_queue.actors.tasks.new import QueueInfo
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.writer import DatabaseWriter, DiskFloor
@@ -61,6 +60,7 @@ class ActorSystem:
         children: The processes that actions have started.
         actions: The actions by name; a reload replaces what is in it.
         database: How the database is reached.
+        queues: The queues; a reload adds to them and removes some.
         reader: The address of the database reader.
         supervisor: The address of the supervisor.
         writer: The address of the database writer.
@@ -92,7 +92,7 @@ class ActorSystem:
         self.reader = Address("reader")
         self.supervisor = Address("supervisor")
         self.writer = Address("writer")
-        self._queues = RunningQueues(
+        self.queues = RunningQueues(
             settings.queues, supervisor=self.supervisor, specs=self._queue_specs
         )
         self._reloading = threading.Lock()
@@ -103,16 +103,6 @@ class ActorSystem:
         self._now = now
         self._supervisor_ref: pykka.ActorRef[Supervisor] | None = None
         self._lock = FileLock(self.database.path) if self.database.is_sqlite else None
-
-    @property
-    def queues(self) -> dict[str, Address]:
-        """The address of each queue, by name."""
-        return self._queues.addresses
-
-    @property
-    def queue_info(self) -> dict[str, QueueInfo]:
-        """What has to be known of each queue to publish to it, by name."""
-        return self._queues.info
 
     @property
     def queue_settings(self) -> Mapping[str, QueueSettings]:
@@ -178,7 +168,7 @@ class ActorSystem:
         """Drain all queues at the same time."""
         drains = [
             queue.ask_later(Drain(deadline=self._now() + drain_seconds))
-            for queue in self._queues.all_addresses()
+            for queue in self.queues.all_addresses()
         ]
         deadline = time.monotonic() + drain_seconds + SETTLE_GRACE_SECONDS
         return tuple(
@@ -211,17 +201,17 @@ class ActorSystem:
             ReloadError: A queue cannot be changed in this way; everything is as before.
         """
         with self._reloading:
-            self._queues.check(settings.queues)
+            self.queues.check(settings.queues)
             actions = load_actions(settings, self.children)
             reloaded = compare(self._settings, settings)
             for name in reloaded.removed:
-                self._queues.remove(name)
+                self.queues.remove(name)
             self._settings = merge(self._settings, settings)
             self.actions.become(actions)
             for name in reloaded.added:
-                self._queues.add(name, settings.queues[name])
+                self.queues.add(name, settings.queues[name])
             for name in reloaded.changed:
-                self._queues.change(name, settings.queues[name])
+                self.queues.change(name, settings.queues[name])
             return reloaded
 
     def _specs(self) -> list[ChildSpec]:
@@ -230,7 +220,7 @@ class ActorSystem:
             ChildSpec(Address("migration"), self._start_migration, restart=Restart.ONE_SHOT),
             ChildSpec(self.writer, self._start_writer, strategy=Strategy.REST_FOR_ONE),
             ChildSpec(self.reader, self._start_reader),
-            *(spec for queue in self._queues for spec in self._queue_specs(queue)),
+            *(spec for queue in self.queues for spec in self._queue_specs(queue)),
             ChildSpec(scheduler, lambda life: self._start_scheduler(life, scheduler)),
             ChildSpec(pruner, lambda life: self._start_pruner(life, pruner)),
             ChildSpec(
@@ -318,7 +308,7 @@ class ActorSystem:
             life,
             address=address,
             writer=self.writer,
-            queues=lambda: self.queue_info,
+            queues=lambda: self.queues.info,
             configured=self._schedules,
             now=self._now,
         )
@@ -339,7 +329,7 @@ class ActorSystem:
 
     def _start_clock(self, life: Life, others: Sequence[Address]) -> pykka.ActorRef[Any]:
         def listeners() -> list[Address]:
-            return [*self._queues.all_addresses(), *others]
+            return [*self.queues.all_addresses(), *others]
 
         return Clock.start(life, listeners=listeners, now=self._now)
 

@@ -45,12 +45,12 @@ class Edge:
     @property
     def catalog(self) -> Catalog:
         """What tasks can ask for at this moment."""
-        return Catalog(self.system.actions, self.system.queue_info)
+        return Catalog(self.system.actions, self.system.queues.info)
 
     @property
     def queues(self) -> Collection[str]:
         """The names of the queues that run, in the order of the settings."""
-        return self.system.queues.keys()
+        return self.system.queues.addresses.keys()
 
     @property
     def max_stuck_threads(self) -> int:
@@ -60,12 +60,12 @@ class Edge:
     def queue(self, name: str | None) -> tuple[QueueInfo, Address] | None:
         """Return the queue by this name, or the default one, and the address to publish to."""
         name = QUEUE if name is None else name
-        info, address = self.system.queue_info.get(name), self.system.queues.get(name)
+        info, address = self.system.queues.info.get(name), self.system.queues.addresses.get(name)
         return None if info is None or address is None else (info, address)
 
     def queue_info(self, name: str) -> QueueInfo | None:
         """Return the queue by this name."""
-        return self.system.queue_info.get(name)
+        return self.system.queues.info.get(name)
 
     def queue_settings(self, name: str) -> QueueSettings:
         """Return the settings of a queue."""
@@ -100,12 +100,14 @@ class Edge:
 
     def ask_queue(self, name: str, request: Request[R]) -> R:
         """Ask a queue."""
-        return self.system.queues[name].ask(request, self.timeout)
+        return self.system.queues.addresses[name].ask(request, self.timeout)
 
     def publish(self, publish: Publish) -> Reply[Published | None]:
         """Ask the queue of the first task; the reply comes by the publish's deadline."""
         name = publish.tasks[0].queue
-        if (address := self.system.queues.get(name)) is None:  # a reload is adding or removing it
+        if (
+            address := self.system.queues.addresses.get(name)
+        ) is None:  # a reload is adding or removing it
             publish.abandon(ActorUnavailableError(f"the queue-{name} is not running"))
             return publish.reply_to
         return address.ask_later(publish)

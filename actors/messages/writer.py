@@ -48,15 +48,6 @@ class Insert(Write):
     waiter: "Reply[Published | None] | None" = None
     conditions: Conditions | None = None
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether the rows may be inserted together with those of others, unchecked."""
-        if self.conditions is not None:
-            return False
-        if len(self.tasks) == 1:  # as nearly always
-            return self.tasks[0].options.is_plain
-        return all(task.options.is_plain for task in self.tasks)
-
     def abandon(self, error: TaskQueueError) -> None:
         """Tell the waiter and the requester that it was not done, or not known to be done."""
         if self.waiter is not None:

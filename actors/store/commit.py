@@ -127,12 +127,12 @@ class Commit:
         return self.notices
 
     def _insert(self, inserts: Sequence[Insert]) -> None:
-        plain = [write for write in inserts if write.is_plain]
+        plain = [write for write in inserts if is_plain(write)]
         if plain:
             insert(self._connection, [task for write in plain for task in write.tasks])
             self.notices.inserts += plain
         if len(plain) < len(inserts):
-            others = [write for write in inserts if not write.is_plain]
+            others = [write for write in inserts if not is_plain(write)]
             _lock(self._connection, others)
             for write in others:
                 self._insert_conditionally(write)
@@ -263,6 +263,15 @@ def each_alone(session: Session, writes: Sequence[AnyWrite], now: float) -> Noti
         except BadRowError as error:
             notices.failed.append((write, error))
     return notices
+
+
+def is_plain(write: Insert) -> bool:
+    """Return whether the rows may be inserted together with those of others, unchecked."""
+    if write.conditions is not None:
+        return False
+    if len(write.tasks) == 1:  # as nearly always
+        return write.tasks[0].options.is_plain
+    return all(task.options.is_plain for task in write.tasks)
 
 
 def _lock(connection: sa.Connection, inserts: Sequence[Insert]) -> None:

@@ -1,6 +1,6 @@
 """The limits of a queue, and the token bucket of its rate limit. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LOOK_SECONDS = 0.25
 """How often a queue that waits for tokens looks for them: at every tick of the clock."""
@@ -15,17 +15,18 @@ class QueueLimits:
         max_bytes: How many bytes of data these have in all.
         rate_limit: How many starts per second, over all nodes.
         concurrency_per_key: How many tasks with the same key run at once, over all nodes.
+        bound_publishes: Whether a publish has to be counted before it is stored.
     """
 
     max_length: int = 0
     max_bytes: int = 0
     rate_limit: float = 0.0
     concurrency_per_key: int = 0
+    bound_publishes: bool = field(init=False, repr=False, compare=False)
 
-    @property
-    def bound_publishes(self) -> bool:
-        """Whether a publish has to be counted before it is stored."""
-        return bool(self.max_length or self.max_bytes)
+    def __post_init__(self) -> None:
+        # Computed once, because every publish reads it.
+        object.__setattr__(self, "bound_publishes", bool(self.max_length or self.max_bytes))
 
 
 NO_LIMITS = QueueLimits()

@@ -35,7 +35,7 @@ def test_a_task_that_names_no_queue_goes_to_the_default_one(tmp_path: Path) -> N
 def test_a_queue_that_is_not_known_or_not_up_yet_is_none(tmp_path: Path) -> None:
     asked = edge(tmp_path)
     assert asked.queue("") is None
-    asked.system._queues.addresses = {
+    asked.system.queues.addresses = {
         "tasks": Address("queue-tasks")
     }  # as while a reload adds another
     assert asked.queue("mail") is None
@@ -48,7 +48,7 @@ def test_a_publish_to_a_queue_that_a_reload_is_adding_or_removing_may_be_repeate
     asked = edge(tmp_path)
     info = asked.queue_info("mail")
     assert info is not None
-    asked.system._queues.addresses = {}
+    asked.system.queues.addresses = {}
     task = plain_task("id", info, "sum", "{}", NOW)
     with pytest.raises(ActorUnavailableError):
         asked.publish(Publish((task,), NOW + 1)).wait(0)
@@ -57,7 +57,7 @@ def test_a_publish_to_a_queue_that_a_reload_is_adding_or_removing_may_be_repeate
 def test_what_a_reload_removes_is_not_found_any_more(tmp_path: Path) -> None:
     asked = edge(tmp_path)
     assert list(asked.catalog.queues) == ["tasks", "mail"]
-    asked.system._queues.info = {"tasks": asked.system.queue_info["tasks"]}
+    asked.system.queues.info = {"tasks": asked.system.queues.info["tasks"]}
     assert list(asked.catalog.queues) == ["tasks"]
     assert asked.queue("mail") is None
     assert asked.queue_info("mail") is None

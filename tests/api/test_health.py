@@ -58,8 +58,10 @@ def readiness(
     system = SimpleNamespace(
         supervisor=Answers(lambda asked: stuck if isinstance(asked, CountStuck) else children),
         max_stuck_threads=2,
-        queues={name: Answers(each) for name, each in states.items()},
-        queue_info={name: SimpleNamespace(limits=limits or QueueLimits()) for name in states},
+        queues=SimpleNamespace(
+            addresses={name: Answers(each) for name, each in states.items()},
+            info={name: SimpleNamespace(limits=limits or QueueLimits()) for name in states},
+        ),
         reader=Answers(oldest),
     )
     app = falcon.App()

@@ -317,8 +317,8 @@ def asked_for(tmp_path: Path, *tasks: dict[str, Any], key: str | None = None) ->
     url = f"database.url=sqlite:///{tmp_path}/tasks.db"
     settings = load(overrides=[url, *SETTINGS], environ={}).settings
     system = ActorSystem(settings, on_too_many_restarts=lambda: None)  # never started
-    recorders = {name: Recorder() for name in system.queues}
-    system.queues.update(cast("Any", recorders))
+    recorders = {name: Recorder() for name in system.queues.addresses}
+    system.queues.addresses.update(cast("Any", recorders))
     publisher = Publisher(Edge(system, 5.0, lambda: NOW))
     body = {"tasks": list(tasks)} if len(tasks) > 1 else tasks[0]
     headers = {} if key is None else {"Idempotency-Key": key}

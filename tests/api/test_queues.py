@@ -193,9 +193,11 @@ def client(reader: Reader, **states: QueueState | TaskQueueError) -> falcon.test
     info = SimpleNamespace(durable=True, limits=QueueLimits())
     system = SimpleNamespace(
         reader=reader,
-        queues={name: Queue(each) for name, each in states.items()},
+        queues=SimpleNamespace(
+            addresses={name: Queue(each) for name, each in states.items()},
+            info=dict.fromkeys(states, info),
+        ),
         queue_settings=dict.fromkeys(states, load(environ={}).settings.queues["tasks"]),
-        queue_info=dict.fromkeys(states, info),
     )
     app = falcon.App()
     errors.install(app)

@@ -80,12 +80,12 @@ class Life:
 
     def publish(self, action: str, queue: str = QUEUE, **members: Any) -> str:  # noqa: ANN401
         """The id of a task that is stored; the members are members of a publish."""
-        info, now = self.system.queue_info[queue], self.clock()
+        info, now = self.system.queues.info[queue], self.clock()
         data = orjson.dumps(members.pop("data", {})).decode()
         task = task_of(str(uuid7()), info, {"action": action, "data": data, **members}, now)
         conditions = Conditions(limits={queue: info.limits}) if "key" in members else None
         publish = Publish((task,), now + DEADLINE_SECONDS, conditions)
-        self.system.queues[queue].ask(publish, DEADLINE_SECONDS)
+        self.system.queues.addresses[queue].ask(publish, DEADLINE_SECONDS)
         return task.id
 
     def record(self, count: int, queue: str = QUEUE, **members: Any) -> list[str]:  # noqa: ANN401

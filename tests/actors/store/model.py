@@ -47,6 +47,7 @@ from task_queue.actors.messages.writer import (
     Settle,
     Tend,
 )
+from task_queue.actors.store.commit import is_plain
 from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.tasks.claim import Claimant, ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.conditions import Conditions, Published
@@ -101,7 +102,7 @@ class Model:
         return [row for row in self.rows.values() if row["status"] not in FINAL]
 
     def _has_bad(self, writes: Sequence[AnyWrite]) -> bool:
-        plain = [write for write in writes if isinstance(write, Insert) and write.is_plain]
+        plain = [write for write in writes if isinstance(write, Insert) and is_plain(write)]
         if self._is_known(task for insert in plain for task in insert.tasks):
             return True
         leases = [write.settlement.lease for write in writes if isinstance(write, Settle)]
@@ -152,13 +153,13 @@ class Model:
     # --- publishing -------------------------------------------------------------------------
 
     def _insert_plain(self, insert: Insert) -> None:
-        if insert.is_plain:
+        if is_plain(insert):
             for task in insert.tasks:
                 self._add(task)
             self._notices.inserts.append(insert)
 
     def _insert_guarded(self, insert: Insert) -> None:
-        if insert.is_plain:
+        if is_plain(insert):
             return
         try:
             published = self._published(insert)

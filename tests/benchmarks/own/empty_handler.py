@@ -4,6 +4,7 @@ The same command line, settings and serving process; only the actors and the app
 replaced, so that it stays the same server however that one changes.
 """
 
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import falcon
@@ -18,7 +19,8 @@ _ANSWER = b'{"id":"01a1ffdb-9d85-745c-b59d-278a47ee03a3","status":"queued"}'
 class _NoActors:
     """Stands where the actors would be."""
 
-    actions = queue_info = None
+    actions = None
+    queues = SimpleNamespace(info={})
 
     def __init__(self, *_: object, **__: object) -> None:
         self.children = Children()
