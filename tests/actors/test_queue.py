@@ -261,12 +261,12 @@ def test_a_claim_that_failed_is_repeated_at_the_next_tick_not_at_once(queue: Que
 
 
 def test_an_ack_settles_and_a_nack_is_scheduled_with_backoff(queue: Queue) -> None:
-    good, bad, hopeless = tasks = some(3)
+    good, bad, rejected = tasks = some(3)
     queue.gets(ready("one"), ready("two"), Claimed(tasks, more=False))
     queue.gets(
         Ack("one", good, '{"output":1}', NOW),
         Nack("two", bad, NO),
-        Nack("one", hopeless, NEVER),
+        Nack("one", rejected, NEVER),
     )
     outcomes = [(each.status, each.result, each.error) for each in queue.driver.settlements]
     assert outcomes == [

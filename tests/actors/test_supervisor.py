@@ -81,7 +81,7 @@ class Family:
     clock: ManualClock = field(default_factory=ManualClock)
     delays: list[float] = field(default_factory=list)
     due: list[Callable[[], None]] = field(default_factory=list)
-    hopeless: list[str] = field(default_factory=list)
+    gave_up: list[str] = field(default_factory=list)
     address: Address = field(default_factory=lambda: Address("supervisor"))
 
     def start(self) -> pykka.ActorRef[Supervisor]:
@@ -96,7 +96,7 @@ class Family:
             intensity=Intensity(self.max_restarts, period_seconds=30.0),
             backoff=Backoff(base_seconds=1.0, factor=2.0, cap_seconds=5.0),
             max_stuck=lambda: self.max_stuck,
-            on_too_many_restarts=lambda: self.hopeless.append("hopeless"),
+            on_too_many_restarts=lambda: self.gave_up.append("too many"),
             now=self.clock,
             random=lambda: 1.0,
             after=after,
@@ -106,9 +106,9 @@ class Family:
 
     def crash(self, name: str) -> None:
         """Let the child crash, and wait until the supervisor has heard of it."""
-        deaths = len(self.delays) + len(self.hopeless)
+        deaths = len(self.delays) + len(self.gave_up)
         next(spec for spec in self.specs if spec.name == name).address.tell(Crash())
-        eventually(lambda: len(self.delays) + len(self.hopeless) > deaths, f"{name} died", TIMEOUT)
+        eventually(lambda: len(self.delays) + len(self.gave_up) > deaths, f"{name} died", TIMEOUT)
 
     def pass_time(self) -> None:
         """Let the newest planned restart happen, and wait until it has."""
@@ -272,7 +272,7 @@ def test_deaths_long_ago_do_not_count() -> None:
             family.pass_time()
             family.clock.advance(30.0)
         assert family.delays == [1.0] * 5
-        assert not family.hopeless
+        assert not family.gave_up
         supervisor.ask(Stop(), TIMEOUT)
 
 
@@ -282,7 +282,7 @@ def test_deaths_before_the_clock_was_set_back_do_not_count() -> None:
     assert [intensity.count(now) for now in (0.0, 1.0, 30.0)] == [1, 2, 2]
 
 
-def test_too_many_deaths_are_hopeless_once() -> None:
+def test_too_many_deaths_are_reported_once() -> None:
     family = Family([spec("a", []), spec("b", [])], max_restarts=2)
     with running(family.start()) as supervisor:
         supervisor.ask(Boot(), TIMEOUT)
@@ -290,7 +290,7 @@ def test_too_many_deaths_are_hopeless_once() -> None:
             family.crash("a")
             family.pass_time()
         family.crash("a")
-        assert family.hopeless == ["hopeless"]
+        assert family.gave_up == ["too many"]
         assert family.up() == ["b"]
         supervisor.ask(Stop(), TIMEOUT)
 
@@ -338,7 +338,7 @@ def test_a_child_that_hangs_is_left_behind_and_counted_until_it_comes_back() -> 
         assert family.up() == ["a"]
         released.set()
         eventually(lambda: supervisor.ask(CountStuck(), TIMEOUT) == 0, "it came back", TIMEOUT)
-        assert (family.delays, family.hopeless) == ([], [])
+        assert (family.delays, family.gave_up) == ([], [])
         supervisor.ask(Stop(), TIMEOUT)
 
 
@@ -400,17 +400,17 @@ def test_children_that_are_retired_stop_and_are_forgotten() -> None:
         supervisor.tell(Retire(("b", "c", "nobody")))
         assert family.up() == ["a"]
         assert sorted(events[3:]) == ["stop b", "stop c"]
-        supervisor.tell(Replace("b"))  # a late wish for one that is gone
-        supervisor.tell(Died("c", 1, "late news"))
+        supervisor.tell(Replace("b"))  # a late request for one that is gone
+        supervisor.tell(Died("c", 1, "late"))
         assert family.up() == ["a"]
         assert family.delays == []
         supervisor.ask(Stop(), TIMEOUT)
 
 
-def test_the_death_of_the_supervisor_itself_is_hopeless() -> None:
+def test_the_death_of_the_supervisor_itself_is_one_too_many() -> None:
     deaths: list[str] = []
-    watchdog = Watchdog(lambda: deaths.append("hopeless"))
+    watchdog = Watchdog(lambda: deaths.append("too many"))
     watchdog.tell(Crash())
     assert deaths == []
     watchdog.tell(Died("supervisor", 1, "error"))
-    assert deaths == ["hopeless"]
+    assert deaths == ["too many"]

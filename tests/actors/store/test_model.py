@@ -131,8 +131,8 @@ members: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),
     # Each alone, or with a priority.
     *(
-        st.fixed_dictionaries({name: wish}, optional={"priority": MEMBERS["priority"]})
-        for name, wish in MEMBERS.items()
+        st.fixed_dictionaries({name: asked}, optional={"priority": MEMBERS["priority"]})
+        for name, asked in MEMBERS.items()
         if name != "priority"
     ),
     # Any of them together.
@@ -156,8 +156,8 @@ failures = st.builds(
 )
 Ending = str | Failure
 endings = st.sampled_from(["ack", "ack and say", "give back", "drain", "unstorable"]) | failures
-Wish = dict[str, Any]
-Batch = list[tuple[str, Wish]]
+Asked = dict[str, Any]
+Batch = list[tuple[str, Asked]]
 batches = st.lists(st.tuples(queue_names, members), min_size=1, max_size=6)
 Once = tuple[str, str, float] | None
 once = st.none() | st.tuples(
@@ -207,13 +207,13 @@ class Life(RuleBasedStateMachine):
 
     @initialize(batch=batches)
     def begin(self, batch: Batch) -> None:
-        for queue, wish in batch:
-            self.insert([self.task(queue, wish)])
+        for queue, asked in batch:
+            self.insert([self.task(queue, asked)])
 
-    @rule(queue=queue_names, wish=members, number=st.integers(1, 4))
-    def publish(self, queue: str, wish: Wish, number: int) -> None:
+    @rule(queue=queue_names, asked=members, number=st.integers(1, 4))
+    def publish(self, queue: str, asked: Asked, number: int) -> None:
         for _ in range(number):
-            self.insert([self.task(queue, wish)])
+            self.insert([self.task(queue, asked)])
 
     @rule(batch=batches, once=once, known=st.integers(-20, 10))
     def publish_together(self, batch: Batch, once: Once, known: int) -> None:
@@ -222,7 +222,7 @@ class Life(RuleBasedStateMachine):
         if once is not None:
             key, fingerprint, seconds = once
             idempotency = Idempotency(key, fingerprint, self.now + seconds)
-        rows = [self.task(queue, wish) for queue, wish in batch]
+        rows = [self.task(queue, asked) for queue, asked in batch]
         if 0 <= known < len(self.published):
             rows.append(self.published[-1 - known])
         self.insert(rows, idempotency)
@@ -231,13 +231,13 @@ class Life(RuleBasedStateMachine):
 
     @rule(queue=queue_names, limit=st.integers(1, 5), free=st.integers(0, 5), seconds=leases)
     def claim(self, queue: str, limit: int, free: int, seconds: float) -> None:
-        self.say(self.a_claim(queue, limit, free, seconds))
+        self.write(self.a_claim(queue, limit, free, seconds))
 
     @rule(queue=queue_names, endings=st.lists(endings, min_size=1, max_size=4))
     def run(self, queue: str, endings: list[Ending]) -> None:
         """From the claim to the end."""
         before = set(self.held)
-        self.say(self.a_claim(queue, len(endings), len(endings), 10.0))
+        self.write(self.a_claim(queue, len(endings), len(endings), 10.0))
         self.commit()
         fresh = [task for lease, task in self.held.items() if lease not in before]
         for claimed, ending in zip(fresh, endings, strict=False):
@@ -246,7 +246,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: any(row["losses"] for row in self.model.rows.values()))
     @rule(queue=queue_names, ending=st.none() | endings)
     def run_suspect(self, queue: str, ending: Ending | None) -> None:
-        self.say(self.a_suspects_claim(queue))
+        self.write(self.a_suspects_claim(queue))
         self.commit()
         suspects = [task for task in self.held.values() if task.is_suspect]
         if suspects and ending is not None:
@@ -273,46 +273,46 @@ class Life(RuleBasedStateMachine):
         self.now += seconds
         if renews:
             mine = dict.fromkeys(claimed.lease for claimed in self.claimed)
-            self.say(Renew(self.inbox, tuple(mine), self.now + 20.0))
+            self.write(Renew(self.inbox, tuple(mine), self.now + 20.0))
         for claimed in self.claimed[-2:]:
-            self.say(Report(self.inbox, Progress(claimed.lease, 0.25, "on the way")))
+            self.write(Report(self.inbox, Progress(claimed.lease, 0.25, "on the way")))
         lapsed = self.now + (MONTHS if sole_owner else 0.0)
         for queue in QUEUES:
-            self.say(self.a_tend(queue, lapsed, sweeps=sweeps))
+            self.write(self.a_tend(queue, lapsed, sweeps=sweeps))
 
     @rule(sweep=st.booleans())
     def prune(self, sweep: bool) -> None:  # noqa: FBT001
-        self.say(Prune(self.inbox, self.now, RETENTION, None, sweep))
+        self.write(Prune(self.inbox, self.now, RETENTION, None, sweep))
 
     # --- what users do ----------------------------------------------------------------------
 
     @rule(among=st.lists(places, min_size=1, max_size=3))
     def cancel(self, among: list[int]) -> None:
         for task_id in self.some_ids(among, final=False):
-            self.say(CancelTask(task_id, self.now))
+            self.write(CancelTask(task_id, self.now))
 
     @rule(among=st.lists(places, min_size=1, max_size=3))
     def retry(self, among: list[int]) -> None:
         for task_id in self.some_ids(among, final=True):
-            self.say(RetryTask(task_id, self.now))
+            self.write(RetryTask(task_id, self.now))
 
     @rule(among=st.lists(places, min_size=1), seconds=st.sampled_from([0.0, 0.5]))
     def redrive(self, among: list[int], seconds: float) -> None:
         some = self.some_ids(among, final=True)
         run_at = {task_id: self.now + number * seconds for number, task_id in enumerate(some)}
-        self.say(Redrive(run_at, self.now))
+        self.write(Redrive(run_at, self.now))
 
     @rule(place=places)
     def delete(self, place: int) -> None:
         for task_id in self.some_ids([place], final=True):
-            self.say(DeleteTask(task_id))
+            self.write(DeleteTask(task_id))
 
     @rule(queue=queue_names, what=st.sampled_from(["pause", "resume", "resume", "purge"]))
     def change_a_queue(self, queue: str, what: str) -> None:
         if what == "purge":
-            self.say(Purge(queue, 3, int(self.now) - 10, self.now))
+            self.write(Purge(queue, 3, int(self.now) - 10, self.now))
         else:
-            self.say(SetPaused(self.inbox, queue, what == "pause", waiter=Reply()))
+            self.write(SetPaused(self.inbox, queue, what == "pause", waiter=Reply()))
 
     # --- what schedules do ------------------------------------------------------------------
 
@@ -320,10 +320,10 @@ class Life(RuleBasedStateMachine):
         name=st.sampled_from(SCHEDULES),
         cron=st.sampled_from(CRONS),
         missed=st.sampled_from(Missed),
-        wish=members,
+        asked=members,
     )
-    def put_schedule(self, name: str, cron: str, missed: Missed, wish: Wish) -> None:
-        self.say(PutSchedule(self.schedule(name, cron, missed, wish)))
+    def put_schedule(self, name: str, cron: str, missed: Missed, asked: Asked) -> None:
+        self.write(PutSchedule(self.schedule(name, cron, missed, asked)))
 
     @rule(
         names=st.sets(st.sampled_from(SCHEDULES)),
@@ -335,12 +335,12 @@ class Life(RuleBasedStateMachine):
         until = self.now + look_ahead
         if deletes:
             for name in sorted(names):
-                self.say(DeleteSchedule(name))
-            self.say(LoadSchedules(self.inbox, until))
+                self.write(DeleteSchedule(name))
+            self.write(LoadSchedules(self.inbox, until))
         else:
             schedules = [self.schedule(name, CRONS[0], Missed.ONCE, {}) for name in sorted(names)]
             configured = tuple(replace(schedule, configured=True) for schedule in schedules)
-            self.say(LoadSchedules(self.inbox, until, configured))
+            self.write(LoadSchedules(self.inbox, until, configured))
 
     @precondition(lambda self: self.model.schedules)
     @rule(queue=queue_names, seconds=st.sampled_from([0.0, 300.0, 24 * HOUR]))
@@ -349,7 +349,7 @@ class Life(RuleBasedStateMachine):
         for schedule in list(self.model.schedules.values()):
             if schedule.next_at <= self.now:
                 self.fired = self.a_fire(schedule, queue)
-                self.say(self.fired)
+                self.write(self.fired)
 
     @precondition(lambda self: self.fired is not None)
     @rule()
@@ -357,7 +357,7 @@ class Life(RuleBasedStateMachine):
         assert self.fired is not None
         task = self.fired.task
         again = None if task is None else task._replace(id=self.new_id(task.queue))
-        self.say(replace(self.fired, task=again))
+        self.write(replace(self.fired, task=again))
 
     # --- what goes wrong --------------------------------------------------------------------
 
@@ -398,11 +398,11 @@ class Life(RuleBasedStateMachine):
         self.queue_of[task_id] = queue
         return task_id
 
-    def task(self, queue: str, wish: Wish, occurrence: str | None = None) -> Task:
+    def task(self, queue: str, asked: Asked, occurrence: str | None = None) -> Task:
         usual = {"action": "uppercase", "data": "{}"}
-        if (seconds := wish.get("expires_in")) is not None:
+        if (seconds := asked.get("expires_in")) is not None:
             usual["expires_at"] = self.now + seconds
-        members = {**usual, **wish}
+        members = {**usual, **asked}
         return task_of(self.new_id(queue), QUEUES[queue], members, self.now, occurrence)
 
     def some_ids(self, among: Sequence[int], *, final: bool) -> list[str]:
@@ -419,7 +419,7 @@ class Life(RuleBasedStateMachine):
         waiter = Reply[Published | None]()
         insert = Insert(self.inbox, tuple(rows), None, waiter, conditions if has_any else None)
         self.published += [task for task in rows if task.options.is_plain]
-        self.say(insert)
+        self.write(insert)
 
     def a_claim(self, queue: str, limit: int, free: int, seconds: float) -> Claim:
         return Claim(
@@ -453,7 +453,7 @@ class Life(RuleBasedStateMachine):
         queue = self.queue_of[claimed.lease.task_id]
         limit = QUEUES[queue].limits.concurrency_per_key
         place = KeyPlace(queue, settlement.key, limit) if settlement.key and limit else None
-        self.say(Settle(self.inbox, settlement, place))
+        self.write(Settle(self.inbox, settlement, place))
 
     def end(self, claimed: ClaimedTask, ending: Ending) -> None:
         done = ack(claimed, '{"done":true}', self.now - 0.5, self.now)
@@ -477,13 +477,13 @@ class Life(RuleBasedStateMachine):
             claimed, nack(claimed, failure, backoff=BACKOFF, now=self.now, random=lambda: 0.5)
         )
 
-    def schedule(self, name: str, cron: str, missed: Missed, wish: Wish) -> Schedule:
+    def schedule(self, name: str, cron: str, missed: Missed, asked: Asked) -> Schedule:
         recurrence = Recurrence(cron, "UTC")
         return Schedule(
             name=name,
             recurrence=recurrence,
             missed=missed,
-            task=orjson.dumps(wish).decode(),
+            task=orjson.dumps(asked).decode(),
             next_at=recurrence.after(self.now),
             created_at=int(self.now),
         )
@@ -493,11 +493,11 @@ class Life(RuleBasedStateMachine):
         occurrence, following = due(schedule.recurrence, next_at, self.now, schedule.missed)
         task = None
         if occurrence is not None:
-            wish = orjson.loads(schedule.task)
-            task = self.task(queue, wish, f"{schedule.name}@{occurrence:.0f}")
+            asked = orjson.loads(schedule.task)
+            task = self.task(queue, asked, f"{schedule.name}@{occurrence:.0f}")
         return Fire(self.inbox, schedule.name, next_at, following, occurrence, task)
 
-    def say(self, write: AnyWrite) -> None:
+    def write(self, write: AnyWrite) -> None:
         self.buffer.append(write)
         if len(self.buffer) >= self.size:
             self.commit()
@@ -584,14 +584,14 @@ class Life(RuleBasedStateMachine):
         self.restart()
         self.fate, self.size = Fate.GOOD, sys.maxsize
         for queue in QUEUES:
-            self.say(SetPaused(self.inbox, queue, paused=False, waiter=Reply()))
+            self.write(SetPaused(self.inbox, queue, paused=False, waiter=Reply()))
         for _ in range(5 + 2 * len(self.model.unfinished())):
             self.now += MONTHS
-            self.say(Prune(self.inbox, self.now, RETENTION, None, sweep=False))
+            self.write(Prune(self.inbox, self.now, RETENTION, None, sweep=False))
             for queue in QUEUES:
-                self.say(self.a_tend(queue, self.now, sweeps=True))
-                self.say(self.a_claim(queue, 100, 100, 10.0))
-                self.say(self.a_suspects_claim(queue))
+                self.write(self.a_tend(queue, self.now, sweeps=True))
+                self.write(self.a_claim(queue, 100, 100, 10.0))
+                self.write(self.a_suspects_claim(queue))
             self.commit()
             for claimed in self.held.values():
                 self.settle(claimed, ack(claimed, "1", self.now, self.now))

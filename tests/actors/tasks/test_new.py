@@ -45,17 +45,17 @@ def test_members_that_are_null_ask_for_nothing() -> None:
     assert task.options is PLAIN
 
 
-@pytest.mark.parametrize("wish", [{"delay_seconds": 9.5}, {"run_at": NOW + 10}])
-def test_a_task_for_later_is_scheduled_for_its_moment(wish: dict[str, float]) -> None:
-    task = made(QUEUE, **wish)
+@pytest.mark.parametrize("given", [{"delay_seconds": 9.5}, {"run_at": NOW + 10}])
+def test_a_task_for_later_is_scheduled_for_its_moment(given: dict[str, float]) -> None:
+    task = made(QUEUE, **given)
     assert (task.status, task.run_at) == (Status.SCHEDULED, NOW + 10)
     assert task.rank == NOW + 0.5  # it does not lose its place to those that come meanwhile
     assert task.options is PLAIN
 
 
-@pytest.mark.parametrize("wish", [{"delay_seconds": 0.0}, {"run_at": NOW - 3_600}, {"run_at": 0}])
-def test_a_time_that_is_past_is_now(wish: dict[str, float]) -> None:
-    task = made(QUEUE, **wish)
+@pytest.mark.parametrize("given", [{"delay_seconds": 0.0}, {"run_at": NOW - 3_600}, {"run_at": 0}])
+def test_a_time_that_is_past_is_now(given: dict[str, float]) -> None:
+    task = made(QUEUE, **given)
     assert (task.status, task.run_at) == (Status.QUEUED, NOW + 0.5)
 
 
@@ -91,7 +91,7 @@ def test_an_occurrence_is_kept_with_its_task() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "backoff"),
+    ("given", "backoff"),
     [
         ({}, Backoff(2.0, 3.0, 40.0)),
         ({"base": 5.0}, Backoff(5.0, 3.0, 40.0)),
@@ -100,9 +100,9 @@ def test_an_occurrence_is_kept_with_its_task() -> None:
     ],
 )
 def test_a_backoff_named_in_part_takes_the_rest_from_the_queue(
-    wish: dict[str, float], backoff: Backoff
+    given: dict[str, float], backoff: Backoff
 ) -> None:
-    text = made(backoff=wish).options.backoff
+    text = made(backoff=given).options.backoff
     assert text is not None
     assert Backoff.parse(text) == backoff
 

@@ -143,11 +143,13 @@ def test_a_key_is_free_again_when_the_reply_is_there_whatever_it_is(
 
 
 @system
-@pytest.mark.parametrize("wish", [{}, {"delay_seconds": 1000}, {"unique_key": "first of its kind"}])
+@pytest.mark.parametrize(
+    "special", [{}, {"delay_seconds": 1000}, {"unique_key": "first of its kind"}]
+)
 def test_the_first_answer_is_given_again(
-    remembering: ServerProcess, key: str, wish: dict[str, Any]
+    remembering: ServerProcess, key: str, special: dict[str, Any]
 ) -> None:
-    body = {**TASK, **wish}
+    body = {**TASK, **special}
     first = send(remembering, key, body)
     assert first.status_code == 202
     assert not is_replay(first)

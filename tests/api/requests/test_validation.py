@@ -124,7 +124,7 @@ def test_members_of_a_body_are_those_that_are_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "value"),
+    ("name", "value"),
     [
         ("priority", 100),
         ("delay_seconds", 0),
@@ -141,9 +141,9 @@ def test_members_of_a_body_are_those_that_are_given() -> None:
         ("queue", "q" * 63),
     ],
 )
-def test_a_member_at_its_limit_is_taken(wish: str, value: object) -> None:
-    body = publish_body({"action": "x" * MAX_ACTION_CHARS, wish: value})
-    assert members_of(body)[wish] == value
+def test_a_member_at_its_limit_is_taken(name: str, value: object) -> None:
+    body = publish_body({"action": "x" * MAX_ACTION_CHARS, name: value})
+    assert members_of(body)[name] == value
 
 
 @given(st.dictionaries(names, members))
