@@ -54,7 +54,7 @@ format: .venv/.dev ## Format the code and apply safe fixes.
 	$(BIN)/ruff format .
 
 clean: ## Remove the virtual environment, caches and build results; data/ stays.
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps say what is installed; a change of pyproject.toml installs again.

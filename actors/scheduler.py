@@ -91,6 +91,8 @@ class Scheduler(Actor):
             self.log.error("schedule left alone", schedule=schedule.name, error=str(error))  # noqa: TRY400 - expected
             return
         task = None if occurrence is None else self._task(schedule, occurrence, now)
+        if task is None:
+            occurrence = None  # nothing is published
         self._writer.tell(
             Fire(self._address, schedule.name, schedule.next_at, next_at, occurrence, task)
         )

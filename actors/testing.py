@@ -38,14 +38,20 @@ import orjson
 from uuid_utils import uuid7
 
 from task_queue.actors.actions.action import Done
-from task_queue.actors.actions.load import load_actions
+from task_queue.actors.actions.load import load_actions, search_current_folder
 from task_queue.actors.actions.process.child import Children
 from task_queue.actors.actions.python.function import PythonFunction
 from task_queue.actors.actions.python.thread import ThreadAction
 from task_queue.actors.actions.registry import Registry
-from task_queue.actors.errors import ActionLoadError, InvalidDataError, TaskQueueError
+from task_queue.actors.errors import (
+    ActionLoadError,
+    InvalidDataError,
+    Reject,
+    RetryLater,
+    TaskQueueError,
+)
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
-from task_queue.actors.tasks.failures import failure_of
+from task_queue.actors.tasks.failures import Ended, failure_of
 from task_queue.actors.tasks.slot import Progress, Slot
 from task_queue.actors.tasks.text import shown
 from task_queue.config.settings import ExecutionSettings, Settings, load
@@ -126,8 +132,8 @@ def run_inline(
     since in a test it is a typing error. The environment is not read.
 
     Args:
-        config: A TOML file of settings, whose actions are there as well. Its functions are imported
-            as the test imports its modules.
+        config: A TOML file of settings, whose actions are there as well. Their modules are found as
+            in the service: in the current folder too, after all others.
         actions: Functions by the names of their actions; they come before those of the file.
             A name that is not an identifier in Python is given as `**{"send-mail": send}`.
 
@@ -141,6 +147,7 @@ def run_inline(
     settings = load(None if config is None else Path(config), OVERRIDES, environ={}).settings
     own = {name: _action(name, each, settings.execution) for name, each in actions.items()}
     with closing(Children()) as children:
+        search_current_folder()
         yield InlineQueue([Registry(own, None), load_actions(settings, children)], settings)
 
 
@@ -266,7 +273,7 @@ class InlineQueue:
         claimed = self._claimed(task, slot.queue)
         came_of_it: dict[str, Any] = {}
         try:
-            done = _beside_any_loop(lambda: registry.run(claimed, slot))
+            done = _beside_any_loop(lambda: _as_raised(registry, claimed, slot))
             came_of_it = {"result": orjson.loads(done.result), "stderr": done.stderr}
         except BaseException as error:
             failure = failure_of(error, None, asked_to_stop=False)
@@ -327,6 +334,23 @@ def _action(name: str, function: Callable[..., Any], execution: ExecutionSetting
         overdue_seconds=execution.kill_grace_seconds,
         max_result_bytes=execution.max_result_bytes,
     )
+
+
+def _as_raised(registry: Registry, claimed: ClaimedTask, slot: Slot) -> Done:
+    """Run the action; what it raised in a process is raised as what it was, where users catch it.
+
+    Raises:
+        BaseException: Whatever the action raises; `Ended` for other errors of a process.
+    """
+    try:
+        return registry.run(claimed, slot)
+    except Ended as error:
+        failure = error.failure
+        if failure.permanent:
+            raise Reject(failure.error) from error
+        if failure.retry_after is not None:
+            raise RetryLater(failure.retry_after, failure.error) from error
+        raise
 
 
 def _beside_any_loop(run: Callable[[], Done]) -> Done:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from task_queue.actors.actions.load import search_current_folder
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.system import migrate_only
 from task_queue.api.run import UsageError
@@ -90,7 +91,7 @@ Overrides = Annotated[
 @app.command(epilog=EXAMPLES)
 def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Serve HTTP and run the tasks, until Ctrl-C or SIGTERM."""
-    _look_for_modules_here()
+    search_current_folder()
     settings = _load(config, overrides).settings
     raise SystemExit(
         serve_http(settings, _version(), lambda: load(config, overrides or ()).settings)
@@ -113,7 +114,7 @@ def run(
     overrides: Overrides = None,
 ) -> None:
     """Run one action here and now, without a server, and show its result."""
-    _look_for_modules_here()
+    search_current_folder()
     settings = _load(config, overrides).settings
     raise SystemExit(run_action(settings, action, data, timeout))
 
@@ -166,11 +167,3 @@ def _complain(error: Exception) -> None:
 
 def _version() -> str:
     return installed_version("task-queue")
-
-
-def _look_for_modules_here() -> None:
-    """Find the user's modules in the current folder.
-
-    After all that is installed: no library may import a `queue.py` of theirs.
-    """
-    sys.path.append(str(Path.cwd()))

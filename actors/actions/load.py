@@ -1,8 +1,10 @@
 """The actions that the settings describe, and those that installed packages offer."""
 
 import random
+import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from task_queue.actors.actions.action import Action, Execution
@@ -30,6 +32,16 @@ ENTRY_POINTS = "task_queue.actions"
 """The group of entry points by which an installed package offers actions."""
 END_SECONDS = 2.0
 """How long it takes, besides the grace, to end a process or a connection and to notice it."""
+
+
+def search_current_folder() -> None:
+    """Find the user's modules in the current folder, as of now.
+
+    After all that is installed: a `queue.py` of theirs must not be what a library imports.
+    """
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def load_actions(settings: Settings, children: Children) -> Registry:

@@ -49,6 +49,7 @@ class FileLock:
     def release(self) -> None:
         """Release the lock, if it is held."""
         if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)  # the process id is somebody else's soon
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -169,6 +169,13 @@ def test_a_task_without_data_or_queue_has_none_and_goes_where_publishes_go() -> 
     assert (fire.task.queue, fire.task.data, fire.task.max_attempts) == ("tasks", "{}", 5)
 
 
+def test_a_schedule_whose_queue_is_gone_publishes_nothing_and_does_not_claim_to() -> None:
+    idle = Idle()
+    idle.clock.advance(HOUR)
+    (fire,) = idle.sees(hourly(task='{"action":"sum","queue":"gone"}'))
+    assert (fire.task, fire.occurrence, fire.next_at) == (None, None, DAWN + 2 * HOUR)
+
+
 def test_a_task_with_a_delay_is_published_at_the_moment_and_runs_later() -> None:
     idle = Idle()
     now = idle.clock.advance(HOUR)

@@ -49,6 +49,12 @@ def fail_with(data: Data) -> None:
     raise ValueError(data["message"])
 
 
+def reject_or_postpone(data: Data) -> None:
+    if "seconds" in data:
+        raise RetryLater(data["seconds"], "too early")
+    raise Reject("no such thing")
+
+
 def raises(error: BaseException) -> Callable[[Data], None]:
     """An action that does nothing else."""
 
@@ -218,6 +224,7 @@ def config(tmp_path: Path) -> Path:
         echo = "{__name__}:echo"
         process = {{ python = "{__name__}:own_process", execution = "process" }}
         process_fails = {{ python = "{__name__}:fail_with", execution = "process" }}
+        process_refuses = {{ python = "{__name__}:reject_or_postpone", execution = "process" }}
         program = {{ command = ["sh", "-c", "cat; echo careful >&2"] }}
         program_fails = {{ command = ["sh", "-c", "echo careful >&2; exit 3"] }}
         program_hangs = {{ command = ["sleep", "60"], timeout_seconds = 0.1 }}
@@ -258,6 +265,26 @@ def test_an_action_in_a_process_runs_in_one_which_is_gone_at_the_end(config: Pat
     assert process != os.getpid()
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+def test_what_a_process_raises_for_the_queue_is_raised_as_what_it_was(config: Path) -> None:
+    with run_inline(config) as queue:
+        with pytest.raises(Reject, match=r"^no such thing$"):
+            queue.publish("process_refuses")
+        with pytest.raises(RetryLater, match=r"^too early$") as raised:
+            queue.publish("process_refuses", {"seconds": 5})
+    assert raised.value.seconds == 5
+
+
+def test_modules_of_the_current_folder_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_here.py").write_text("def act(data):\n    return 5\n")
+    (tmp_path / "shop.toml").write_text('[actions]\nact = "only_here:act"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with run_inline("shop.toml") as queue:
+        assert queue.publish("act").result == 5
 
 
 def test_a_program_is_run_and_what_it_complains_of_is_kept(config: Path) -> None:

@@ -30,6 +30,7 @@ def test_a_second_owner_is_refused_and_told_who_the_first_is(tmp_path: Path) -> 
     with pytest.raises(StoreUnavailableError, match=rf"tasks\.db.*process {os.getpid()}\)"):
         second.acquire()
     first.release()
+    assert (tmp_path / "tasks.db.lock").read_text() == ""
     second.acquire()
     second.release()
 
