@@ -113,7 +113,7 @@ def _allowed(field: FieldInfo) -> str:
         if get_origin(kind) is Literal:
             return ", ".join(f"`{choice}`" for choice in get_args(kind))
     limits = {
-        name: f"{getattr(limit, name):_}"
+        name: str(getattr(limit, name))
         for limit in field.metadata
         for name in ("ge", "gt", "le")
         if hasattr(limit, name)

@@ -151,19 +151,20 @@ class QueueSettings(Section):
 
     max_length: int = Field(ge=0, le=1_000_000_000)
     """Tasks that are not final beyond which a publish is refused with 429, so that a
-    backlog has a bound; 0 is no limit."""
+    backlog has a bound; 0 is no limit. Needs the driver `database`."""
 
     max_bytes: int = Field(ge=0, le=2**50)
     """Bytes of the data of the tasks that are not final, at most 1 PiB, beyond which a publish is
-    refused with 429, because few large tasks fill a disk as many small ones do; 0 is no limit."""
+    refused with 429, because few large tasks fill a disk as many small ones do; 0 is no limit.
+    Needs the driver `database`."""
 
     rate_limit: float = Field(ge=0, le=100_000)
     """Starts per second, from one token bucket that all nodes share, so that what the tasks call is
-    not overrun; 0 is no limit."""
+    not overrun; 0 is no limit. Needs the driver `database`."""
 
     concurrency_per_key: int = Field(ge=0, le=10_000)
     """Tasks with the same `key` that run at the same time, over all nodes, so that one tenant
-    cannot occupy every consumer; 0 is no limit."""
+    cannot occupy every consumer; 0 is no limit. Needs the driver `database`."""
 
     @field_validator("backoff_cap_seconds")
     @classmethod
@@ -231,7 +232,8 @@ class ProcessSettings(Section):
 
     one_core: bool
     """Whether the process keeps to one core, on Linux. Threads that pass Python's interpreter lock
-    from core to core wait more than they work."""
+    from core to core wait more than they work. Processes and programs of actions use all cores;
+    what a function in a thread starts by itself keeps to the one."""
 
 
 class ExecutionSettings(Section):

@@ -40,7 +40,7 @@ def test_every_command_of_the_page_answers_what_it_shows(
         match step:
             case File():
                 save(tmp_path, step)
-            case Example() if "make serve" in step.command:
+            case Example() if re.search("(make|task-queue) serve", step.command):
                 if server is not None:
                     assert server.terminate() == 0
                 server = started(serve, step)
@@ -90,10 +90,10 @@ def save(directory: Path, file: File) -> None:
 
 
 def started(serve: Serve, example: Example) -> ServerProcess:
-    """The server that this `make serve` starts, but on a free port."""
-    words = shlex.split(example.command)
-    environ = dict(word.split("=", 1) for word in words if "=" in word)
-    options = shlex.split(environ.pop("ARGS", ""))
+    """The server that this `make serve` or `task-queue serve` starts, but on a free port."""
+    command, _, rest = example.command.partition("task-queue serve")
+    environ = dict(word.split("=", 1) for word in shlex.split(command) if "=" in word)
+    options = shlex.split(environ.pop("ARGS", rest))
     pairs = list(zip(options[::2], options[1::2], strict=True))
     server = serve(*(value for option, value in pairs if option == "--set"))
     # As the installed program, which does not look for modules where it is started.
