@@ -25,3 +25,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(message)
     place = "actors.actions.context" if name == "Context" else "actors.errors"
     return getattr(import_module(f"{__name__}.{place}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
