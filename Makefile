@@ -16,11 +16,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # and editors do not follow. First on the path, so that all see the same files.
 SOURCE := .venv/source
 define LINK
-rm -rf $(SOURCE) && mkdir -p $(SOURCE)/task_queue && \
-	ln -s "$(CURDIR)"/actors "$(CURDIR)"/api "$(CURDIR)"/config "$(CURDIR)"/api/public/*.* $(SOURCE)/task_queue/ && \
-	$(BIN)/python -c 'import pathlib, sysconfig; \
-		folder = pathlib.Path(sysconfig.get_path("purelib")); \
-		folder.joinpath("task_queue_source.pth").write_text("$(CURDIR)/$(SOURCE)\n")'
+rm -rf $(SOURCE) && mkdir -p $(SOURCE)/task_queue && cd $(SOURCE)/task_queue && \
+	ln -s ../../../actors ../../../api ../../../config ../../../api/public/*.* . && cd ../../.. && \
+	$(BIN)/python -c 'import os, sysconfig; packages = sysconfig.get_path("purelib"); \
+		source = os.path.relpath("$(SOURCE)", packages); \
+		open(os.path.join(packages, "task_queue_source.pth"), "w").write(source)'
 endef
 
 .DEFAULT_GOAL := help

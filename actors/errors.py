@@ -5,6 +5,8 @@ a defect: it crashes the actor, and the supervisor restarts it. `api/responses/e
 of these to its HTTP answer.
 """
 
+from typing import Any
+
 
 class TaskQueueError(Exception):
     """The base of all expected errors; its text is a sentence for users."""
@@ -110,6 +112,9 @@ class RetryLater(TaskQueueError):  # noqa: N818 - raised by actions
     def __init__(self, seconds: float, reason: str = "") -> None:
         super().__init__(reason or f"to be run again in {seconds:g} s")
         self.seconds = seconds
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.seconds, str(self))
 
 
 class Cancelled(TaskQueueError):  # noqa: N818 - raised by actions

@@ -38,7 +38,7 @@ import orjson
 from uuid_utils import uuid7
 
 from task_queue.actors.actions.action import Done
-from task_queue.actors.actions.load import load_actions, search_current_folder
+from task_queue.actors.actions.load import load_actions
 from task_queue.actors.actions.process.child import Children
 from task_queue.actors.actions.python.function import PythonFunction
 from task_queue.actors.actions.python.thread import ThreadAction
@@ -147,7 +147,6 @@ def run_inline(
     settings = load(None if config is None else Path(config), OVERRIDES, environ={}).settings
     own = {name: _action(name, each, settings.execution) for name, each in actions.items()}
     with closing(Children()) as children:
-        search_current_folder()
         yield InlineQueue([Registry(own, None), load_actions(settings, children)], settings)
 
 

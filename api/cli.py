@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from task_queue.actors.actions.load import search_current_folder
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.system import migrate_only
 from task_queue.api.run import UsageError
@@ -91,7 +90,6 @@ Overrides = Annotated[
 @app.command(epilog=EXAMPLES)
 def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Serve HTTP and run the tasks, until Ctrl-C or SIGTERM."""
-    search_current_folder()
     settings = _load(config, overrides).settings
     raise SystemExit(
         serve_http(settings, _version(), lambda: load(config, overrides or ()).settings)
@@ -114,7 +112,6 @@ def run(
     overrides: Overrides = None,
 ) -> None:
     """Run one action here and now, without a server, and show its result."""
-    search_current_folder()
     settings = _load(config, overrides).settings
     raise SystemExit(run_action(settings, action, data, timeout))
 

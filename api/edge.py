@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from task_queue.actors.actions.registry import Registry
-from task_queue.actors.errors import ActorUnavailableError, ConflictError
+from task_queue.actors.errors import ActorUnavailableError, ConflictError, NotFoundError
 from task_queue.actors.messages.base import Request
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.reply import Reply
@@ -68,8 +68,14 @@ class Edge:
         return self.system.queues.info.get(name)
 
     def queue_settings(self, name: str) -> QueueSettings:
-        """Return the settings of a queue."""
-        return self.system.queue_settings[name]
+        """Return the settings of a queue.
+
+        Raises:
+            NotFoundError: There is none, or a reload has just removed it; so of `ask_queue`.
+        """
+        if (settings := self.system.queue_settings.get(name)) is None:
+            raise NotFoundError("queue not found")
+        return settings
 
     def check_has_rows(self, name: str) -> None:
         """Accept a queue whose tasks are rows before they are final.
@@ -100,14 +106,15 @@ class Edge:
 
     def ask_queue(self, name: str, request: Request[R]) -> R:
         """Ask a queue."""
-        return self.system.queues.addresses[name].ask(request, self.timeout)
+        if (address := self.system.queues.addresses.get(name)) is None:
+            raise NotFoundError("queue not found")
+        return address.ask(request, self.timeout)
 
     def publish(self, publish: Publish) -> Reply[Published | None]:
         """Ask the queue of the first task; the reply comes by the publish's deadline."""
         name = publish.tasks[0].queue
-        if (
-            address := self.system.queues.addresses.get(name)
-        ) is None:  # a reload is adding or removing it
+        address = self.system.queues.addresses.get(name)
+        if address is None:  # a reload is adding or removing it
             publish.abandon(ActorUnavailableError(f"the queue-{name} is not running"))
             return publish.reply_to
         return address.ask_later(publish)

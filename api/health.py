@@ -5,7 +5,7 @@ from http import HTTPStatus
 import falcon
 from orjson import dumps
 
-from task_queue.actors.errors import TaskQueueError
+from task_queue.actors.errors import NotFoundError, TaskQueueError
 from task_queue.actors.messages.queue import GetQueueState
 from task_queue.actors.messages.reader import OldestReady
 from task_queue.actors.messages.supervisor import CountStuck, ListChildren
@@ -67,7 +67,10 @@ class ReadinessResource:
 
         Work that a rate limit or a pause holds back is right to wait.
         """
-        queue = self._edge.ask_queue(name, GetQueueState())
+        try:
+            queue = self._edge.ask_queue(name, GetQueueState())
+        except NotFoundError:  # a reload has removed it meanwhile
+            return 0.0
         oldest = self._edge.ask_reader(OldestReady(name))
         info = self._edge.queue_info(name)
         held_back = queue.paused or (info and info.limits.rate_limit)

@@ -1,6 +1,7 @@
 """`/queues`, `/queues/{name}` and what can be done to a queue."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -32,15 +33,18 @@ class QueuesResource:
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Show all queues of the settings, in their order."""
-        resp.data = dumps({"queues": self._documents(self._edge.queues)})
+        looked_up = self._looked_up()
+        documents = []
+        for name in self._edge.queues:
+            with suppress(NotFoundError):  # a reload has removed it meanwhile
+                documents.append(self._document(name, *looked_up))
+        resp.data = dumps({"queues": documents})
 
     on_head = on_get
 
     def on_get_one(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Show the queue, or `404`."""
-        self._find(name)
-        (document,) = self._documents([name])
-        resp.data = dumps(document)
+        resp.data = dumps(self._document(name, *self._looked_up()))
 
     on_head_one = on_get_one
 
@@ -85,15 +89,18 @@ class QueuesResource:
                 return {"count": count}
         return {"count": count, "more": True}
 
-    def _documents(self, names: Iterable[str]) -> list[dict[str, Any]]:
-        """Return these queues as the API shows them: cheap, however many tasks they hold."""
-        counts = self._edge.ask_reader(CountTasks())
-        paused = self._edge.ask_reader(ListPaused())
-        return [self._document(name, counts.get(name, {}), paused) for name in names]
+    def _looked_up(self) -> tuple[Mapping[str, Mapping[Status, int]], set[str]]:
+        """Return the counts of all queues, and which are paused; cheap, however many tasks."""
+        return self._edge.ask_reader(CountTasks()), self._edge.ask_reader(ListPaused())
 
     def _document(
-        self, name: str, counts: Mapping[Status, int], paused: set[str]
+        self, name: str, counts: Mapping[str, Mapping[Status, int]], paused: set[str]
     ) -> dict[str, Any]:
+        """Return the queue as the API shows it.
+
+        Raises:
+            NotFoundError: There is none, or a reload has just removed it.
+        """
         settings = self._edge.queue_settings(name).model_dump()
         state = self._edge.ask_queue(name, GetQueueState())
         oldest = self._edge.ask_reader(OldestReady(name))
@@ -104,7 +111,7 @@ class QueuesResource:
             "name": name,
             "driver": settings["driver"],
             "paused": is_paused,
-            "counts": _shown(counts),
+            "counts": _shown(counts.get(name, {})),
             "oldest_ready_seconds": None if oldest is None else self._since(oldest),
             "rates": state.rates,
             "settings": settings,

@@ -34,20 +34,11 @@ END_SECONDS = 2.0
 """How long it takes, besides the grace, to end a process or a connection and to notice it."""
 
 
-def search_current_folder() -> None:
-    """Find the user's modules in the current folder, as of now.
-
-    After all that is installed: a `queue.py` of theirs must not be what a library imports.
-    """
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.append(folder)
-
-
 def load_actions(settings: Settings, children: Children) -> Registry:
     """Load the built-in actions, then those of installed packages, then those of the settings.
 
-    A later one replaces an earlier one of the same name.
+    A later one replaces an earlier one of the same name. From now on the user's modules are found
+    in the current folder, after all that is installed.
 
     Args:
         settings: All of them.
@@ -56,6 +47,12 @@ def load_actions(settings: Settings, children: Children) -> Registry:
     Raises:
         ActionLoadError: One of them cannot be used.
     """
+    if any(isinstance(each, HttpActionSettings) for each in settings.actions.values()):
+        # Before the user's folder is searched: its client looks for `click`, `trio` and the like.
+        from task_queue.actors.actions.http import action  # noqa: F401, PLC0415
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
     return _Loader(settings, children).registry()
 
 

@@ -4,9 +4,9 @@
 `from task_queue.testing import run_inline`. Every other module may change with any version.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+# Nothing is imported here, not even from the standard library: `python -m task_queue` comes through
+# before it has set the path right, and would find the user's own `typing.py` or `queue.py`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from task_queue.actors.actions.context import Context as Context
     from task_queue.actors.errors import Cancelled as Cancelled
@@ -18,8 +18,8 @@ __all__ = ["Cancelled", "Context", "Reject", "RetryLater", "TimedOut"]
 
 
 def __getattr__(name: str) -> object:
-    # Imported at first use: `python -m task_queue` has yet to set the path right when it comes
-    # through here, and a module of the user's named `queue` must not be what `logging` imports.
+    from importlib import import_module  # noqa: PLC0415 - see above
+
     if name not in __all__:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from task_queue.actors.errors import ActorUnavailableError
-from task_queue.actors.messages.queue import Publish
+from task_queue.actors.errors import ActorUnavailableError, NotFoundError
+from task_queue.actors.messages.queue import GetQueueState, Publish
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.new import plain_task
@@ -61,3 +61,11 @@ def test_what_a_reload_removes_is_not_found_any_more(tmp_path: Path) -> None:
     assert list(asked.catalog.queues) == ["tasks"]
     assert asked.queue("mail") is None
     assert asked.queue_info("mail") is None
+
+
+def test_a_queue_that_a_reload_has_removed_is_not_found(tmp_path: Path) -> None:
+    asked = edge(tmp_path)
+    with pytest.raises(NotFoundError):
+        asked.ask_queue("gone", GetQueueState())
+    with pytest.raises(NotFoundError):
+        asked.queue_settings("gone")

@@ -172,6 +172,38 @@ def test_a_users_modules_may_have_any_name(installed: Path, project: Path, actio
     assert run(installed / "python", "-m", "task_queue", *command, cwd=project) == '{"hi":"me"}\n'
 
 
+@pytest.mark.parametrize("action", ["in_thread", "in_process"])
+def test_not_even_modules_that_python_starts_with_or_libraries_look_for_harm(
+    installed: Path, project: Path, action: str
+) -> None:
+    # `types` and the like are beyond help: Python itself imports them before `-m` finds us.
+    for name in ("typing", "re", "enum", "copyreg", "email", "click", "colorama"):
+        (project / f"{name}.py").write_text('raise ImportError("the module of the user")')
+    (project / "trio").mkdir()
+    with (project / "tq.toml").open("a") as settings:
+        settings.write('\n[actions.endpoint]\nhttp = "https://example.com/"\n')
+    command = ("run", action, "--config", "tq.toml", "--data", '{"who": "me"}')
+    for program in ((installed / "task-queue",), (installed / "python", "-m", "task_queue")):
+        assert run(*program, *command, cwd=project) == '{"hi":"me"}\n'
+
+
+def test_an_action_that_an_installed_module_hides_is_told_so(
+    installed: Path, project: Path
+) -> None:
+    (project / "falcon.py").write_text("def hello(data):\n    return 1\n")
+    (project / "tq.toml").write_text('[actions]\nhello = "falcon:hello"\n')
+    done = subprocess.run(
+        (installed / "task-queue", "run", "hello", "--config", "tq.toml"),
+        cwd=project,
+        env={**os.environ, **CLEAN},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "falcon/__init__.py, which comes before the current folder" in done.stderr
+
+
 def test_a_users_modules_are_served_too(
     serve_installed: Callable[..., ServerProcess], project: Path
 ) -> None:

@@ -30,13 +30,13 @@ START_SECONDS = 30.0
 TELL_SECONDS = 0.5
 """How long to wait until a process knows that its task was asked to stop, before it is ended."""
 
-# The action's modules are found as here, by the same path. Ours are found by the path that Python
-# starts with, and the same one after it: a folder that was put in front here, as pytest does, may
-# hold a `queue.py`, which did no harm here because the library's had been imported before.
+# Ours is imported by the path that Python starts with. What is on the path here comes after it: a
+# folder that was put in front, as pytest does, may hold a `queue.py` or an `email.py`. Here that
+# did no harm, because the library's had been imported before.
 _BOOT = (
-    "import json, sys; path = json.loads(sys.argv[1]); sys.path += path;"
-    " from task_queue.actors.actions.process.main import main;"
-    " sys.path[:] = path; main(int(sys.argv[2]))"
+    "import json, sys; from task_queue.actors.actions.process.main import main;"
+    " sys.path += [each for each in json.loads(sys.argv[1]) if each not in sys.path];"
+    " main(int(sys.argv[2]))"
 )
 
 _log = structlog.get_logger()

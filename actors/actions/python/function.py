@@ -2,9 +2,11 @@
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from types import CoroutineType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -105,6 +107,7 @@ def imported(name: str, target: str) -> PythonFunction:
         found = getattr(import_module(module_name), function_name)
     except Exception as error:  # whatever a module's own code raises
         message = f"{name} = {target!r} cannot be imported: {type(error).__name__}: {error}"
+        message += _hidden_by(module_name.partition(".")[0])
         raise ActionLoadError(message.replace("\n", " ")) from error
     if not callable(found):
         message = f"{name} = {target!r} is not a function"
@@ -114,6 +117,18 @@ def imported(name: str, target: str) -> PythonFunction:
     except ActionLoadError as error:
         message = f"{name} = {target!r} cannot be used: {error}"
         raise ActionLoadError(message) from error
+
+
+def _hidden_by(package: str) -> str:
+    """Return, for errors, what hides a module of this name in the current folder, if any."""
+    own = Path.cwd() / package
+    found = sys.modules.get(package)
+    if found is None or not (own.is_dir() or own.with_suffix(".py").is_file()):
+        return ""
+    place = getattr(found, "__file__", None) or "Python itself"
+    if Path(place).is_relative_to(own.parent):
+        return ""
+    return f"; {package!r} is found in {place}, which comes before the current folder"
 
 
 async def _finished(coroutine: Coroutine[Any, Any, Any], call: Call) -> Any:  # noqa: ANN401 - its result
