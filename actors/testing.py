@@ -54,6 +54,7 @@ from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.failures import Ended, failure_of
 from task_queue.actors.tasks.slot import Progress, Slot
 from task_queue.actors.tasks.text import shown
+from task_queue.config.names import NAME_RULE, is_name
 from task_queue.config.settings import ExecutionSettings, Settings, load
 
 if TYPE_CHECKING:
@@ -321,6 +322,8 @@ def _action(name: str, function: Callable[..., Any], execution: ExecutionSetting
     Raises:
         ActionLoadError: It cannot be used as one.
     """
+    if not is_name(name):
+        raise ActionLoadError(f"{name!r} cannot be used: the name {NAME_RULE}")
     if not callable(function):
         raise ActionLoadError(f"{name} = {function!r} is not a function")
     try:

@@ -17,8 +17,12 @@ from task_queue.actors.tasks.task import Task
 from task_queue.actors.tasks.text import shown
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json
-from task_queue.api.requests.bodies import MAX_ACTION_CHARS, MAX_QUEUE_CHARS
-from task_queue.api.requests.listing import MAX_ERROR_PART_CHARS, DeadLetterParameters, page_of
+from task_queue.api.requests.listing import (
+    MAX_ERROR_PART_CHARS,
+    DeadLetterParameters,
+    StoredName,
+    page_of,
+)
 from task_queue.api.requests.validation import canonical_id, checked, rule
 from task_queue.api.responses.documents import page_document
 from task_queue.api.responses.errors import InvalidRequestError
@@ -48,8 +52,8 @@ class RedriveBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    queue: Annotated[str | None, Field(min_length=1, max_length=MAX_QUEUE_CHARS)] = None
-    action: Annotated[str | None, Field(min_length=1, max_length=MAX_ACTION_CHARS)] = None
+    queue: StoredName | None = None
+    action: StoredName | None = None
     ids: Annotated[list[str] | None, Field(min_length=1, max_length=MAX_IDS)] = None
     error_contains: Annotated[str | None, Field(min_length=1, max_length=MAX_ERROR_PART_CHARS)] = (
         None

@@ -1,6 +1,5 @@
 """`/schedules` and `/schedules/{name}`: what is published at set times."""
 
-import re
 from datetime import UTC, datetime, tzinfo
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -27,6 +26,7 @@ from task_queue.api.requests.bodies import publish_body
 from task_queue.api.requests.catalog import Catalog
 from task_queue.api.requests.validation import checked
 from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.config.names import NAME_RULE, is_name
 
 SHOWN_TIMES = 5
 """How many of its next times a schedule shows."""
@@ -36,8 +36,6 @@ MAX_TIMEZONE_CHARS = 100
 """How long the name of a time zone may be; the longest there is has 32 characters."""
 
 _log = structlog.get_logger()
-# Not dots alone: clients treat one or two of them as a directory.
-_NAME = re.compile(r"(?!\.*$)[A-Za-z0-9_.-]{1,100}")
 _SAYS_WHEN = ("run_at", "expires_at")
 
 
@@ -218,9 +216,8 @@ def _shown(moment: float, zone: tzinfo) -> str:
 
 def _good(name: str) -> str:
     """Return the name, if a schedule may have it."""
-    if not _NAME.fullmatch(name):
-        allowed = "1 to 100 characters of A-Z a-z 0-9 _ . -, not only dots"
-        message = f"a schedule's name must have {allowed}"
+    if not is_name(name):
+        message = f"a schedule's name {NAME_RULE}"
         raise InvalidRequestError(message)
     return name
 

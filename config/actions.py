@@ -26,9 +26,6 @@ SECRET_PREFIX = "whsec_"  # noqa: S105 - begins a secret
 SECRET_BYTES = range(24, 65)
 """How long a secret may be (Standard Webhooks, "Signature scheme")."""
 
-ActionName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-"""What `POST /tasks` calls an action."""
-
 ActionTarget = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$")]
 """Where an action's function is: `package.module:function`."""
 

@@ -30,23 +30,25 @@ A setting comes from one of four places; the later one wins, key by key:
    `TASK_QUEUE_HTTP__PORT=9000` or `TASK_QUEUE_QUEUES__TASKS__CONCURRENCY=4`
 4. the command line: `--set http.port=9000`, any number of times
 
+A variable names actions, queues and schedules in lower case. The other places name them as they
+are, in quotes where there is a `.` or `:`, as in `[queues."mail.eu"]`.
+
 `task-queue config` shows every value in force and where it came from. A key that is not known or a
 value that is not allowed ends the program with exit code 2 and a line that says what is allowed.
 """
 QUEUES = """
-A queue needs a table with a name of 1 to 63 characters of `a-z 0-9 _ -` that begins with a letter
-or digit, as `[queues.mail]`. A key that is not set for it has the default below, whatever is set
-for `tasks`. The queue `tasks` is always there; tasks that name no queue go to it.
+A queue needs a table with a [name](http.md#names), as `[queues.mail]`. A key that is not set for it
+has the default below, whatever is set for `tasks`. The queue `tasks` is always there; tasks that
+name no queue go to it.
 """
 ACTIONS = """
-An action needs a table with a name of 1 to 200 characters, with one of the keys `python`, `command`
-and `http`. `name = "module:function"` is short for a table with `python` alone. What they do:
+An action needs a table with a [name](http.md#names), with one of the keys `python`, `command` and
+`http`. `name = "module:function"` is short for a table with `python` alone. What they do:
 [Actions](actions.md).
 """
 SCHEDULES = """
-A schedule needs a table with a name of 1 to 100 characters of `a-z 0-9 _ -` that begins with a
-letter or digit. A file suits it best: in the environment, `task` is text and its keys are in lower
-case.
+A schedule needs a table with a [name](http.md#names). A file suits it best: in the environment,
+`task` is text and its keys are in lower case.
 """
 
 

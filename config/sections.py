@@ -5,11 +5,9 @@ exceptions are `ScheduleSettings` and those of actions (`config.actions`), of wh
 has none.
 """
 
-import re
-from typing import Annotated, Any, Literal, LiteralString, get_args
+from typing import Any, Literal, LiteralString, get_args
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -286,25 +284,3 @@ class LogSettings(Section):
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
     """The least severe level shown. Payloads appear at DEBUG only."""
-
-
-def _named(longest: int) -> AfterValidator:
-    """Return a check for names that need no quoting in URLs, logs and TOML keys."""
-
-    def check(name: str) -> str:
-        if len(name) > longest or not re.fullmatch("[a-z0-9][a-z0-9_-]*", name):
-            message = (
-                f"must have 1 to {longest} characters of a-z 0-9 _ -,"
-                " beginning with a letter or digit"
-            )
-            raise ValueError(message)
-        return name
-
-    return AfterValidator(check)
-
-
-QueueName = Annotated[str, _named(63)]
-"""What `POST /tasks` calls a queue."""
-
-ScheduleName = Annotated[str, _named(100)]
-"""What `PUT /schedules/{name}` calls a schedule."""

@@ -30,7 +30,6 @@ from pydantic_settings import (
 )
 
 from task_queue.config.actions import (
-    ActionName,
     ActionSettings,
     AnyAction,
     HttpActionSettings,
@@ -38,6 +37,7 @@ from task_queue.config.actions import (
     PythonSettings,
     has_processes,
 )
+from task_queue.config.names import Name
 from task_queue.config.problems import described, redacted, shown
 from task_queue.config.sections import (
     BuiltinSettings,
@@ -46,10 +46,8 @@ from task_queue.config.sections import (
     HttpSettings,
     LogSettings,
     ProcessSettings,
-    QueueName,
     QueueSettings,
     RetentionSettings,
-    ScheduleName,
     ScheduleSettings,
     ShutdownSettings,
     SupervisorSettings,
@@ -67,10 +65,8 @@ __all__ = [
     "ProcessSettings",
     "ProgramSettings",
     "PythonSettings",
-    "QueueName",
     "QueueSettings",
     "RetentionSettings",
-    "ScheduleName",
     "ScheduleSettings",
     "Settings",
     "SettingsError",
@@ -120,14 +116,14 @@ class Settings(BaseSettings):
 
     http: HttpSettings
     database: DatabaseSettings
-    queues: _Frozen[QueueName, QueueSettings]
+    queues: _Frozen[Name, QueueSettings]
     """The queues by name; `tasks` is always there and the one of a task that names none."""
     retention: RetentionSettings
     builtin: BuiltinSettings
-    actions: _Frozen[ActionName, AnyAction]
+    actions: _Frozen[Name, AnyAction]
     """The user's own actions by name."""
     execution: ExecutionSettings
-    schedules: _Frozen[ScheduleName, ScheduleSettings]
+    schedules: _Frozen[Name, ScheduleSettings]
     """What is published at set times, by name."""
     process: ProcessSettings
     supervisor: SupervisorSettings

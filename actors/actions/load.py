@@ -19,6 +19,7 @@ from task_queue.actors.actions.python.thread import ThreadAction
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import ActionLoadError
 from task_queue.config.actions import secret_bytes
+from task_queue.config.names import NAME_RULE, is_name
 from task_queue.config.settings import (
     ActionSettings,
     HttpActionSettings,
@@ -87,6 +88,9 @@ class _Loader:
     def _offered(self) -> Iterator[tuple[str, Action]]:
         for each in entry_points(group=ENTRY_POINTS):
             name = f"the action {each.name} of {_package(each)}"
+            if not is_name(each.name):
+                message = f"{name} cannot be used: the name {NAME_RULE}"
+                raise ActionLoadError(message)
             yield each.name, self._in_thread(imported(name, each.value), None)
 
     def _configured(self, name: str, settings: ActionSettings) -> Action:

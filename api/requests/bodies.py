@@ -8,10 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from task_queue.api.requests.times import Moment
 from task_queue.api.requests.validation import checked, rule
 from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.config.names import MAX_NAME_CHARS, Name, is_name
 
-MAX_ACTION_CHARS = 200
 MAX_KEY_CHARS = 200
-MAX_QUEUE_CHARS = 63
 MAX_BATCH = 1_000
 """How many tasks one request publishes at most."""
 MAX_DELAY_SECONDS = 315_360_000
@@ -72,9 +71,9 @@ class PublishBody(_Body):
         timeout_seconds: What an attempt may take.
     """
 
-    action: Annotated[str, Field(min_length=1, max_length=MAX_ACTION_CHARS)]
+    action: Name
     data: dict[str, Any] | None = None
-    queue: Annotated[str | None, Field(min_length=1, max_length=MAX_QUEUE_CHARS)] = None
+    queue: Annotated[str | None, Field(min_length=1, max_length=MAX_NAME_CHARS)] = None
     priority: Annotated[int | None, Field(ge=-100, le=100)] = None
     delay_seconds: Annotated[float | None, Field(ge=0, le=MAX_DELAY_SECONDS)] = None
     run_at: Moment | None = None
@@ -125,7 +124,7 @@ def plain_body(value: object) -> tuple[str, dict[str, Any], str | None] | None:
     if type(value) is not dict or not _PLAIN.issuperset(value):
         return None
     action, data, queue = value.get("action"), value.get("data"), value.get("queue")
-    if type(action) is not str or not 0 < len(action) <= MAX_ACTION_CHARS:
+    if type(action) is not str or not is_name(action):
         return None
     if data is None:
         data = {}

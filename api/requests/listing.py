@@ -11,11 +11,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from task_queue.actors.tasks.filters import Cursor, Filters
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.text import shown
-from task_queue.api.requests.bodies import MAX_ACTION_CHARS, MAX_KEY_CHARS, MAX_QUEUE_CHARS
+from task_queue.api.requests.bodies import MAX_KEY_CHARS
 from task_queue.api.requests.times import QueryMoment
 from task_queue.api.requests.validation import checked, rule
 from task_queue.api.responses.cursor import place_of
 from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.config.names import MAX_NAME_CHARS
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
@@ -31,8 +32,9 @@ def _with_plus(value: object) -> object:
 
 
 _Moment = Annotated[QueryMoment, BeforeValidator(_with_plus)]
-_Action = Annotated[str, Field(min_length=1, max_length=MAX_ACTION_CHARS)]
-_Queue = Annotated[str, Field(min_length=1, max_length=MAX_QUEUE_CHARS)]
+# Of any characters: former versions took such, and their tasks are to be found.
+StoredName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
+"""The name of the queue or action that stored tasks are looked for by."""
 _ErrorPart = Annotated[str, Field(min_length=1, max_length=MAX_ERROR_PART_CHARS)]
 
 
@@ -51,8 +53,8 @@ class _Page(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    queue: _Queue | None = None
-    action: _Action | None = None
+    queue: StoredName | None = None
+    action: StoredName | None = None
     created_after: _Moment | None = None
     created_before: _Moment | None = None
     order: Literal["newest", "oldest"] = "newest"

@@ -254,7 +254,7 @@ def test_a_redrive_has_to_say_of_what(morgue: ServerProcess, content: bytes) -> 
     [
         ({"queue": 5}, "queue must be a string, not 5"),
         ({"queue": ""}, "queue must not be empty"),
-        ({"queue": "q" * 64}, "queue must have at most 63 characters, not 64"),
+        ({"queue": "q" * 201}, "queue must have at most 200 characters, not 201"),
         ({"action": ["x"]}, 'action must be a string, not ["x"]'),
         ({"action": "x" * 201}, "action must have at most 200 characters, not 201"),
         ({"error_contains": ""}, "error_contains must not be empty"),

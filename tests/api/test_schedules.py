@@ -20,6 +20,7 @@ from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.api.schedules import MAX_SCHEDULES, schedule_document
+from task_queue.config.names import NAME_RULE
 from tests.api.answers import complaints, problem
 from tests.api.servers import DATABASES, server_on
 from tests.harness import ServerProcess, eventually
@@ -29,7 +30,7 @@ NIGHTLY: dict[str, Any] = {"cron": "30 2 * * *", "task": {"action": "sum"}}
 ZONE = "timezone must be a name of the IANA time zone database, such as Europe/Berlin or UTC, not "
 FIELDS = "minute, hour, day-of-month, month, day-of-week"
 IN_SETTINGS = "the schedule nightly is in the settings; change it there"
-NAME = "a schedule's name must have 1 to 100 characters of A-Z a-z 0-9 _ . -, not only dots"
+NAME = f"a schedule's name {NAME_RULE}"
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -247,7 +248,7 @@ def test_a_body_that_is_no_json_object_is_invalid_json(
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("name", ["x" * 101, "a b", "%C3%A4", "%00", "a:b", "a%0A", "~"])
+@pytest.mark.parametrize("name", ["x" * 201, "a b", "%C3%A4", "%00", ".a", "a%0A", "~"])
 def test_a_name_that_is_none_is_refused(calendar: ServerProcess, name: str) -> None:
     problem(put(calendar, name, **NIGHTLY), 400, NAME)
     for method in ("GET", "DELETE"):

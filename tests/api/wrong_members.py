@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from task_queue.config.names import NAME_RULE
+
 NO_TIME = (
     "must be a time up to the year 9999, as 2026-11-22T10:00:00Z"
     " (RFC 3339, with Z or an offset) or in Unix seconds"
@@ -24,8 +26,15 @@ WRONG_MEMBERS: list[tuple[dict[str, Any], str]] = [
     ({"action": True}, "action must be a string, not true"),
     ({"action": ["x"]}, 'action must be a string, not ["x"]'),
     ({"action": {"a": 1}}, 'action must be a string, not {"a":1}'),
-    ({"action": "x" * 300}, "action must have at most 200 characters, not 300"),
-    ({"action": "😀" * 201}, "action must have at most 200 characters, not 201"),
+    ({"action": "x" * 300}, f'action {NAME_RULE}, not "{"x" * 59}…'),
+    ({"action": " "}, f'action {NAME_RULE}, not " "'),
+    ({"action": "sum "}, f'action {NAME_RULE}, not "sum "'),
+    ({"action": "\tsum"}, f'action {NAME_RULE}, not "\\tsum"'),
+    ({"action": "sum\n"}, f'action {NAME_RULE}, not "sum\\n"'),
+    ({"action": "two words"}, f'action {NAME_RULE}, not "two words"'),
+    ({"action": "no\u200bspace"}, f'action {NAME_RULE}, not "no\u200bspace"'),
+    ({"action": "a/b"}, f'action {NAME_RULE}, not "a/b"'),
+    ({"action": ".."}, f'action {NAME_RULE}, not ".."'),
     ({"data": []}, "data must be a JSON object, not []"),
     ({"data": "{}"}, 'data must be a JSON object, not "{}"'),
     ({"data": 0}, "data must be a JSON object, not 0"),
@@ -33,7 +42,7 @@ WRONG_MEMBERS: list[tuple[dict[str, Any], str]] = [
     ({"data": "y" * 90}, f'data must be a JSON object, not "{"y" * 59}…'),
     ({"queue": 5}, "queue must be a string, not 5"),
     ({"queue": ""}, "queue must not be empty"),
-    ({"queue": "q" * 64}, "queue must have at most 63 characters, not 64"),
+    ({"queue": "q" * 201}, "queue must have at most 200 characters, not 201"),
     ({"priority": 101}, f"{_PRIORITY}, not 101"),
     ({"priority": -101}, f"{_PRIORITY}, not -101"),
     ({"priority": 1.5}, f"{_PRIORITY}, not 1.5"),

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from task_queue.actors.tasks.text import MAX_SHOWN_CHARS
 from task_queue.api.requests.bodies import (
-    MAX_ACTION_CHARS,
     BatchBody,
     PublishBody,
     members_of,
@@ -18,6 +17,7 @@ from task_queue.api.requests.bodies import (
 from task_queue.api.requests.times import unix_seconds, unix_seconds_in_query
 from task_queue.api.requests.validation import canonical_id, checked
 from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.config.names import MAX_NAME_CHARS
 from tests.api.wrong_members import NO_TIME, WRONG_MEMBERS
 
 NOON = 1_795_348_800.0
@@ -138,11 +138,11 @@ def test_members_of_a_body_are_those_that_are_given() -> None:
         ("backoff", {}),
         ("backoff", {"base": 1e-9, "factor": 100, "cap": 2_592_000}),
         ("backoff", {"base": 5, "cap": 5}),
-        ("queue", "q" * 63),
+        ("queue", "q" * 200),
     ],
 )
 def test_a_member_at_its_limit_is_taken(name: str, value: object) -> None:
-    body = publish_body({"action": "x" * MAX_ACTION_CHARS, name: value})
+    body = publish_body({"action": "x" * MAX_NAME_CHARS, name: value})
     assert members_of(body)[name] == value
 
 

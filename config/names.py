@@ -1,0 +1,35 @@
+"""The names of actions, queues and schedules: one rule, in settings and over HTTP.
+
+What has such a name is asked for by a URL that ends in it. So a name has only characters that stand
+in a URL's path as they are (RFC 3986, section 3.3), no `/`, and is neither `.` nor `..`, which
+clients take for folders.
+"""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+MAX_NAME_CHARS = 200
+NAME_RULE = (
+    f"must have 1 to {MAX_NAME_CHARS} characters of A-Z a-z 0-9 _ . : -,"
+    " beginning with a letter, a digit or _"
+)
+"""The rule as errors say it, after the member's name."""
+
+_NAME = re.compile(f"[A-Za-z0-9_][A-Za-z0-9_.:-]{{0,{MAX_NAME_CHARS - 1}}}")
+
+
+def is_name(text: str) -> bool:
+    """Return whether an action, a queue or a schedule may be called this."""
+    return _NAME.fullmatch(text) is not None
+
+
+def _checked(text: str) -> str:
+    if not is_name(text):
+        raise ValueError(NAME_RULE)
+    return text
+
+
+Name = Annotated[str, Field(min_length=1), AfterValidator(_checked)]
+"""A name in a model of pydantic's."""
