@@ -5,6 +5,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from task_queue.actors.errors import TaskQueueError
@@ -155,6 +156,12 @@ def main() -> None:
 def _load(config: Path | None, overrides: list[str] | None) -> Loaded:
     loaded = load(config, overrides or ())
     logs.configure(loaded.settings.log.format, loaded.settings.log.level)
+    if loaded.unused_variables:
+        structlog.get_logger().warning(
+            "environment variables that set nothing; a setting's name has __ before its key,"
+            " as in TASK_QUEUE_HTTP__PORT",
+            names=loaded.unused_variables,
+        )
     return loaded
 
 

@@ -9,6 +9,7 @@ from task_queue.actors.errors import NotFoundError, TaskQueueError
 from task_queue.actors.messages.queue import GetQueueState
 from task_queue.actors.messages.reader import OldestReady
 from task_queue.actors.messages.supervisor import CountStuck, ListChildren
+from task_queue.actors.tasks.text import counted
 from task_queue.api.edge import Edge
 
 STALLED_SECONDS = 10.0
@@ -46,9 +47,8 @@ class ReadinessResource:
             # First, because the consumers that it keeps from being replaced are down as well.
             stuck = self._edge.ask_supervisor(CountStuck())
             if stuck > (allowed := self._edge.max_stuck_threads):
-                return [
-                    f"{stuck} threads are stuck in actions beyond their deadline; {allowed} may be"
-                ]
+                threads = counted(stuck, "stuck thread")
+                return [f"{threads} in actions beyond their deadline; {allowed} may be"]
             children = self._edge.ask_supervisor(ListChildren())
             if down := [f"the {name} is down" for name, up in children.items() if not up]:
                 return down

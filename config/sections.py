@@ -283,4 +283,10 @@ class LogSettings(Section):
     """`auto` is `console` on a terminal and `json`, one object a line, otherwise."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-    """The least severe level shown. Payloads appear at DEBUG only."""
+    """The least severe level shown, in capitals or not. Payloads appear at DEBUG only."""
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _in_capitals(cls, value: object) -> object:
+        capitals = str(value).upper()
+        return capitals if capitals in get_args(cls.model_fields["level"].annotation) else value

@@ -156,6 +156,8 @@ class Loaded:
     settings: Settings
     origins: Mapping[str, str]
     """Dotted key to `default`, `file <path>`, `environment TASK_QUEUE_...` or `--set`."""
+    unused_variables: tuple[str, ...] = ()
+    """Environment variables that begin as ours do and name no key of a section."""
 
 
 class _EnvironmentSource(EnvSettingsSource):
@@ -163,17 +165,22 @@ class _EnvironmentSource(EnvSettingsSource):
 
     The library ignores those silently; here they surface as unknown keys, so that
     `TASK_QUEUE_HTPP__PORT` is an error and not a port that stays 8080.
+
+    A name without `__` sets nothing and is let pass: Kubernetes gives every container near a
+    Service called `task-queue` a `TASK_QUEUE_PORT=tcp://…` and a dozen others.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__(Settings)
-        self.env_vars = {
-            name.lower(): text
+        ours = {
+            name: text
             for name, text in environ.items()
             if name.startswith(PREFIX)
             and name != CONFIG_VARIABLE
             and not name.startswith(TEST_PREFIX)
         }
+        self.unused = tuple(name for name in ours if "__" not in name)
+        self.env_vars = {name.lower(): ours[name] for name in ours if "__" in name}
 
     def __call__(self) -> dict[str, Any]:
         """Return the nested values, and strays under their dotted names."""
@@ -224,7 +231,8 @@ def load(
     if config_file is not None:
         values = _read(config_file)
         layers.append(_Layer(f"file {config_file}", InitSettingsSource(Settings, values)))
-    layers.append(_Layer("environment", _EnvironmentSource(environ)))
+    environment = _EnvironmentSource(environ)
+    layers.append(_Layer("environment", environment))
     layers.extend(_Layer("--set", InitSettingsSource(Settings, _parse(o))) for o in overrides)
     defaults = _defaults(layer.source() for layer in layers)
     layers.insert(0, _Layer("default", InitSettingsSource(Settings, defaults)))
@@ -240,7 +248,7 @@ def load(
         key: origins.get(key) or origins.get(key.removesuffix(".python"), "default")
         for key, _ in _in_force(settings)
     }
-    return Loaded(settings, MappingProxyType(in_force))
+    return Loaded(settings, MappingProxyType(in_force), environment.unused)
 
 
 def effective(loaded: Loaded) -> list[tuple[str, str, str]]:
@@ -291,11 +299,14 @@ def _defaults(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))  # Some editors put a mark in front.
     except OSError as error:
         message = f"config file {path}: {error.strerror}"
         raise SettingsError(message) from None
-    except ValueError as error:
+    except UnicodeDecodeError as error:
+        message = f"config file {path}: is not UTF-8: {error.reason} at byte {error.start}"
+        raise SettingsError(message) from None
+    except tomllib.TOMLDecodeError as error:
         message = f"config file {path}: is not valid TOML: {error}"
         raise SettingsError(message) from None
 

@@ -165,7 +165,7 @@ def _told(call: Call) -> dict[str, str]:
         "TASK_ACTION": claimed.action,
         "TASK_ATTEMPT": str(claimed.attempt),
         "TASK_MAX_ATTEMPTS": str(claimed.max_attempts),
-        "TASK_QUEUE_NAME": call.slot.queue,
+        "TASK_QUEUE": call.slot.queue,
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from task_queue.actors.errors import Reject
+from task_queue.actors.tasks.text import with_article
 
 
 def result_text(value: object, max_bytes: int) -> str:
@@ -68,7 +69,7 @@ def _as_json(value: Any) -> object:  # noqa: ANN401 - whatever the action return
         return dump(mode="json")
     if isinstance(value, tuple):  # a named tuple
         return list(value)
-    message = f"a {type(value).__name__} has no form in it"
+    message = f"{with_article(type(value).__name__)} has no form in it"
     raise TypeError(message)
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from task_queue.actors.errors import Cancelled, Reject, RetryLater, TaskQueueError, TimedOut
 from task_queue.actors.tasks.settlement import Failure
 from task_queue.actors.tasks.states import Outcome
-from task_queue.actors.tasks.text import MAX_ERROR_CHARS
+from task_queue.actors.tasks.text import MAX_ERROR_CHARS, described, titled
 
 # Cut from the names that the modules have themselves, as frames have them: links are not resolved.
 _OURS = __file__.removesuffix(str(Path("tasks", "failures.py")))
@@ -48,12 +48,12 @@ def failure_of(error: BaseException, started_at: float | None, *, asked_to_stop:
         case RetryLater(seconds=int() | float() as seconds) if seconds >= 0:
             failure = Failure(described(error), retry_after=seconds)
         case Cancelled() if asked_to_stop:
-            failure = Failure(described(error) or "cancelled", Outcome.CANCELLED)
+            failure = Failure(described(error, "cancelled"), Outcome.CANCELLED)
         case TimedOut():
-            failure = Failure(described(error), Outcome.TIMED_OUT, traceback=last_lines(error))
+            text = described(error, "timed out")
+            failure = Failure(text, Outcome.TIMED_OUT, traceback=last_lines(error))
         case _:
-            text = f"{type(error).__name__}: {described(error)}"
-            failure = Failure(text, traceback=last_lines(error))
+            failure = Failure(titled(error), traceback=last_lines(error))
     return replace(failure, started_at=started_at)
 
 
@@ -70,14 +70,6 @@ def last_lines(error: BaseException) -> str | None:
     except Exception:  # noqa: BLE001 - foreign code: the error's own text
         return None
     return "".join(lines)[-MAX_ERROR_CHARS:]
-
-
-def described(error: BaseException) -> str:
-    """Return the error's text, or that it has none: `__str__` may fail, too."""
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - foreign code
-        return "an error whose text cannot be shown"
 
 
 def _is_ours(where: TracebackType) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.states import Outcome, Status
-from task_queue.actors.tasks.text import printable
+from task_queue.actors.tasks.text import described, printable
 
 MAX_POSTPONEMENTS = 100
 """How often `RetryLater` counts no attempt; from then on each one counts."""
@@ -181,7 +181,7 @@ def expire(claimed: ClaimedTask, now: float) -> Settlement:
 
 def unstorable(settlement: Settlement, reason: Exception, now: float) -> Settlement:
     """Settle a task whose settlement the database refuses to store: it is dead."""
-    error = printable(f"the outcome could not be stored: {reason}")
+    error = printable(f"the outcome could not be stored: {described(reason)}")
     return settlement._replace(
         status=Status.DEAD,
         result=None,

@@ -18,6 +18,31 @@ def printable(text: str, longest: int = MAX_ERROR_CHARS) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def described(error: BaseException, otherwise: str | None = None) -> str:
+    """Return the error's text; without one what is given here, else the name of its type."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - foreign code: `__str__` may fail, too
+        return "an error whose text cannot be shown"
+    return text if text.strip() else otherwise or type(error).__name__
+
+
+def titled(error: BaseException) -> str:
+    """Return the error's type and text, as in `ValueError: no such city`; without text the type."""
+    kind, text = type(error).__name__, described(error)
+    return text if text == kind else f"{kind}: {text}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return the count with its noun, in the plural unless it is one: `1 task`, `2 tasks`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def with_article(noun: str) -> str:
+    """Return the noun with `a` or `an`, by its first letter: `an object`."""
+    return f"{'an' if noun[:1].lower() in set('aeiou') else 'a'} {noun}"
+
+
 def shown(value: object, max_chars: int = MAX_SHOWN_CHARS) -> str:
     """Return the value as JSON, cut where it gets long."""
     # Not orjson, which has no numbers beyond 64 bits and no lone surrogates.

@@ -1,5 +1,6 @@
 """What the server prints once it listens."""
 
+from task_queue.actors.tasks.text import counted
 from task_queue.config.settings import HttpSettings, QueueSettings, Settings, redacted
 
 
@@ -22,7 +23,7 @@ def _shown(name: str, queue: QueueSettings) -> str:
     promise = "kept in memory" if queue.driver == "memory" else "every 202 is on disk"
     return (
         f"  queue     {name}: driver {queue.driver} ({promise}),"
-        f" {queue.concurrency} consumers, prefetch {queue.prefetch}\n"
+        f" {counted(queue.concurrency, 'consumer')}, prefetch {queue.prefetch}\n"
     )
 
 

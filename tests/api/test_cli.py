@@ -1,5 +1,6 @@
 """The command line: what it prints, where, and its exit codes."""
 
+import json
 import os
 import re
 import socket
@@ -152,6 +153,16 @@ def test_a_wrong_setting_is_named_with_what_is_allowed_and_exits_with_2(run: Run
     assert line.startswith("http.prot (from environment TASK_QUEUE_HTTP__PROT): unknown key; ")
     line = complaint(run("config", "--config", "none.toml"), 2)
     assert line == "config file none.toml: No such file or directory"
+
+
+def test_a_variable_that_sets_nothing_is_a_line_in_the_log(run: Run) -> None:
+    result = run("config", TASK_QUEUE_PORT="tcp://10.96.0.12:8080", TASK_QUEUE_SERVICE_HOST="a")
+    assert result.returncode == 0
+    line = json.loads(result.stderr)
+    assert (line["level"], line["names"]) == (
+        "warning",
+        ["TASK_QUEUE_PORT", "TASK_QUEUE_SERVICE_HOST"],
+    )
 
 
 def test_wrong_schedules_have_a_line_each_and_exit_with_2(run: Run, tmp_path: Path) -> None:

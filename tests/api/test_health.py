@@ -76,7 +76,7 @@ def test_more_stuck_threads_than_may_be_are_a_problem(stuck: int, status: int) -
     seen, document = readiness(stuck=stuck)
     assert seen == status
     assert document["problems"] == (
-        ["3 threads are stuck in actions beyond their deadline; 2 may be"] if stuck > 2 else []
+        ["3 stuck threads in actions beyond their deadline; 2 may be"] if stuck > 2 else []
     )
 
 

@@ -487,8 +487,8 @@ def test_an_unknown_section_is_refused_in_every_layer(file: Path) -> None:
     assert refusal(TASK_QUEUE_HTPP__PORT="1").startswith(
         "htpp.port (from environment TASK_QUEUE_HTPP__PORT): unknown key; known are http, database,"
     )
-    assert refusal(TASK_QUEUE_PORT="1").startswith(
-        "port (from environment TASK_QUEUE_PORT): unknown"
+    assert refusal(TASK_QUEUE__HTTP__PORT="1").startswith(
+        "_http.port (from environment TASK_QUEUE__HTTP__PORT): unknown key; known are http,"
     )
     assert refusal("htpp.port=1").startswith("htpp (from --set): unknown key")
     assert refusal("HTTP.port=1").startswith("HTTP (from --set): unknown key")
@@ -496,8 +496,33 @@ def test_an_unknown_section_is_refused_in_every_layer(file: Path) -> None:
     assert refusal(file=file).startswith(f"_env_file (from file {file}): unknown key")
 
 
-def test_the_environment_takes_no_json_for_a_section() -> None:
-    assert refusal(TASK_QUEUE_HTTP='{"port": 1}').endswith("must be a table of keys")
+def test_what_kubernetes_sets_beside_a_service_of_our_name_stops_nothing() -> None:
+    of_a_service = {
+        "TASK_QUEUE_PORT": "tcp://10.96.0.12:8080",
+        "TASK_QUEUE_PORT_8080_TCP": "tcp://10.96.0.12:8080",
+        "TASK_QUEUE_PORT_8080_TCP_ADDR": "10.96.0.12",
+        "TASK_QUEUE_SERVICE_HOST": "10.96.0.12",
+        "TASK_QUEUE_SERVICE_PORT_HTTP": "8080",
+        "TASK_QUEUE_HTTP_SERVICE_PORT": "8080",  # of a Service called task-queue-http
+        "TASK_QUEUE_HTTP": "8080",
+    }
+    others = {"TASK_QUEUE_CONFIG": "", "TASK_QUEUE_TEST_POSTGRES_URL": "x"}
+    found = load(environ=of_a_service | others)
+    assert found.settings == loaded().settings
+    assert found.unused_variables == tuple(of_a_service)
+    assert loaded(TASK_QUEUE_HTTP__PORT="1").unused_variables == ()
+
+
+def test_a_level_of_the_log_may_be_written_in_small_letters() -> None:
+    assert loaded("log.level=debug").settings == loaded(TASK_QUEUE_LOG__LEVEL="DEBUG").settings
+    assert refusal("log.level=loud") == (
+        "log.level = loud (from --set): must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"
+    )
+
+
+def test_a_mark_of_the_byte_order_before_a_file_is_passed_over(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf[http]\r\nport = 1\r\n")
+    assert loaded(file=file).settings.http.port == 1
 
 
 def test_a_file_that_is_missing_broken_or_not_text_is_named(tmp_path: Path) -> None:
@@ -508,7 +533,8 @@ def test_a_file_that_is_missing_broken_or_not_text_is_named(tmp_path: Path) -> N
     broken.write_text("[http\n")
     assert refusal(file=broken).startswith(f"config file {broken}: is not valid TOML: ")
     broken.write_bytes(b"\xff\xfe")
-    assert refusal(file=broken).startswith(f"config file {broken}: is not valid TOML: ")
+    sentence = f"config file {broken}: is not UTF-8: invalid start byte at byte 0"
+    assert refusal(file=broken) == sentence
 
 
 def test_a_backoff_cap_below_the_base_is_refused_with_both_keys_named(file: Path) -> None:

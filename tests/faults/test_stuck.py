@@ -9,7 +9,7 @@ import pytest
 from tests.harness import Gate, ServerProcess, eventually
 
 TIMEOUT_SECONDS = 0.4
-SENTENCE = "2 threads are stuck in actions beyond their deadline; 1 may be"
+SENTENCE = "2 stuck threads in actions beyond their deadline; 1 may be"
 
 pytestmark = pytest.mark.system
 

@@ -15,7 +15,7 @@ import orjson
 from task_queue.actors.actions.call import SLICE_SECONDS, Call
 from task_queue.actors.actions.context import Context
 from task_queue.actors.errors import ActionLoadError, Cancelled, InvalidDataError, Reject, TimedOut
-from task_queue.actors.tasks.text import shown
+from task_queue.actors.tasks.text import described, shown, titled
 
 CONTEXT_NAMES = {"task", "context"}
 """The names by which a second parameter with a default gets the context all the same."""
@@ -106,7 +106,7 @@ def imported(name: str, target: str) -> PythonFunction:
     try:
         found = getattr(import_module(module_name), function_name)
     except Exception as error:  # whatever a module's own code raises
-        message = f"{name} = {target!r} cannot be imported: {type(error).__name__}: {error}"
+        message = f"{name} = {target!r} cannot be imported: {titled(error)}"
         message += _hidden_by(module_name.partition(".")[0])
         raise ActionLoadError(message.replace("\n", " ")) from error
     if not callable(found):
@@ -193,7 +193,7 @@ def _hint(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:  #
             "data"
         ]
     except Exception as error:  # whatever evaluating it raises
-        message = f"the type of its data, {parameter.annotation}, is not known: {error}"
+        message = f"the type of its data, {parameter.annotation}, is not known: {described(error)}"
         raise ActionLoadError(message) from error
 
 
@@ -216,7 +216,7 @@ def _adapter(hint: Any) -> Any:  # noqa: ANN401 - a type, and pydantic's `TypeAd
         adapter = TypeAdapter(understood(hint))
         adapter.json_schema()
     except Exception as error:  # whatever a type's own code raises
-        text = str(error).partition("\n")[0]
+        text = described(error).partition("\n")[0]
         message = f"the type of its data cannot be checked: {text}"
         raise ActionLoadError(message) from error
     return adapter

@@ -257,7 +257,7 @@ def test_it_gets_the_usual_variables_those_that_are_passed_and_what_is_said_of_t
         "TASK_ACTION": "env",
         "TASK_ATTEMPT": "2",
         "TASK_MAX_ATTEMPTS": "5",
-        "TASK_QUEUE_NAME": "tasks",
+        "TASK_QUEUE": "tasks",
     }
 
 
