@@ -13,12 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from task_queue.actors.errors import ConflictError, NotFoundError
 from task_queue.actors.messages.changes import DeleteSchedule, PutSchedule
 from task_queue.actors.messages.reader import ListSchedules
-from task_queue.actors.tasks.recurrence import (
-    MAX_CRON_CHARS,
-    InvalidRecurrenceError,
-    Missed,
-    Recurrence,
-)
+from task_queue.actors.tasks.cron import MAX_CRON_CHARS, trimmed
+from task_queue.actors.tasks.recurrence import InvalidRecurrenceError, Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json
@@ -148,7 +144,7 @@ def schedule_of(
         InvalidRecurrenceError: The times cannot be followed.
     """
     body = checked(ScheduleBody, value)
-    recurrence = Recurrence(body.cron, "UTC" if body.timezone is None else body.timezone)
+    recurrence = Recurrence(trimmed(body.cron), "UTC" if body.timezone is None else body.timezone)
     recurrence.check()
     return Schedule(
         name=name,

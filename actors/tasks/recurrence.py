@@ -8,9 +8,9 @@ treats a change of the clock as Debian's cron does (man 8 cron):
 - Otherwise it follows the clock: it fires whenever a clock on the wall shows a time that matches,
   so not in the hour that is skipped, and in both passes of the hour that is repeated.
 
-cronsim reads the fields and finds the matching times of a clock that never changes. The changes are
-added here: a half-hour one, as Lord Howe Island has, makes cronsim's own answer depend on where it
-started from.
+`actors.tasks.cron` says which lines there are. cronsim finds the matching times of a clock that
+never changes. The changes are added here: a half-hour one, as Lord Howe Island has, makes cronsim's
+own answer depend on where it started from.
 """
 
 import math
@@ -26,21 +26,10 @@ from zoneinfo import ZoneInfo, available_timezones
 from cronsim import CronSim, CronSimError
 
 from task_queue.actors.errors import TaskQueueError
+from task_queue.actors.tasks import cron as lines
 
 GRACE_SECONDS = 60.0
 """How late an occurrence may be published and still count as on time."""
-
-MAX_CRON_CHARS = 200
-"""The longest cron line: plenty for any that a person can read."""
-
-FIELDS = {
-    "minute": "0-59",
-    "hour": "0-23",
-    "day-of-month": "1-31, L or LW",
-    "month": "1-12 or JAN-DEC",
-    "day-of-week": "0-7, SUN-SAT, 5L or 5#2",
-}
-"""The fields of a cron line in their order, with what each may hold."""
 
 _HORIZON = timedelta(days=50 * 366)
 """A line that does not fire for so long never fires: the rarest date, a certain weekday on the 29th
@@ -51,8 +40,6 @@ _SOME_MOMENT = datetime(2030, 1, 1, tzinfo=UTC).timestamp()
 
 _LAST_MOMENT = datetime(9900, 1, 1, tzinfo=UTC).timestamp()
 """The calendar of `datetime` ends with the year 9999, and a search needs room."""
-
-_SHOWN_CHARS = 60
 
 
 class InvalidRecurrenceError(TaskQueueError):
@@ -96,7 +83,10 @@ class Recurrence:
             InvalidRecurrenceError: The line does not parse or never fires, or there is no such
                 zone.
         """
-        _check_fields(self.cron)
+        try:
+            lines.check(self.cron)
+        except lines.InvalidCronError as error:
+            raise InvalidRecurrenceError("cron", str(error)) from None
         _zone(self.timezone)
         self.after(_SOME_MOMENT)
 
@@ -146,7 +136,7 @@ class Recurrence:
         """
         start = wall.replace(tzinfo=None)
         try:
-            matches = CronSim(self.cron, start)
+            matches = CronSim(" ".join(lines.fields(self.cron)), start)
         except CronSimError:  # cronsim found at once that no month has such a day
             return
         follows_the_clock = self._follows_the_clock()
@@ -159,7 +149,7 @@ class Recurrence:
                 yield _end_of_jump(time)
 
     def _follows_the_clock(self) -> bool:
-        return any(field.startswith("*") for field in self.cron.split()[:2])
+        return any(field.startswith("*") for field in lines.fields(self.cron)[:2])
 
 
 def due(
@@ -190,32 +180,10 @@ def due(
     return (last if fires else None), following
 
 
-def _check_fields(cron: str) -> None:
-    if len(cron) > MAX_CRON_CHARS:
-        sentence = f"cron must have at most {MAX_CRON_CHARS} characters, not {len(cron)}"
-        raise InvalidRecurrenceError("cron", sentence)
-    fields = cron.split()
-    if len(fields) != len(FIELDS):
-        names = ", ".join(FIELDS)
-        sentence = f"cron must have 5 fields ({names}), not {len(fields)} as {_shown(cron)} has"
-        raise InvalidRecurrenceError("cron", sentence)
-    for place, (name, allowed) in enumerate(FIELDS.items()):
-        alone = ["*"] * len(FIELDS)
-        alone[place] = fields[place]
-        try:
-            CronSim(" ".join(alone), datetime.fromtimestamp(0, UTC))
-        except CronSimError:
-            sentence = (
-                f"cron must have {allowed} in its {name} field, also with * , - and /,"
-                f" not {_shown(fields[place])}"
-            )
-            raise InvalidRecurrenceError("cron", sentence) from None
-
-
 def _never_fires(cron: str) -> str:
-    day, month, weekday = (_shown(field) for field in cron.split()[2:5])
+    day, month, weekday = (lines.shown(field) for field in lines.fields(cron)[2:])
     return (
-        f"cron must fire within 50 years, and {_shown(cron)} does not:"
+        f"cron must fire within 50 years, and {lines.shown(cron)} does not:"
         f" look at its day-of-month {day}, month {month} and day-of-week {weekday}"
     )
 
@@ -225,7 +193,7 @@ def _zone(timezone: str) -> ZoneInfo:
     if timezone not in _names_of_zones():
         sentence = (
             "timezone must be a name of the IANA time zone database, such as Europe/Berlin or UTC,"
-            f" not {_shown(timezone)}"
+            f" not {lines.shown(timezone)}"
         )
         raise InvalidRecurrenceError("timezone", sentence)
     return ZoneInfo(timezone)
@@ -249,7 +217,3 @@ def _end_of_jump(time: datetime) -> float:
         return datetime.fromtimestamp(second, time.tzinfo).utcoffset() != time.utcoffset()
 
     return float(early + bisect_left(range(early, late), x=True, key=is_after))
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…")

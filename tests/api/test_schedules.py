@@ -151,7 +151,14 @@ def test_all_that_a_publish_takes_can_be_scheduled_but_a_moment(calendar: Server
             {"cron": "* * * * * *"},
             f"cron must have 5 fields ({FIELDS}), not 6 as '* * * * * *' has",
         ),
-        ({"cron": "@daily"}, f"cron must have 5 fields ({FIELDS}), not 1 as '@daily' has"),
+        (
+            {"cron": "@reboot"},
+            "cron must have 5 fields or be one of @hourly, @daily, @midnight, @weekly, @monthly, ",
+        ),
+        (
+            {"cron": "*/90 * * * *"},
+            "cron must have a step from 1 to 60 after * in its minute field, not '*/90'",
+        ),
         (
             {"cron": "61 * * * *"},
             "cron must have 0-59 in its minute field, also with * , - and /, not '61'",

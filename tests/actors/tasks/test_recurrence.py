@@ -149,65 +149,6 @@ def test_a_rare_date_is_found_forty_years_later() -> None:
 
 
 @pytest.mark.parametrize(
-    "cron",
-    [
-        "* * * * *",
-        "*/5 0-6/2 1,15 JAN-jun mon-FRI",
-        "0 0 L * *",
-        "0 0 LW 2,4 *",
-        "0 0 * * 5L",
-        "0 0 * * 1#2",
-        "0 0 29 2 *",
-        "59 23 31 12 7",
-        " 0\t0  * * * ",
-        "0 0 30 2 1",
-    ],
-)
-def test_a_line_that_cron_takes_passes_the_check(cron: str) -> None:
-    Recurrence(cron, "America/New_York").check()
-
-
-@pytest.mark.parametrize(
-    ("cron", "field", "allowed", "text"),
-    [
-        ("60 * * * *", "minute", "0-59", "'60'"),
-        ("* */0 * * *", "hour", "0-23", "'*/0'"),
-        ("* * 0 * *", "day-of-month", "1-31, L or LW", "'0'"),
-        ("* * * Foo *", "month", "1-12 or JAN-DEC", "'Foo'"),
-        ("* * * * FRI-MON", "day-of-week", "0-7, SUN-SAT, 5L or 5#2", "'FRI-MON'"),
-        ("61 25 0 0 8", "minute", "0-59", "'61'"),
-        ("\ud800\x00 * * * *", "minute", "0-59", "'\\ud800\\x00'"),
-        ("9" * 100 + " * * * *", "minute", "0-59", f"'{'9' * 60}…'"),
-    ],
-)
-def test_a_field_that_does_not_parse_is_named_with_its_text_and_what_it_may_hold(
-    cron: str, field: str, allowed: str, text: str
-) -> None:
-    assert refusal(cron) == (
-        "cron",
-        f"cron must have {allowed} in its {field} field, also with * , - and /, not {text}",
-    )
-
-
-@pytest.mark.parametrize(
-    ("cron", "count"), [("", 0), ("@daily", 1), ("* * * *", 4), ("0 * * * * *", 6)]
-)
-def test_a_line_without_exactly_five_fields_is_refused(cron: str, count: int) -> None:
-    sentence = (
-        "cron must have 5 fields (minute, hour, day-of-month, month, day-of-week),"
-        f" not {count} as {cron!r} has"
-    )
-    assert refusal(cron) == ("cron", sentence)
-
-
-def test_a_line_of_201_characters_is_refused() -> None:
-    cron = ",".join(["10"] * 64) + " * * * *"
-    Recurrence(cron.ljust(200), BERLIN).check()
-    sentence = "cron must have at most 200 characters, not 201"
-    assert refusal(cron.ljust(201)) == ("cron", sentence)
-
-
-@pytest.mark.parametrize(
     ("day", "month", "weekday"),
     [
         ("30", "2", "*"),
