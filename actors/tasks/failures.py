@@ -7,9 +7,9 @@ from pathlib import Path
 from types import TracebackType
 
 from task_queue.actors.errors import Cancelled, Reject, RetryLater, TaskQueueError, TimedOut
-from task_queue.actors.tasks.settlement import Failure
+from task_queue.actors.tasks.settlement import MAX_POSTPONE_SECONDS, Failure
 from task_queue.actors.tasks.states import Outcome
-from task_queue.actors.tasks.text import MAX_ERROR_CHARS, described, titled
+from task_queue.actors.tasks.text import MAX_ERROR_CHARS, described, printable, titled
 
 # Cut from the names that the modules have themselves, as frames have them: links are not resolved.
 _OURS = __file__.removesuffix(str(Path("tasks", "failures.py")))
@@ -35,6 +35,8 @@ class Ended(TaskQueueError):  # noqa: N818 - what became of an attempt
 def failure_of(error: BaseException, started_at: float | None, *, asked_to_stop: bool) -> Failure:
     """Return what an action's error says about its attempt.
 
+    Whatever the error is, its texts can be sent as JSON and stored, and have a bound.
+
     Args:
         error: What it raised.
         started_at: When the attempt began, Unix seconds.
@@ -46,6 +48,8 @@ def failure_of(error: BaseException, started_at: float | None, *, asked_to_stop:
         case Reject():
             failure = Failure(described(error), permanent=True, traceback=last_lines(error))
         case RetryLater(seconds=int() | float() as seconds) if seconds >= 0:
+            # Bounded here: JSON has no infinity, and not every number.
+            seconds = float(min(seconds, MAX_POSTPONE_SECONDS))
             failure = Failure(described(error), retry_after=seconds)
         case Cancelled() if asked_to_stop:
             failure = Failure(described(error, "cancelled"), Outcome.CANCELLED)
@@ -69,7 +73,7 @@ def last_lines(error: BaseException) -> str | None:
         lines = traceback.format_exception(type(error), error, where, limit=-MAX_FRAMES)
     except Exception:  # noqa: BLE001 - foreign code: the error's own text
         return None
-    return "".join(lines)[-MAX_ERROR_CHARS:]
+    return printable("".join(lines)[-MAX_ERROR_CHARS:])
 
 
 def _is_ours(where: TracebackType) -> bool:

@@ -7,7 +7,12 @@ from typing import NamedTuple
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.states import Outcome, Status
-from task_queue.actors.tasks.text import described, printable
+from task_queue.actors.tasks.text import (
+    MAX_ERROR_CHARS,
+    MAX_STDERR_CHARS,
+    described,
+    printable,
+)
 
 MAX_POSTPONEMENTS = 100
 """How often `RetryLater` counts no attempt; from then on each one counts."""
@@ -99,7 +104,7 @@ def ack(
         ended_at=now,
         key=claimed.terms.key,
         postponed=claimed.terms.postponed,
-        stderr=stderr,
+        stderr=_storable(stderr, MAX_STDERR_CHARS),
     )
 
 
@@ -122,19 +127,21 @@ def nack(
     """
     terms = claimed.terms
     lost = failure.outcome in {Outcome.LOST, Outcome.CRASHED} and not failure.contained
+    failure = replace(
+        failure,
+        error=printable(failure.error),
+        traceback=_storable(failure.traceback, MAX_ERROR_CHARS),
+        stderr=_storable(failure.stderr, MAX_STDERR_CHARS),
+    )
     settlement = Settlement(
         claimed.lease,
         Status.SCHEDULED,
         claimed.attempt,
         losses=claimed.losses + lost,
-        error=printable(failure.error),
+        error=failure.error,
         started_at=failure.started_at,
         ended_at=now,
-        failure=replace(
-            failure,
-            error=printable(failure.error),
-            traceback=None if failure.traceback is None else printable(failure.traceback),
-        ),
+        failure=failure,
         key=terms.key,
         postponed=terms.postponed,
         stderr=failure.stderr,
@@ -190,3 +197,7 @@ def unstorable(settlement: Settlement, reason: Exception, now: float) -> Settlem
         ended_at=now if settlement.ended_at is None else settlement.ended_at,
         processed_at=int(now),
     )
+
+
+def _storable(text: str | None, longest: int) -> str | None:
+    return None if text is None else printable(text, longest)

@@ -13,16 +13,19 @@ MAX_LINE_CHARS = 200
 
 
 def printable(text: str, longest: int = MAX_ERROR_CHARS) -> str:
-    """Return the text as every database takes it: no NUL, no lone surrogate, bounded."""
+    """Return the text as every database and JSON take it, bounded.
+
+    A NUL is replaced. A lone surrogate, as in the name of a file that is not UTF-8, is spelt out.
+    """
     text = text[:longest].replace("\x00", "\N{REPLACEMENT CHARACTER}")
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:longest]
 
 
 def described(error: BaseException, otherwise: str | None = None) -> str:
     """Return the error's text; without one what is given here, else the name of its type."""
     try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - foreign code: `__str__` may fail, too
+        text = printable(str(error))
+    except BaseException:  # noqa: BLE001 - foreign code: `__str__` may raise anything, too
         return "an error whose text cannot be shown"
     return text if text.strip() else otherwise or type(error).__name__
 
@@ -30,7 +33,7 @@ def described(error: BaseException, otherwise: str | None = None) -> str:
 def titled(error: BaseException) -> str:
     """Return the error's type and text, as in `ValueError: no such city`; without text the type."""
     kind, text = type(error).__name__, described(error)
-    return text if text == kind else f"{kind}: {text}"
+    return text if text == kind else printable(f"{kind}: {text}")
 
 
 def counted(count: int, noun: str) -> str:

@@ -5,12 +5,11 @@ the service prints. It talks with its parent over a socket of their own, in JSON
 action returns or raises has to be pickled.
 """
 
-import contextlib
 import os
 import signal
-import sys
 import threading
 from collections.abc import MutableMapping
+from contextvars import copy_context
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from types import FrameType
@@ -20,12 +19,14 @@ import orjson
 import structlog
 
 from task_queue.actors.actions.call import Call
+from task_queue.actors.actions.process.surroundings import Surroundings
 from task_queue.actors.actions.python.function import PythonFunction, imported
 from task_queue.actors.actions.python.thread import keep_output_open
 from task_queue.actors.actions.result import result_text
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.failures import failure_of
 from task_queue.actors.tasks.slot import Slot
+from task_queue.actors.tasks.text import printable
 
 REPORT_SECONDS = 0.1
 """How often progress is passed on."""
@@ -48,6 +49,7 @@ class Runner:
         self._sending = threading.Lock()
         self._requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self._functions: dict[str, PythonFunction] = {}
+        self._surroundings = Surroundings()
         self._call: Call | None = None
         self._pid = os.getpid()
 
@@ -81,10 +83,10 @@ class Runner:
             answer = self._answer(request, call)
             if os.getpid() != self._pid:  # the action has forked, and this is the other one
                 os._exit(0)
-            _flush_output()
+            is_clean = self._surroundings.put_back() and not _has_children()
             self._report(call)
             self._call = None
-            self.send({**answer, "left": _has_children()})
+            self.send({**answer, "clean": is_clean})
 
     def send(self, message: dict[str, Any]) -> None:
         """Send the parent a message."""
@@ -93,7 +95,9 @@ class Runner:
 
     def _answer(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         try:
-            result = self._function(request).call(call)
+            function = self._function(request)
+            # What it sets for itself, as the context of `decimal`, ends with it.
+            result = copy_context().run(function.call, call)
             return {"done": result_text(result, request["max_result_bytes"])}
         except _Interrupted:
             os._exit(128 + signal.SIGTERM)
@@ -113,6 +117,7 @@ class Runner:
         target = request["target"]
         if target not in self._functions:
             self._functions[target] = imported(f"actions.{request['task'][0]}", target)
+            self._surroundings.take()
         return self._functions[target]
 
     def _report(self, call: Call | None) -> None:
@@ -127,18 +132,19 @@ class Runner:
 
 def main(descriptor: int) -> NoReturn:
     """Work for the parent at the other end of this socket."""
+    keep_output_open()
+    signal.signal(signal.SIGTERM, _interrupt)
     runner = Runner(Connection(descriptor))
 
     def forward(_logger: object, level: str, event: MutableMapping[str, Any]) -> NoReturn:
         try:
             runner.send({"log": level, "fields": event})
-        except TypeError:  # a number beyond 64 bits, a lone surrogate
-            runner.send({"log": level, "fields": {key: ascii(_text(event[key])) for key in event}})
+        except TypeError:  # a number beyond 64 bits, a lone surrogate, a circle
+            plain = {printable(key): ascii(_text(value)) for key, value in event.items()}
+            runner.send({"log": level, "fields": plain})
         raise structlog.DropEvent
 
-    keep_output_open()
     structlog.configure(processors=[structlog.processors.format_exc_info, forward])
-    signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=runner.listen, daemon=True).start()
     runner.send({"ready": True})
     try:
@@ -149,13 +155,6 @@ def main(descriptor: int) -> NoReturn:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise _Interrupted
-
-
-def _flush_output() -> None:
-    """Write out what the action has printed: this process may be killed before the next does."""
-    if sys.stdout is not None:
-        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
-            sys.stdout.flush()
 
 
 def _has_children() -> bool:

@@ -51,12 +51,14 @@ class Worker:
 
     Attributes:
         tasks: How many tasks it has been given.
-        is_clean: Whether no task has left processes behind in it.
+        is_clean: Whether it is as if no task had run in it, as far as that is looked at.
     """
 
     def __init__(self, children: Children) -> None:
         """Start it, without waiting for it."""
         ours, theirs = socket.socketpair()
+        for each in (ours, theirs):
+            each.settimeout(None)  # an action in a thread may have set a default for all sockets
         with theirs:
             self._line = connection.Connection(ours.detach())
             # `-P`: nor is the current folder searched, with its `json.py`.
@@ -108,7 +110,7 @@ class Worker:
         answer = self._answer(call, execution.kill_grace_seconds, limit_mib)
         if answer is None:
             raise Ended(crashed(self._child.kill()))
-        self.is_clean = not answer["left"]
+        self.is_clean = answer["clean"]
         if "done" in answer:
             return Done(answer["done"])
         failed = answer["failed"]

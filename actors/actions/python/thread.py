@@ -1,6 +1,7 @@
 """A Python function as an action that runs in a thread."""
 
 import sys
+from contextvars import copy_context
 
 from task_queue.actors.actions.action import Done
 from task_queue.actors.actions.call import Call
@@ -41,8 +42,11 @@ class ThreadAction:
         self._max_result_bytes = max_result_bytes
 
     def run(self, call: Call) -> Done:
-        """Call the function."""
-        return Done(result_text(self._call(call), self._max_result_bytes))
+        """Call the function, in a context of its own: see `contextvars`.
+
+        So what it binds to the log, and its `decimal` context, end with it.
+        """
+        return Done(result_text(copy_context().run(self._call, call), self._max_result_bytes))
 
 
 def keep_output_open() -> None:

@@ -1,13 +1,16 @@
 import asyncio
+import decimal
 import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from task_queue import actors
 from task_queue.actors.actions.builtin import total
@@ -16,8 +19,11 @@ from task_queue.actors.actions.python.thread import ThreadAction
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.consumer import ConsumerActor
 from task_queue.actors.messages.consumer import Deliver
-from task_queue.actors.messages.queue import Nack
+from task_queue.actors.messages.queue import Ack, Nack
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.settlement import MAX_POSTPONE_SECONDS, Failure
+from task_queue.actors.tasks.text import MAX_ERROR_CHARS
+from tests.actors.actions.odd_errors import ERRORS, raise_it, raise_it_later
 from tests.fakes import NOW, Inbox, life
 from tests.harness import ROOT
 
@@ -33,8 +39,8 @@ async def fails_later(data: object) -> None:
     fails(data)
 
 
-def frames(function: Callable[..., Any]) -> list[str]:
-    """The functions in the traceback that is kept of this action's failure."""
+def run_in_thread(function: Callable[..., Any], **data: object) -> object:
+    """What a consumer tells its queue of this action's run."""
     action = ThreadAction(
         PythonFunction(function), timeout_seconds=9.0, overdue_seconds=9.0, max_result_bytes=99
     )
@@ -46,11 +52,22 @@ def frames(function: Callable[..., Any]) -> list[str]:
         now=lambda: NOW,
         monotonic=lambda: 0.0,
     )
-    consumer.receive(Deliver(TASK))
+    consumer.receive(Deliver(TASK._replace(data=json.dumps(data)) if data else TASK))
     (message,) = queue.messages
+    return message
+
+
+def failure_in_thread(function: Callable[..., Any], **data: object) -> Failure:
+    message = run_in_thread(function, **data)
     assert isinstance(message, Nack)
-    assert message.failure.traceback is not None
-    lines = message.failure.traceback.splitlines()
+    return message.failure
+
+
+def frames(function: Callable[..., Any]) -> list[str]:
+    """The functions in the traceback that is kept of this action's failure."""
+    traceback = failure_in_thread(function).traceback
+    assert traceback is not None
+    lines = traceback.splitlines()
     return [line.rpartition(" ")[2] for line in lines if line.startswith("  File")]
 
 
@@ -103,3 +120,31 @@ def test_however_it_is_installed_a_traceback_begins_with_the_action(
         "loop": ["fails_later", "fails"],
         "builtin": ["total"],
     }
+
+
+@pytest.mark.parametrize("function", [raise_it, raise_it_later])
+@pytest.mark.parametrize("name", ERRORS)
+def test_whatever_is_raised_is_the_failure_of_its_attempt_with_texts_that_can_be_stored(
+    name: str, function: Callable[..., Any]
+) -> None:
+    failure = failure_in_thread(function, name=name)
+    if function is raise_it:
+        assert failure.error == ERRORS[name][1]
+    for text in (failure.error, failure.traceback or ""):
+        assert 0 < len(text) <= MAX_ERROR_CHARS or text == ""
+        assert "\0" not in text
+        text.encode()
+    assert failure.retry_after is None or 0 < failure.retry_after <= MAX_POSTPONE_SECONDS
+
+
+def test_what_a_task_binds_to_the_log_or_sets_in_decimal_ends_with_it() -> None:
+    def change(_data: object) -> int:
+        before = decimal.getcontext().prec
+        decimal.getcontext().prec = 3
+        structlog.contextvars.bind_contextvars(user="somebody")
+        return before
+
+    with ThreadPoolExecutor(1) as consumer:  # here the context may be in use already
+        results = list(consumer.map(run_in_thread, [change, change]))
+        assert consumer.submit(structlog.contextvars.get_contextvars).result() == {}
+    assert [each.result for each in results if isinstance(each, Ack)] == ["28", "28"]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,13 @@ from task_queue.actors.actions.process.child import NICENESS, Children
 from task_queue.actors.actions.process.pool import Workers
 from task_queue.actors.actions.process.worker import Worker
 from task_queue.actors.actions.python.function import imported
+from task_queue.actors.actions.python.thread import ThreadAction
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
-from task_queue.actors.tasks.failures import Ended
+from task_queue.actors.tasks.failures import Ended, failure_of
 from task_queue.actors.tasks.settlement import Failure
 from task_queue.actors.tasks.slot import Progress, Slot
 from task_queue.actors.tasks.states import Outcome
-from tests.actors.actions import acts
+from tests.actors.actions import acts, odd_errors
 from tests.actors.actions.acts import Ear, is_over
 from tests.fakes import ManualClock
 from tests.harness import ROOT, Gate, eventually
@@ -243,6 +245,26 @@ def test_whatever_it_raises_is_its_failure_and_its_process_goes_on(
     assert pid(workers) == before
 
 
+def test_it_says_of_any_error_what_a_thread_says(workers: Workers) -> None:
+    before = pid(workers)
+    target = f"{odd_errors.__name__}:{odd_errors.raise_it.__name__}"
+    function = imported("actions.odd", target)
+    limits: dict[str, Any] = {"timeout_seconds": 30.0, "max_result_bytes": MIB}
+    thread = ThreadAction(function, overdue_seconds=0.0, **limits)
+    process = ProcessAction(
+        function, target, workers=workers, overdue_seconds=0.0, memory_limit_mib=None, **limits
+    )
+    for name in odd_errors.ERRORS:
+        with pytest.raises(BaseException) as here:  # noqa: PT011 - any
+            thread.run(a_call({"name": name}))
+        with pytest.raises(Ended) as there:
+            process.run(a_call({"name": name}))
+        expected = failure_of(here.value, None, asked_to_stop=False)
+        plain = [replace(each, traceback=None) for each in (there.value.failure, expected)]
+        assert plain[0] == plain[1], name
+    assert pid(workers) == before
+
+
 def vars_of(failure: Failure) -> dict[str, Any]:
     return {name: getattr(failure, name) for name in Failure.__slots__}
 
@@ -442,14 +464,19 @@ def test_a_process_that_does_not_start_is_a_clear_failure(
     )
 
 
-def test_it_has_nothing_open_but_the_usual_and_its_line(workers: Workers) -> None:
+def test_it_inherits_nothing_but_the_usual_and_its_line(workers: Workers) -> None:
     with Path(os.devnull).open() as file:
         os.set_inheritable(file.fileno(), True)  # noqa: FBT003 - its only argument
-        directory = Path(f"/proc/{pid(workers)}/fd")
-    names = sorted(int(each.name) for each in directory.iterdir())
-    assert names[:3] == [0, 1, 2]
-    (line,) = names[3:]
-    assert str((directory / str(line)).readlink()).startswith("socket:")
+        directory = Path(f"/proc/{pid(workers)}/fdinfo")
+    own = sorted(int(each.name) for each in directory.iterdir() if not _ends_with_exec(each))
+    assert own[:3] == [0, 1, 2]
+    (line,) = own[3:]
+    assert str((directory.parent / "fd" / str(line)).readlink()).startswith("socket:")
+
+
+def _ends_with_exec(descriptor: Path) -> bool:
+    """Whether it is one that the process has opened for itself."""
+    return bool(int(descriptor.read_text().split("flags:")[1].split()[0], 8) & os.O_CLOEXEC)
 
 
 SERVICE = """
