@@ -1,23 +1,33 @@
 """The Falcon application: which resource answers which URL."""
 
+import socket
+
 import falcon
 
 from task_queue.api.actions import ActionsResource
 from task_queue.api.dead_letters import DeadLettersResource
 from task_queue.api.edge import Edge
 from task_queue.api.health import HealthResource, ReadinessResource
+from task_queue.api.hosts import Hosts
 from task_queue.api.middleware import RequestId
+from task_queue.api.origin import OwnOrigin
 from task_queue.api.publish import Publisher
 from task_queue.api.queues import QueuesResource
 from task_queue.api.responses import errors
 from task_queue.api.responses.answer import JSON
 from task_queue.api.schedules import ScheduleResource, SchedulesResource
 from task_queue.api.tasks import TaskResource, TasksResource
+from task_queue.config.settings import HttpSettings
 
 
-def create_app(edge: Edge) -> "falcon.App[falcon.Request, falcon.Response]":
+def create_app(edge: Edge, http: HttpSettings) -> "falcon.App[falcon.Request, falcon.Response]":
     """Return the application over the actors behind the edge."""
-    app = falcon.App(media_type=JSON, middleware=[RequestId()])
+    hosts = Hosts(http.host, http.allowed_hosts, socket.gethostname())
+    middleware: list[RequestId | OwnOrigin] = [
+        RequestId(),
+        OwnOrigin(hosts),
+    ]
+    app = falcon.App(media_type=JSON, middleware=middleware)
     app.resp_options.xml_error_serialization = False
     app.req_options.keep_blank_qs_values = True
     errors.install(app)

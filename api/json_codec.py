@@ -8,6 +8,7 @@ from typing import Any
 import falcon
 import orjson
 
+from task_queue.api.origin import comes_from_a_browser
 from task_queue.api.responses.answer import JSON
 from task_queue.api.responses.errors import InvalidRequestError
 
@@ -16,6 +17,8 @@ MAX_DEPTH = 100
 MAX_INTEGER_DIGITS = 18
 """Integers with more digits may not fit in 64 bits and are checked exactly."""
 
+_CHARSETS = {"utf-8", "utf8", "us-ascii"}
+"""What a body may be said to be in; the last is a part of the first."""
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_INTEGER = b"0" * (MAX_INTEGER_DIGITS + 1)
 
@@ -28,17 +31,38 @@ def read_json(req: falcon.Request) -> Any:  # noqa: ANN401 - any JSON value
     """Return the JSON value in the request's body; the server has refused one that is too long.
 
     Raises:
-        InvalidRequestError: It is not JSON, or said to be something else.
+        InvalidRequestError: It is not JSON, or said to be something else, or a browser does not
+            say what it is.
     """
-    content_type = (req.content_type or JSON).partition(";")[0].strip().lower()
-    if content_type != JSON:
-        message = f"Content-Type must be {JSON}, not {content_type}"
-        hint = f"{message}; with curl: -H 'Content-Type: {JSON}'"
-        raise InvalidRequestError(message, hint, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    if req.content_type != JSON:
+        _check_type(req)
     try:
         return parse(req.bounded_stream.read())
     except InvalidJSONError as error:
         raise InvalidRequestError("invalid JSON", str(error)) from error
+
+
+def _check_type(req: falcon.Request) -> None:
+    """Accept a body that is said to be JSON in UTF-8, or of which nothing is said.
+
+    Raises:
+        InvalidRequestError: So of `read_json`.
+    """
+    if not req.content_type:
+        if comes_from_a_browser(req.env):
+            raise _wrong_type(f"Content-Type is missing; a browser has to say {JSON}")
+        return
+    content_type, parameters = falcon.parse_header(req.content_type)
+    if content_type.lower() != JSON:
+        message = f"Content-Type must be {JSON}, not {content_type.lower()}"
+        raise _wrong_type(message, f"{message}; with curl: -H 'Content-Type: {JSON}'")
+    charset = parameters.get("charset", "utf-8")
+    if charset.lower() not in _CHARSETS:
+        raise _wrong_type(f"charset must be utf-8, as JSON is always, not {charset}")
+
+
+def _wrong_type(message: str, detail: str | None = None) -> InvalidRequestError:
+    return InvalidRequestError(message, detail, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 
 
 def refuse_members(req: falcon.Request) -> None:

@@ -102,7 +102,7 @@ def _shown(default: object) -> str:
             return f"`{str(default).lower()}`"
         case float():
             return f"`{default:g}`"
-        case int() | str():
+        case int() | str() | list():
             return f"`{default}`"
         case _:
             return ""

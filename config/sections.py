@@ -5,10 +5,13 @@ exceptions are `ScheduleSettings` and those of actions (`config.actions`), of wh
 has none.
 """
 
-from typing import Any, Literal, LiteralString, get_args
+import re
+from typing import Annotated, Any, Literal, LiteralString, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -42,6 +45,21 @@ def _contradiction(kind: LiteralString, other: str, value: object) -> PydanticCu
     return PydanticCustomError(kind, "contradicts {other}", {"other": other, "value": value})
 
 
+def _listed(value: object) -> object:
+    """Return what stands between the commas: the environment has no lists."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _host_name(name: str) -> str:
+    if not re.fullmatch(r"\.?[a-z0-9_][a-z0-9._-]*|\[[0-9a-f:.]+\]", name.lower()):
+        message = (
+            "must be a name or an address without scheme and port,"
+            " or a name with a dot in front for all names below it"
+        )
+        raise ValueError(message)
+    return name
+
+
 class HttpSettings(Section):
     """Where the API listens and how much it takes at once."""
 
@@ -51,6 +69,13 @@ class HttpSettings(Section):
 
     port: int = Field(ge=0, le=65535)
     """TCP port; 0 takes any free one."""
+
+    allowed_hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(_host_name)], ...], BeforeValidator(_listed)
+    ]
+    """Names by which clients ask for this server besides `localhost` and `http.host`, as a proxy,
+    Compose or Kubernetes gives it: `tasks.example.com`; `.example.com` is every name below. In the
+    environment they are separated by commas. A request for another name is refused with 421."""
 
     threads: int = Field(ge=1, le=512)
     """Threads that answer requests. A listing occupies one while the database is read; a publish

@@ -160,7 +160,7 @@ def _server(edge: Edge, http: HttpSettings, listener: socket.socket) -> Any:  # 
     logging.getLogger("waitress").setLevel(logging.WARNING)
     try:
         server = create_server(
-            create_app(edge),
+            create_app(edge, http),
             sockets=[listener],
             _dispatcher=Dispatcher(http.threads),  # where waitress accepts another pool of threads
             connection_limit=http.max_connections,

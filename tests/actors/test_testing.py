@@ -387,10 +387,14 @@ def test_what_an_action_raises_comes_out_of_the_client(error: Exception) -> None
     ],
 )
 def test_a_publish_that_the_service_refuses_is_refused_in_its_words(body: bytes) -> None:
-    overrides = ["builtin.fallback=false", f"actions.resize={__name__}:resize"]
+    overrides = [
+        "http.allowed_hosts=falconframework.org",
+        "builtin.fallback=false",
+        f"actions.resize={__name__}:resize",
+    ]
     settings = load(overrides=overrides, environ={}).settings
     system = ActorSystem(settings, on_too_many_restarts=lambda: None)
-    service = falcon.testing.TestClient(create_app(Edge(system, 1.0)))
+    service = falcon.testing.TestClient(create_app(Edge(system, 1.0), settings.http))
     expected = service.simulate_post("/tasks", body=body)
     with run_inline(resize=resize) as queue, http(queue) as client:
         answer = client.post("/tasks", content=body)

@@ -24,6 +24,10 @@ from task_queue.config.settings import (
 CONFIG = Path(__file__).parents[2] / "config"
 
 SCHEDULE = 'schedules.s={cron = "* * * * *", task = {action = "sum"}}'
+HOST_RULE = (
+    "must be a name or an address without scheme and port,"
+    " or a name with a dot in front for all names below it"
+)
 QUEUE_KEYS = (
     "driver, concurrency, prefetch, max_attempts, lease_seconds, backoff_base_seconds,"
     " backoff_factor, backoff_cap_seconds, max_length, max_bytes, rate_limit, concurrency_per_key"
@@ -409,6 +413,18 @@ def test_a_schedule_for_a_queue_that_is_not_there_is_refused_with_those_that_are
         ("http.port=[1]", "http.port = [1] (from --set): must be a whole number"),
         ("http.port=true", "http.port = true (from --set): must be a number"),
         ("http.host=", 'http.host = "" (from --set): must not be empty'),
+        ("http.allowed_hosts=*", f"http.allowed_hosts.0 = * (from --set): {HOST_RULE}"),
+        ("http.allowed_hosts=a:80", f"http.allowed_hosts.0 = a:80 (from --set): {HOST_RULE}"),
+        ('http.allowed_hosts=["a", ""]', f'http.allowed_hosts.1 = "" (from --set): {HOST_RULE}'),
+        (
+            "http.allowed_hosts=http://a",
+            f"http.allowed_hosts.0 = http://a (from --set): {HOST_RULE}",
+        ),
+        ("http.allowed_hosts=fd00::1", f"http.allowed_hosts.0 = fd00::1 (from --set): {HOST_RULE}"),
+        (
+            "http.allowed_hosts=5",
+            'http.allowed_hosts = 5 (from --set): must be a list, as in ["one", "two"]',
+        ),
         ("http.host=5", "http.host = 5 (from --set): must be a text"),
         ("http=5", "http = 5 (from --set): must be a table of keys"),
         ("queues=5", "queues = 5 (from --set): must be a table of keys"),

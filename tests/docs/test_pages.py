@@ -83,7 +83,7 @@ def test_all_python_on_the_page_is_in_files_that_its_commands_run(page: Path) ->
 def test_a_page_lists_every_url() -> None:
     settings = load(environ={}).settings
     system = ActorSystem(settings, on_too_many_restarts=lambda: None)
-    routes = inspect_routes(create_app(Edge(system, 1.0)))
+    routes = inspect_routes(create_app(Edge(system, 1.0), settings.http))
     served = {
         f"{method.method} {route.path.replace('task_id', 'id')}"
         for route in routes

@@ -91,11 +91,11 @@ def wsgi(tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of the application on a server that knows nothing of late answers."""
     settings = load(
         overrides=[f"database.url=sqlite:///{tmp_path}/tasks.db", *SETTINGS], environ={}
-    )
-    system = ActorSystem(settings.settings, on_too_many_restarts=lambda: None)
+    ).settings
+    system = ActorSystem(settings, on_too_many_restarts=lambda: None)
     system.start()
-    transport = httpx.WSGITransport(create_app(Edge(system, DEADLINE_SECONDS)))
-    with httpx.Client(transport=transport, base_url="http://testserver") as client:
+    transport = httpx.WSGITransport(create_app(Edge(system, DEADLINE_SECONDS), settings.http))
+    with httpx.Client(transport=transport, base_url="http://localhost") as client:
         yield client
     system.stop(drain_seconds=0)
 
@@ -176,8 +176,10 @@ def test_a_publish_that_waits_too_long_is_answered_in_time(one_thread: ServerPro
 
 @pytest.mark.system
 def test_answers_leave_in_the_order_of_their_requests(one_thread: ServerProcess) -> None:
-    post = b"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(TASK) + TASK
+    post = (
+        b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(TASK) + TASK
+    )
     with connection(one_thread) as client:
-        client.sendall(post + b"GET /nowhere HTTP/1.1\r\n\r\n" + post)
+        client.sendall(post + b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n" + post)
         statuses = [read_answer(client).status_code for _ in range(3)]
     assert statuses == [202, 404, 202]

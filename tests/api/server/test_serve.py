@@ -20,7 +20,7 @@ pytestmark = pytest.mark.system
 LIMIT = 4_096
 TOO_LONG = f"the body must have at most {LIMIT} bytes"
 TASK = b'{"action": "uppercase", "data": {"text": "x"}}'
-POST = b"POST /tasks HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @pytest.fixture(scope="module")
