@@ -17,15 +17,17 @@ from task_queue.api.responses import errors
 from task_queue.api.responses.answer import JSON
 from task_queue.api.schedules import ScheduleResource, SchedulesResource
 from task_queue.api.tasks import TaskResource, TasksResource
+from task_queue.api.unpacking import Unpacking
 from task_queue.config.settings import HttpSettings
 
 
 def create_app(edge: Edge, http: HttpSettings) -> "falcon.App[falcon.Request, falcon.Response]":
     """Return the application over the actors behind the edge."""
     hosts = Hosts(http.host, http.allowed_hosts, socket.gethostname())
-    middleware: list[RequestId | OwnOrigin] = [
+    middleware: list[RequestId | OwnOrigin | Unpacking] = [
         RequestId(),
         OwnOrigin(hosts),
+        Unpacking(http.max_body_bytes),
     ]
     app = falcon.App(media_type=JSON, middleware=middleware)
     app.resp_options.xml_error_serialization = False
