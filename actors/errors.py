@@ -28,6 +28,10 @@ class StoreUnavailableError(UnavailableError):
     """The database cannot be reached or cannot write: down, full, read-only, locked."""
 
 
+class LockedError(StoreUnavailableError):
+    """Another session of the database is in the way; the same may be tried again at once."""
+
+
 class QueueFullError(UnavailableError):
     """The queue holds as much as it may; nothing was accepted."""
 

@@ -341,6 +341,7 @@ def database(settings: DatabaseSettings) -> Database:
         busy_timeout_seconds=settings.busy_timeout_seconds,
         connect_timeout_seconds=settings.connect_timeout_seconds,
         statement_timeout_seconds=settings.statement_timeout_seconds,
+        options=settings.postgresql_options,
     )
 
 

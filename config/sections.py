@@ -21,6 +21,8 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from task_queue.config import postgresql_url
+
 
 class Section(BaseModel):
     """What all sections share: frozen, no unknown keys, the docstrings are the descriptions."""
@@ -101,7 +103,8 @@ class DatabaseSettings(Section):
     # Not in `repr`: it may hold a password.
     url: str = Field(repr=False)
     """`sqlite:///relative/path`, `sqlite:////absolute/path` or
-    `postgresql://user:password@host/name`."""
+    `postgresql://user:password@host/name`, which may have several hosts and the parameters that
+    libpq knows."""
 
     busy_timeout_seconds: float = Field(ge=0, le=600)
     """Seconds SQLite waits for another process's lock. PostgreSQL ignores it."""
@@ -122,9 +125,19 @@ class DatabaseSettings(Section):
     """Bytes free on the SQLite file's file system below which a publish is refused with 503, so
     that what was accepted can still be settled; 0 turns it off. PostgreSQL ignores it."""
 
+    @property
+    def postgresql_options(self) -> dict[str, str]:
+        """The settings of PostgreSQL that the URL asks for, by name."""
+        return {} if self.url.startswith("sqlite:") else postgresql_url.options(self.url)
+
     @field_validator("url")
     @classmethod
     def _has_a_known_database(cls, value: str) -> str:
+        scheme, _, rest = value.partition("://")
+        if scheme in {"postgres", "postgresql", "postgresql+psycopg"}:
+            value = f"postgresql://{rest}"
+            postgresql_url.check(value)
+            return value
         try:
             url = make_url(value)
         except (ArgumentError, ValueError):
@@ -134,9 +147,10 @@ class DatabaseSettings(Section):
             if url.host or not url.database or url.database.startswith((":memory:", "file:")):
                 message = "must name a file, as in sqlite:///data/tasks.db"
                 raise ValueError(message)
+            if url.query:
+                message = f"must have no parameter {next(iter(url.query))}: SQLite needs none"
+                raise ValueError(message)
             return value
-        if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
-            return f"postgresql+psycopg://{value.partition('://')[2]}"
         message = "must begin with sqlite:/// or postgresql://"
         raise ValueError(message)
 

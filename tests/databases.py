@@ -23,13 +23,24 @@ def execute(database: Database, *statements: str) -> None:
 
 def impatient(database: Database) -> Database:
     """The same database, for those who do not wait for a lock."""
-    return replace(database, busy_timeout_seconds=0.05, statement_timeout_seconds=0.5)
+    return replace(
+        database,
+        busy_timeout_seconds=0.05,
+        statement_timeout_seconds=0.5,
+        lock_timeout_seconds=0.05,
+    )
+
+
+def patient(database: Database) -> Database:
+    """The same database, for those who wait for a lock, or hold one, as long as it takes."""
+    return replace(database, lock_timeout_seconds=30.0, idle_timeout_seconds=60.0)
 
 
 @contextmanager
 def held(database: Database) -> Iterator[None]:
     """Let nobody write until the end of the block: they wait, or give up."""
-    with database.engine().connect() as connection, connection.begin():  # SQLite: locks the file
+    engine = patient(database).engine()
+    with engine.connect() as connection, connection.begin():  # SQLite: locks the file
         if not database.is_sqlite:
             connection.execute(sa.text("LOCK TABLE tasks IN EXCLUSIVE MODE"))
         yield

@@ -1,15 +1,20 @@
 """Where the database is, and how each connection to it is set up."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg.conninfo import conninfo_to_dict
+
+from task_queue.actors.store import postgresql
 
 SQLITE_CACHE_KIB = 8_192
+_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,21 +22,27 @@ class Database:
     """A database, and how long to wait for it.
 
     Attributes:
-        url: `sqlite:///path` or `postgresql+psycopg://…`.
+        url: `sqlite:///path`, or as libpq has it: `postgresql://…`.
         busy_timeout_seconds: SQLite: how long to wait for a lock of another process.
         connect_timeout_seconds: PostgreSQL: how long to wait for a connection.
         statement_timeout_seconds: PostgreSQL: how long one statement may take.
+        lock_timeout_seconds: PostgreSQL: how long one statement may wait for a lock.
+        idle_timeout_seconds: PostgreSQL: how long a transaction may wait for its next statement.
+        options: PostgreSQL: settings of the server that the URL asks for, by name.
     """
 
     url: str
     busy_timeout_seconds: float = 5.0
     connect_timeout_seconds: int = 5
     statement_timeout_seconds: float = 30.0
+    lock_timeout_seconds: float = postgresql.LOCK_SECONDS
+    idle_timeout_seconds: float = postgresql.IDLE_SECONDS
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_sqlite(self) -> bool:
         """Whether it is a file that belongs to one process."""
-        return sa.make_url(self.url).get_backend_name() == "sqlite"
+        return self.url.startswith(_SQLITE)
 
     @property
     def path(self) -> Path:
@@ -40,8 +51,13 @@ class Database:
 
     @property
     def shown(self) -> str:
-        """The URL without its password."""
-        return sa.make_url(self.url).render_as_string(hide_password=True)
+        """The URL without its password and parameters."""
+        if self.is_sqlite:
+            return self.url
+        parts = conninfo_to_dict(self.url)
+        user = f"{parts['user']}@" if "user" in parts else ""
+        port = f":{parts['port']}" if "port" in parts else ""
+        return f"postgresql://{user}{parts.get('host', '')}{port}/{parts.get('dbname', '')}"
 
     def engine(self, *, read_only: bool = False) -> sa.Engine:
         """Make an engine without a pool: every actor keeps the one connection it opens."""
@@ -57,21 +73,22 @@ class Database:
                 # Not as an event, which would be half of a transaction's overhead.
                 engine.dialect.do_begin = _sqlite_begin  # type: ignore[assignment, method-assign]
             return engine
-        milliseconds = int(self.statement_timeout_seconds * 1000)
-        return sa.create_engine(
-            self.url,
-            poolclass=sa.NullPool,
-            connect_args={
-                "connect_timeout": self.connect_timeout_seconds,
-                # How long until a server that does not answer counts as gone.
-                "tcp_user_timeout": self.connect_timeout_seconds * 1000,
-                "application_name": "task-queue",
-                "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
-                f" -c default_transaction_read_only={'on' if read_only else 'off'}"
-                # A commit is on disk when it returns, whatever the server's own default is.
-                " -c synchronous_commit=on",
-            },
+        terms = postgresql.Terms(
+            read_only=read_only,
+            connect_timeout_seconds=self.connect_timeout_seconds,
+            statement_timeout_seconds=self.statement_timeout_seconds,
+            lock_timeout_seconds=self.lock_timeout_seconds,
+            idle_timeout_seconds=self.idle_timeout_seconds,
+            options=self.options,
         )
+        # libpq reads the URL: all that its documentation says of URLs holds.
+        engine = sa.create_engine(
+            "postgresql+psycopg://",
+            poolclass=sa.NullPool,
+            creator=partial(postgresql.connect, self.url, terms),
+        )
+        engine.dialect.do_begin = postgresql.begin  # type: ignore[assignment, method-assign]
+        return engine
 
 
 def _sqlite_setup(*, read_only: bool) -> Callable[[sqlite3.Connection, Any], None]:

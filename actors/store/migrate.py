@@ -11,10 +11,24 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from task_queue.actors.errors import MigrationError, StoreUnavailableError
+from task_queue.actors.store import postgresql
 from task_queue.actors.store.database import Database
 
 ADVISORY_LOCK = 7_461_736_173
 """Held while migrating on PostgreSQL, so that processes that start at once take turns."""
+
+
+STEP_SECONDS = 3_600.0
+"""How long one statement of a migration may take, as one over a large table does, and how long to
+wait for another process that migrates."""
+_PATIENT = tuple(
+    f"SET LOCAL {name} = '{seconds:.0f}s'"
+    for name, seconds in {
+        "statement_timeout": STEP_SECONDS,
+        "lock_timeout": STEP_SECONDS,
+        "idle_in_transaction_session_timeout": 60.0,
+    }.items()
+)
 
 
 def migrate(database: Database) -> None:
@@ -42,12 +56,8 @@ def _upgrade(connection: sa.Connection, database: Database) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if not database.is_sqlite:
-        # A step over a large table may take longer than the service's statements may.
-        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-        connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
     present = MigrationContext.configure(connection).get_current_heads()
     if unknown := set(present) - known:
         message = (
@@ -55,6 +65,13 @@ def _upgrade(connection: sa.Connection, database: Database) -> None:
             f" (revision {', '.join(sorted(unknown))}); upgrade task-queue, or use another"
         )
         raise MigrationError(message)
+    if set(present) == set(scripts.get_heads()):
+        return
+    if isinstance(raw := connection.connection.driver_connection, postgresql.Connection):
+        raw.limit_seconds = STEP_SECONDS + database.connect_timeout_seconds
+        for statement in _PATIENT:
+            connection.exec_driver_sql(statement)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
     command.upgrade(config, "head")
 
 

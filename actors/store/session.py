@@ -9,11 +9,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from task_queue.actors.errors import BadRowError, QueryFailedError, StoreUnavailableError
+from task_queue.actors.errors import (
+    BadRowError,
+    LockedError,
+    QueryFailedError,
+    StoreUnavailableError,
+    TaskQueueError,
+)
 from task_queue.actors.store.database import Database
 
-_RETRYABLE_SQLSTATE_CLASS = "40"
-"""PostgreSQL rolled the transaction back because of a neighbour: a deadlock, a serialization."""
+_LOCKED_SQLSTATES = ("40", "55P03")
+"""How PostgreSQL's codes begin for what a neighbour is to blame for: a deadlock, a lock that was
+not to be had in time."""
 
 
 class Session:
@@ -47,6 +54,7 @@ class Session:
         Raises:
             BadRowError: The database refuses what was written, and keeps nothing of it. Other
                 writes may be tried at once.
+            LockedError: Another session is in the way; nothing was kept.
             StoreUnavailableError: The database cannot be reached or cannot write. If it was the
                 commit that failed, whether it took effect is unknown. The connection is closed.
         """
@@ -55,18 +63,11 @@ class Session:
                 self._open = self._engine.connect()
             with self._open.begin():
                 yield
-        except (sa.exc.IntegrityError, sa.exc.DataError) as error:
-            raise BadRowError(_reason(error)) from error
-        except sa.exc.DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) and error.orig.sqlstate.startswith(  # type: ignore[union-attr]
-                _RETRYABLE_SQLSTATE_CLASS
-            ):
-                raise BadRowError(_reason(error)) from error
-            self.close()
-            raise StoreUnavailableError(_reason(error)) from error
         except sa.exc.SQLAlchemyError as error:
-            self.close()
-            raise StoreUnavailableError(_reason(error)) from error
+            told = _told(error)
+            if type(told) is StoreUnavailableError:
+                self.close()
+            raise told from error
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -74,12 +75,21 @@ class Session:
 
         Raises:
             BadRowError: The database refuses this part; the transaction goes on without it.
+            LockedError: Another session is in the way of this part; so it does.
         """
         try:
             with self.connection.begin_nested():
                 yield
-        except (sa.exc.IntegrityError, sa.exc.DataError) as error:
-            raise BadRowError(_reason(error)) from error
+        except sa.exc.DBAPIError as error:
+            told = _told(error)
+            if type(told) is StoreUnavailableError:
+                raise
+            raise told from error
+
+    def wait_for_no_lock(self) -> None:
+        """Have statements fail at once until the end of the transaction, instead of waiting."""
+        if self.connection.dialect.name == "postgresql":
+            self.connection.exec_driver_sql("SET LOCAL lock_timeout = 1")  # ms, the least there is
 
     @contextmanager
     def asking(self) -> Iterator[sa.Connection]:
@@ -177,6 +187,16 @@ def _execute(
         ) from error
     finally:
         cursor.close()  # or a closed connection would keep its locks
+
+
+def _told(error: sa.exc.SQLAlchemyError) -> TaskQueueError:
+    """Return what those who wrote are told."""
+    if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError):
+        return BadRowError(_reason(error))
+    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    if sqlstate.startswith(_LOCKED_SQLSTATES):
+        return LockedError(_reason(error))
+    return StoreUnavailableError(_reason(error))
 
 
 def _reason(error: sa.exc.SQLAlchemyError) -> str:

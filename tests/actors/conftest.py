@@ -20,6 +20,6 @@ def session(database: Database) -> Iterator[Session]:
 @pytest.fixture
 def postgres_only(postgres_url: str) -> Database:
     """A PostgreSQL with the schema, for what SQLite has no twin of."""
-    database = Database(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    database = Database(postgres_url)
     migrate(database)
     return database

@@ -581,7 +581,7 @@ def test_every_spelling_of_postgresql_means_the_same_driver(scheme: str) -> None
     url = loaded(
         f"database.url={scheme}://u:p%40ss@h:5432/db?sslmode=require"
     ).settings.database.url
-    assert url == "postgresql+psycopg://u:p%40ss@h:5432/db?sslmode=require"
+    assert url == "postgresql://u:p%40ss@h:5432/db?sslmode=require"
 
 
 @pytest.mark.parametrize(
@@ -628,7 +628,7 @@ def test_a_password_is_masked_and_the_rest_is_not(url: str, shown: str) -> None:
 def test_the_settings_in_force_are_listed_with_origins_and_without_passwords() -> None:
     found = loaded("database.url=postgresql://u:hunter2@h/db")
     rows = effective(found)
-    assert ("database.url", "postgresql+psycopg://u:***@h/db", "--set") in rows
+    assert ("database.url", "postgresql://u:***@h/db", "--set") in rows
     assert ("builtin.fallback", "true", "default") in rows
     assert ("http.port", "8080", "default") in rows
     assert [key for key, _, _ in rows] == [key for key, _ in model_keys(Settings)]

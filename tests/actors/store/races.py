@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.session import Session
+from tests.databases import patient
 from tests.fakes import DEADLINE_SECONDS
 from tests.harness import eventually
 
@@ -25,7 +26,7 @@ def race(database: Database, *works: Callable[[Session], R]) -> list[R]:
     together = threading.Barrier(len(works))
 
     def run(work: Callable[[Session], R]) -> R:
-        session = Session(database)
+        session = Session(patient(database))
         try:
             together.wait(DEADLINE_SECONDS)
             return work(session)
@@ -40,7 +41,7 @@ def while_held(
     database: Database, first: Callable[[Session], object], second: Callable[[Session], R]
 ) -> R:
     """What the second comes to, which has to wait until the first, begun before it, commits."""
-    holder, waiter, watcher = (Session(database) for _ in range(3))
+    holder, waiter, watcher = (Session(patient(database)) for _ in range(3))
     with ThreadPoolExecutor(1) as pool:
         try:
             with holder.transaction():

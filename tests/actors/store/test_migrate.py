@@ -359,9 +359,9 @@ def test_several_that_start_at_once_on_one_postgresql_take_turns(
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite:////proc/nowhere/tasks.db", "postgresql+psycopg://me:secret@127.0.0.1:1/x"]
+    "url", ["sqlite:////proc/nowhere/tasks.db", "postgresql://me:secret@127.0.0.1:1/x"]
 )
 def test_a_database_that_cannot_be_opened_is_named_without_its_password(url: str) -> None:
     with pytest.raises(StoreUnavailableError, match="cannot open the database") as caught:
         migrate(Database(url, connect_timeout_seconds=2))
-    assert url.replace("secret", "***") in str(caught.value)
+    assert url.replace(":secret", "") in str(caught.value)

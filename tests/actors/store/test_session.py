@@ -46,9 +46,7 @@ def test_an_error_in_the_block_rolls_back(session: Session) -> None:
     assert find(session, task.id) is None
 
 
-@pytest.mark.parametrize(
-    "url", ["sqlite:////{}/missing/tasks.db", "postgresql+psycopg://x@127.0.0.1:1/x"]
-)
+@pytest.mark.parametrize("url", ["sqlite:////{}/missing/tasks.db", "postgresql://x@127.0.0.1:1/x"])
 def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path, url: str) -> None:
     session = Session(Database(url.format(tmp_path), connect_timeout_seconds=2))
     with pytest.raises(StoreUnavailableError), session.transaction():
