@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from task_queue.actors.errors import (
     AnswerTimeoutError,
     BadRowError,
+    LockedError,
     StoreUnavailableError,
     TaskQueueError,
     UnavailableError,
@@ -66,9 +67,10 @@ class DatabaseWriter(Actor):
     commits in a hundred are, since claims go with publishes and results: every commit is synced.
 
     Answers leave after the commit, never before (G1). A write that the database refuses fails
-    alone (G6): the batch is rolled back and repeated, each write in a savepoint of its own. If the
-    database cannot be reached, all writes of the batch fail with that; the next flush tries again
-    with a new connection.
+    alone (G6): the batch is rolled back and repeated, each write in a savepoint of its own. So it
+    is with one that has to wait for a lock of another session: a publish is tried again apart from
+    others until its deadline. If the database cannot be reached, all writes of the batch fail with
+    that; the next flush tries again with a new connection.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class DatabaseWriter(Actor):
         self._max_batch = max_batch
         self._now = now
         self._buffer: list[AnyWrite] = []
+        self._held: list[AnyWrite] = []  # publishes that wait for a lock of another session
         self._size = 0  # of the buffer; a batch counts as many times as it has tasks
         self._failing = False
         self._pause_seconds: float | None = None
@@ -111,9 +114,9 @@ class DatabaseWriter(Actor):
 
     def give_up(self, error: TaskQueueError) -> None:
         """Fail the writes that are not committed."""
-        for write in self._buffer:
+        for write in (*self._buffer, *self._held):
             write.abandon(error)
-        self._clear()
+        self._buffer, self._held, self._size = [], [], 0
 
     def on_stop(self) -> None:
         """Close the connection."""
@@ -131,30 +134,41 @@ class DatabaseWriter(Actor):
             self._flush()
 
     def _flush(self) -> None:
-        writes = self._still_wanted()
-        if not writes:
-            self._clear()
-            return
+        writes, self._buffer, self._size = self._buffer, [], 0
+        held, self._held = self._held, []
+        for together in (writes, held):  # those that wait for a lock do not hold up the others
+            if wanted := self._still_wanted(together):
+                self._write(wanted)
+        if self._held:
+            self.actor_ref.tell(_Flush())
+
+    def _write(self, writes: Sequence[AnyWrite]) -> None:
         try:
             notices = self._commit(writes)
         except StoreUnavailableError as error:
             if not self._failing:  # once, not with every try
                 self.log.error("database unavailable", error=str(error))  # noqa: TRY400 - expected
             self._failing = True
-            self.give_up(error)
+            for write in writes:
+                write.abandon(error)
         else:
             if self._failing:
                 self.log.info("database available again")
             self._failing = False
             self._pause_seconds = pause_after(notices)
-            self._clear()
             notices.send()
+            self._hold(notices.locked)
 
-    def _clear(self) -> None:
-        self._buffer, self._size = [], 0
+    def _hold(self, locked: Sequence[tuple[AnyWrite, LockedError]]) -> None:
+        """Keep publishes that wait for a lock until their deadline; others are told at once."""
+        for write, error in locked:
+            if isinstance(write, Insert) and write.deadline is not None:
+                self._held.append(write)
+            else:
+                write.abandon(error)
 
-    def _still_wanted(self) -> list[AnyWrite]:
-        """Return the buffer without publishes that came too late or that the disk has no room for.
+    def _still_wanted(self, writes: Sequence[AnyWrite]) -> list[AnyWrite]:
+        """Return the writes without publishes that came too late or that the disk has no room for.
 
         All other writes go on when the disk runs low: results must be stored, and finished tasks
         are pruned.
@@ -162,7 +176,7 @@ class DatabaseWriter(Actor):
         now = self._now()
         low = self._floor is not None and self._floor.is_low(now)
         wanted: list[AnyWrite] = []
-        for write in self._buffer:
+        for write in writes:
             if not isinstance(write, Insert) or write.deadline is None:
                 wanted.append(write)
             elif write.deadline < now:
@@ -178,12 +192,13 @@ class DatabaseWriter(Actor):
         try:
             with self._session.transaction():
                 return Commit(self._session, now).run(writes)
-        except BadRowError as error:
+        except (BadRowError, LockedError) as error:
             self.log.info("group commit repeated write by write", reason=str(error))
+            patient = isinstance(error, BadRowError)
         try:
             with self._session.transaction():
-                return each_alone(self._session, writes, now)
-        except BadRowError as error:  # no row is at fault: a deadlock with another node, again
+                return each_alone(self._session, writes, now, patient=patient)
+        except BadRowError as error:  # no row is at fault
             raise StoreUnavailableError(str(error)) from error
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from task_queue.actors.errors import BadRowError, TaskQueueError
+from task_queue.actors.errors import BadRowError, LockedError, TaskQueueError
 from task_queue.actors.messages.base import Recipient
 from task_queue.actors.messages.changes import (
     CancelTask,
@@ -103,6 +103,7 @@ class Commit:
 
         Raises:
             BadRowError: The database refuses some of it. Nothing of it may be committed.
+            LockedError: Another session is in the way of some of it. So it is then.
         """
         by_kind: defaultdict[type[AnyWrite], list[Any]] = defaultdict(list)
         for write in writes:
@@ -143,6 +144,8 @@ class Commit:
                 published = conditional.publish(
                     self._connection, write.tasks, write.conditions, self._now
                 )
+        except LockedError:  # the rest does not wait for it
+            raise
         except TaskQueueError as error:  # it alone
             self.notices.failed.append((write, error))
             return
@@ -252,16 +255,36 @@ class Commit:
         self.notices.other.append((write.requester, Pruned(removed, swept_to, terms_to)))
 
 
-def each_alone(session: Session, writes: Sequence[AnyWrite], now: float) -> Notices:
-    """Do each write in a savepoint of its own, so that it fails alone."""
+def each_alone(
+    session: Session, writes: Sequence[AnyWrite], now: float, *, patient: bool
+) -> Notices:
+    """Do each write in a savepoint of its own, so that it fails alone.
+
+    Args:
+        session: The database, inside a transaction.
+        writes: The writes.
+        now: The present moment, Unix seconds.
+        patient: Whether to wait for locks of other sessions, until the first that is not to be had.
+    """
     notices = Notices()
-    _lock(session.connection, [write for write in writes if isinstance(write, Insert)])
+    inserts = [write for write in writes if isinstance(write, Insert)]
+    if patient:
+        try:
+            with session.savepoint():
+                _lock(session.connection, inserts)
+        except LockedError:
+            patient = False
+    if not patient:
+        session.wait_for_no_lock()
     for write in writes:
         try:
             with session.savepoint():
                 notices.add(Commit(session, now).run([write]))
         except BadRowError as error:
             notices.failed.append((write, error))
+        except LockedError as error:
+            notices.locked.append((write, error))
+            session.wait_for_no_lock()
     return notices
 
 

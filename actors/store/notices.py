@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from task_queue.actors.errors import TaskQueueError
+from task_queue.actors.errors import LockedError, TaskQueueError
 from task_queue.actors.messages.base import Command, Recipient
 from task_queue.actors.messages.changes import Change
 from task_queue.actors.messages.queue import Settled, Stored
@@ -27,6 +27,7 @@ class Notices:
     answers: list[tuple[Reply[Any], Any]] = field(default_factory=list)
     other: list[tuple[Recipient, Command]] = field(default_factory=list)
     failed: list[tuple[AnyWrite, TaskQueueError]] = field(default_factory=list)
+    locked: list[tuple[AnyWrite, LockedError]] = field(default_factory=list)
 
     def add(self, other: "Notices") -> None:
         """Merge another commit's notices."""
@@ -36,6 +37,7 @@ class Notices:
         self.answers += other.answers
         self.other += other.other
         self.failed += other.failed
+        self.locked += other.locked
 
     def send(self) -> None:
         """Answer whoever waits, then tell each requester once per kind."""

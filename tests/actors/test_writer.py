@@ -14,6 +14,7 @@ from task_queue.actors.errors import (
     BadRowError,
     ConflictError,
     KeyReusedError,
+    LockedError,
     NotFoundError,
     OverLimitError,
     StoreUnavailableError,
@@ -70,7 +71,7 @@ from task_queue.actors.writer import (
 )
 from tests.actors.store.calls import attempts, claimant, find, get
 from tests.actors.store.races import while_held
-from tests.databases import execute, held, impatient, refuse
+from tests.databases import execute, held, impatient, patient, refuse
 from tests.fakes import DEADLINE_SECONDS, NOW, Inbox, ManualClock, a_task, life, running
 
 DAY = 86_400.0
@@ -99,6 +100,10 @@ class Idle:
         """Handle what the writer told itself."""
         while not self.actor.actor_inbox.empty():
             self.actor.receive(self.actor.actor_inbox.get().message)
+
+    def flush_once(self) -> None:
+        """Handle only what it told itself first."""
+        self.actor.receive(self.actor.actor_inbox.get().message)
 
     def change(self, change: Change[R]) -> R:
         """The answer to the change, made in a commit of its own."""
@@ -345,7 +350,7 @@ def test_an_unavailable_database_answers_the_whole_batch_and_then_works_again(
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_neighbours_fault_that_comes_twice_is_no_bad_row(
+def test_a_neighbours_fault_that_comes_twice_fails_alone_and_is_no_bad_row(
     database: Database, session: Session
 ) -> None:
     execute(
@@ -358,10 +363,46 @@ def test_a_neighbours_fault_that_comes_twice_is_no_bad_row(
     writer, inbox = Idle(session), Inbox()
     writer.take(insert := an_insert(inbox), question := claim(inbox))
     writer.flush()
-    refused(insert, StoreUnavailableError)
-    failures = inbox.all_of(WriteFailed)
-    assert [failure.write for failure in failures] == [insert, question]
-    assert all(isinstance(failure.error, StoreUnavailableError) for failure in failures)
+    answer(insert)
+    (failure,) = inbox.all_of(WriteFailed)
+    assert failure.write is question
+    assert isinstance(failure.error, StoreUnavailableError)
+
+
+def test_what_waits_for_a_lock_is_tried_again_and_does_not_hold_up_the_rest(
+    postgres_only: Database,
+) -> None:
+    session = Session(impatient(postgres_only))
+    writer, inbox = Idle(session), Inbox()
+    (task,) = claimed(writer, inbox, 1)
+    plain = an_insert(inbox)
+    keyed = an_insert(inbox, a_task(unique_key="u"), deadline=NOW + 10)
+    late = an_insert(inbox, a_task(unique_key="u"), deadline=NOW + 1)
+    settle = Settle(inbox, done(task))
+
+    def hold(other: Session) -> None:
+        add(other.connection, [a_task(unique_key="u")])
+        lock_row = "SELECT 1 FROM tasks WHERE id = :id FOR UPDATE"
+        other.connection.execute(sa.text(lock_row), {"id": task.lease.task_id})
+
+    holder = Session(patient(postgres_only))
+    with holder.transaction():
+        hold(holder)
+        writer.take(plain, keyed, settle, late)
+        writer.flush_once()
+        answer(plain)
+        failure = inbox.wait_for(WriteFailed, 0)  # the driver repeats it
+        assert failure.write is settle
+        assert isinstance(failure.error, LockedError)
+        assert unanswered(keyed)
+        writer.clock.advance(2)
+        writer.flush_once()
+        refused(late, AnswerTimeoutError)
+        assert unanswered(keyed)
+    writer.flush()
+    assert published(keyed).receipts[0].duplicate
+    for each in (holder, session):
+        each.close()
 
 
 # --- publishes that are looked at -----------------------------------------------------------

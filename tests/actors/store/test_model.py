@@ -618,7 +618,7 @@ def written(session: Session, writes: Sequence[AnyWrite], now: float) -> Notices
             return Commit(session, now).run(writes)
     except BadRowError:
         with session.transaction():
-            return each_alone(session, writes, now)
+            return each_alone(session, writes, now, patient=True)
 
 
 def torn(session: Session, writes: Sequence[AnyWrite], now: float) -> None:
