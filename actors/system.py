@@ -31,7 +31,7 @@ from task_queue.actors.runtime.actor import Life
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.runtime.child import BOOT_SECONDS, ChildSpec, Intensity, Restart, Strategy
 from task_queue.actors.scheduler import Scheduler
-from task_queue.actors.store.database import Database
+from task_queue.actors.store.database import Database, absolute_url
 from task_queue.actors.store.file_lock import FileLock
 from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.session import Session
@@ -101,6 +101,8 @@ class ActorSystem:
         self._schedules: tuple[Schedule, ...] = ()
         self._node = f"{socket.gethostname()}:{os.getpid()}"
         self._now = now
+        # Of our own: an action may seed the one that the module shares.
+        self._random = random.Random().random  # noqa: S311 - for jitter
         self._supervisor_ref: pykka.ActorRef[Supervisor] | None = None
         self._lock = FileLock(self.database.path) if self.database.is_sqlite else None
 
@@ -137,7 +139,7 @@ class ActorSystem:
             max_stuck=lambda: self.max_stuck_threads,
             on_too_many_restarts=self._on_too_many_restarts,
             now=self._now,
-            random=random.random,
+            random=self._random,
         )
         try:
             life.started.wait(BOOT_SECONDS)
@@ -274,7 +276,7 @@ class ActorSystem:
             backoff=queue.info.backoff,
             now=self._now,
             monotonic=time.monotonic,
-            random=random.random,
+            random=self._random,
         )
 
     def _driver(self, queue: RunningQueue) -> Driver:
@@ -289,7 +291,7 @@ class ActorSystem:
             worker=self._node,
             limits=queue.info.limits,
             now=self._now,
-            random=random.random,
+            random=self._random,
             random_bits=secrets.randbits,
         )
 
@@ -335,9 +337,9 @@ class ActorSystem:
 
 
 def database(settings: DatabaseSettings) -> Database:
-    """Return the database that the settings name."""
+    """Return the database that the settings name, wherever an action leads this process later."""
     return Database(
-        settings.url,
+        absolute_url(settings.url),
         busy_timeout_seconds=settings.busy_timeout_seconds,
         connect_timeout_seconds=settings.connect_timeout_seconds,
         statement_timeout_seconds=settings.statement_timeout_seconds,

@@ -1,6 +1,7 @@
 """The command line: `task-queue serve | run | migrate | config | version`."""
 
 import sys
+from functools import partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from task_queue.api.run import UsageError
 from task_queue.api.run import run as run_action
 from task_queue.api.server.serve import serve as serve_http
 from task_queue.config import logs
-from task_queue.config.settings import Loaded, SettingsError, effective, load
+from task_queue.config.settings import Loaded, SettingsError, effective, environment, load
 
 CAPABILITIES = """
 Queues, priorities, delays, cron schedules, retries with backoff, dead
@@ -92,9 +93,9 @@ Overrides = Annotated[
 def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Serve HTTP and run the tasks, until Ctrl-C or SIGTERM."""
     settings = _load(config, overrides).settings
-    raise SystemExit(
-        serve_http(settings, _version(), lambda: load(config, overrides or ()).settings)
-    )
+    # Wherever an action leads this process later, and whatever it does to the environment.
+    again = partial(load, config and config.absolute(), overrides or (), environment())
+    raise SystemExit(serve_http(settings, _version(), lambda: again().settings))
 
 
 @app.command(epilog=RUN_EXAMPLES)

@@ -73,6 +73,7 @@ __all__ = [
     "ShutdownSettings",
     "SupervisorSettings",
     "effective",
+    "environment",
     "load",
     "redacted",
     "variables",
@@ -255,6 +256,11 @@ def effective(loaded: Loaded) -> list[tuple[str, str, str]]:
     """Return key, value and origin of every setting in force, passwords masked."""
     values = _in_force(loaded.settings)
     return [(key, shown(value), loaded.origins[key]) for key, value in values]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment as it is now: an action may change it later."""
+    return dict(os.environ)
 
 
 def variables(names: Iterable[str], environ: Mapping[str, str] | None = None) -> dict[str, str]:

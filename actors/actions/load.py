@@ -4,7 +4,6 @@ import random
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any
 
 from task_queue.actors.actions.action import Action, Execution
@@ -51,7 +50,7 @@ def load_actions(settings: Settings, children: Children) -> Registry:
     if any(isinstance(each, HttpActionSettings) for each in settings.actions.values()):
         # Before the user's folder is searched: its client looks for `click`, `trio` and the like.
         from task_queue.actors.actions.http import action  # noqa: F401, PLC0415
-    folder = str(Path.cwd())
+    folder = str(children.directory)
     if folder not in sys.path:
         sys.path.append(folder)
     return _Loader(settings, children).registry()
@@ -136,15 +135,17 @@ class _Loader:
     def _program(self, settings: ProgramSettings) -> Action:
         return Program(
             settings.command,
-            directory=settings.directory,
-            environment=variables((*PLAIN_VARIABLES, *settings.pass_environment)),
+            directory=str(self._children.directory / (settings.directory or "")),
+            environment=variables(
+                (*PLAIN_VARIABLES, *settings.pass_environment), self._children.environment
+            ),
             children=self._children,
             timeout_seconds=self._timeout(settings.timeout_seconds),
             overdue_seconds=self._end_seconds,
             kill_grace_seconds=self._execution.kill_grace_seconds,
             max_result_bytes=self._execution.max_result_bytes,
             memory_limit_mib=settings.memory_limit_mib,
-            random=random.random,
+            random=random.Random().random,  # noqa: S311 - for jitter; actions may seed the other
         )
 
     def _http(self, settings: HttpActionSettings) -> Action:

@@ -91,6 +91,15 @@ class Database:
         return engine
 
 
+def absolute_url(url: str) -> str:
+    """Return the URL with the path of a SQLite file from the root on."""
+    made = sa.make_url(url)
+    if made.get_backend_name() != "sqlite" or not made.database:
+        return url
+    absolute = made.set(database=str(Path(made.database).absolute()))
+    return absolute.render_as_string(hide_password=False)
+
+
 def _sqlite_setup(*, read_only: bool) -> Callable[[sqlite3.Connection, Any], None]:
     def setup(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401
         connection.isolation_level = None  # transactions begin where `_sqlite_begin` says

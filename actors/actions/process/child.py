@@ -4,10 +4,12 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -117,17 +119,35 @@ class Children:
     """All processes that run actions now, so that none outlives the service.
 
     Started by `subprocess`, which never runs Python between fork and exec: safe beside threads.
+
+    An action in a thread can change the service's own directory, environment and the like. What it
+    starts with, all of these get.
+
+    Attributes:
+        directory: Where the service was started.
+        environment: The environment that it was started with.
+        path: Where Python found modules then.
     """
 
     def __init__(self, cores: Collection[int] = ()) -> None:
         """Store which cores they may use; none given: the same as the service."""
         self._cores = cores
+        self.directory = Path.cwd()
+        self.environment = dict(os.environ)  # noqa: TID251 - passed on; nothing here goes by it
+        self.path = tuple(sys.path)
+        self._umask = os.umask(0o077)
+        os.umask(self._umask)
         self._lock = threading.Lock()
         self._running: set[Child] = set()
         self._closed = False
 
     def start(self, command: Sequence[str], **options: Any) -> Child:  # noqa: ANN401 - those of `Popen`
         """Start a process in a group and a session of its own.
+
+        Args:
+            command: The program and its arguments.
+            options: Whatever `Popen` takes besides; directory and environment by default are those
+                of the service's start.
 
         Raises:
             OSError: It cannot be started.
@@ -137,7 +157,10 @@ class Children:
             if self._closed:
                 text = "the server is shutting down"
                 raise UnavailableError(text)
-            process = subprocess.Popen(command, start_new_session=True, **options)  # noqa: S603 - the settings' own
+            options = {"cwd": self.directory, "env": self.environment, **options}
+            process = subprocess.Popen(  # noqa: S603 - the settings' own
+                command, start_new_session=True, umask=self._umask, **options
+            )
             child = Child(process, self._forget)
             self._running.add(child)
         with contextlib.suppress(OSError):  # it may have ended already

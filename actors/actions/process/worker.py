@@ -67,7 +67,7 @@ class Worker:
                 "-P",
                 "-c",
                 _BOOT,
-                json.dumps(sys.path),
+                json.dumps([*children.path, str(children.directory)]),
                 str(theirs.fileno()),
             ]
             try:

@@ -1,0 +1,122 @@
+"""What an action in a thread changes in the service's process does the service no harm."""
+
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.harness import ServerProcess
+
+pytestmark = pytest.mark.system
+
+ACTIONS = """
+import decimal, gc, locale, logging, os, random, signal, socket, sys, threading, time, warnings
+from pathlib import Path
+
+CHANGES = {
+    "directory": lambda: os.chdir("/"),
+    "umask": lambda: os.umask(0o777),
+    "environment": lambda: os.environ.clear(),
+    "home": lambda: os.environ.update(PYTHONHOME="/nowhere", TASK_QUEUE_HTTP__PORT="no port"),
+    "locale": lambda: locale.setlocale(locale.LC_ALL, "C"),
+    "time zone": lambda: (os.environ.update(TZ="Asia/Tokyo"), time.tzset()),
+    "path": lambda: sys.path.clear(),
+    "time-out": lambda: socket.setdefaulttimeout(0.001),
+    "output": lambda: (sys.stdout.close(), setattr(sys, "stdout", None)),
+    "error": lambda: (sys.stderr.close(), setattr(sys, "stderr", None)),
+    "input": lambda: sys.stdin.close(),
+    "garbage": lambda: gc.disable(),
+    "random": lambda: random.seed(1),
+    "warnings": lambda: warnings.simplefilter("error"),
+    "logging": lambda: (logging.disable(), logging.basicConfig(force=True)),
+    "decimal": lambda: setattr(decimal.getcontext(), "prec", 1),
+    "hook": lambda: setattr(threading, "excepthook", print),
+    "switch": lambda: sys.setswitchinterval(0.1),
+    "recursion": lambda: sys.setrecursionlimit(500),
+    "mask": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()),
+    "niceness": lambda: os.nice(1),
+    "cores": lambda: os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]),
+}
+
+def change(data):
+    CHANGES[data["what"]]()
+    return "changed"
+
+def look(data):
+    made = Path(data["made"])
+    made.touch()
+    return [os.getcwd(), os.environ["PATH"], os.environ.get("TZ"), oct(made.stat().st_mode)]
+"""
+CONFIG = """
+[actions]
+change = "mine:change"
+
+[actions.look]
+python = "mine:look"
+execution = "process"
+
+[actions.program]
+command = ["./here.sh"]
+directory = "programs"
+"""
+CHANGES = [line.split('"')[1] for line in ACTIONS.splitlines() if line.startswith('    "')]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A user's folder, in which everything is named from."""
+    (tmp_path / "mine.py").write_text(ACTIONS)
+    (tmp_path / "mine.toml").write_text(CONFIG)
+    script = tmp_path / "programs" / "here.sh"
+    script.parent.mkdir()
+    script.write_text('#!/bin/sh\necho "[\\"$(pwd)\\", \\"$PATH\\", \\"$(umask)\\"]"\n')
+    script.chmod(0o755)
+    return tmp_path
+
+
+def test_whatever_an_action_in_a_thread_changes_the_service_goes_on_as_it_began(
+    folder: Path,
+) -> None:
+    server = ServerProcess(folder, environ={"TASK_QUEUE_CONFIG": "mine.toml"})
+    try:
+        server.start()
+        look_at(server, folder, "before")
+        for what in CHANGES:
+            task = server.wait_for_status(server.publish("change", what=what), "completed")
+            assert task["result"] == "changed"
+        look_at(server, folder, "after")
+        (folder / "mine.toml").write_text(f'{CONFIG}\n[actions.other]\npython = "mine:look"\n')
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("settings reloaded")
+        look_at(server, folder, "reloaded")
+        last = server.publish("sum", numbers=[1])
+        server.kill()
+        server.start()
+        server.wait_for_status(last, "completed")
+        assert [each.name for each in folder.glob("data/*.db")] == ["tasks.db"]
+    finally:
+        server.close()
+
+
+def look_at(server: ServerProcess, folder: Path, when: str) -> None:
+    """Fail unless a process and a program find what the service was started with."""
+    made = folder / when
+    look, program, plain = (
+        server.publish("look", made=str(made)),
+        server.publish("program"),
+        server.publish("sum", numbers=[1, 2]),
+    )
+    path, zone = server.environ["PATH"], server.environ.get("TZ")
+    result = server.wait_for_status(look, "completed")["result"]
+    assert result == [str(folder), path, zone, oct(0o100666 & ~umask())]
+    result = server.wait_for_status(program, "completed")["result"]
+    assert result == [str(folder / "programs"), path, f"{umask():04o}"]
+    assert server.wait_for_status(plain, "completed")["result"] == {"output": 3}
+    assert server.client.get("/readyz").status_code == httpx.codes.OK
+
+
+def umask() -> int:
+    """What new files of this process and the server do not get."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("Umask:")[1].split()[0], 8)
