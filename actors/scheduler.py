@@ -1,6 +1,7 @@
 """The scheduler: publishes the tasks of schedules when they are due."""
 
 from collections.abc import Callable, Mapping
+from math import inf
 
 import orjson
 from uuid_utils import uuid7
@@ -10,6 +11,7 @@ from task_queue.actors.messages.clock import Tick
 from task_queue.actors.messages.scheduler import Fired, SchedulesLoaded
 from task_queue.actors.messages.writer import Fire, LoadSchedules, WriteFailed
 from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.tasks.clock import TOLERANCE_SECONDS, Watch
 from task_queue.actors.tasks.new import QueueInfo, task_of
 from task_queue.actors.tasks.recurrence import InvalidRecurrenceError, due
 from task_queue.actors.tasks.schedule import Schedule
@@ -24,6 +26,10 @@ class Scheduler(Actor):
 
     Every node has one, and all see the same schedules: the row of a schedule holds its next
     occurrence, and only the first node to advance it publishes that, in the same commit.
+
+    At its start, and when the clock was set back, it looks for schedules whose next occurrence was
+    found by a clock that was ahead, and sets them back. Not all the time: two nodes whose clocks
+    differ would undo each other's work.
     """
 
     def __init__(  # noqa: PLR0913 - wired in one place
@@ -53,6 +59,8 @@ class Scheduler(Actor):
         self._configured: tuple[Schedule, ...] | None = configured
         self._now = now
         self._load_at = 0.0
+        self._watch = Watch()
+        self._looks_ahead = True  # for schedules that have to be set back
         self._broken: set[Schedule] = set()
 
     def setup(self) -> None:
@@ -66,9 +74,7 @@ class Scheduler(Actor):
                 if not 0 < self._load_at - message.now <= LOAD_SECONDS:
                     self._load(message.now)
             case SchedulesLoaded():
-                self._configured = None
-                for schedule in message.schedules:
-                    self._fire(schedule)
+                self._on_loaded(message)
             case Fired():
                 self._on_fired(message.fire)
             case WriteFailed():
@@ -78,14 +84,34 @@ class Scheduler(Actor):
 
     def _load(self, now: float) -> None:
         self._load_at = now + LOAD_SECONDS
-        self._writer.tell(LoadSchedules(self._address, now, self._configured))
+        if self._watch.set_back_seconds(now):
+            self._looks_ahead = True
+        until = inf if self._looks_ahead else now
+        self._writer.tell(LoadSchedules(self._address, until, self._configured))
 
-    def _fire(self, schedule: Schedule) -> None:
-        now = self._now()
-        if schedule.next_at > now or schedule in self._broken:
-            return
+    def _on_loaded(self, loaded: SchedulesLoaded) -> None:
+        self._configured = None
+        self._looks_ahead = self._looks_ahead and not loaded.all
+        for schedule in loaded.schedules:
+            if schedule not in self._broken:
+                self._advance(schedule)
+
+    def _advance(self, schedule: Schedule) -> None:
+        """Publish what is due, or set the schedule back if it waits for longer than it should."""
+        now, occurrence = self._now(), None
         try:
-            occurrence, next_at = due(schedule.recurrence, schedule.next_at, now, schedule.missed)
+            if schedule.next_at <= now:
+                occurrence, next_at = due(
+                    schedule.recurrence,
+                    schedule.next_at,
+                    now,
+                    schedule.missed,
+                    schedule.expires_after_seconds,
+                )
+            elif schedule.next_at > schedule.recurrence.after(now + TOLERANCE_SECONDS):
+                next_at = schedule.recurrence.after(now)
+            else:
+                return
         except InvalidRecurrenceError as error:  # a time zone that is gone, or the year 9900
             self._broken.add(schedule)
             self.log.error("schedule left alone", schedule=schedule.name, error=str(error))  # noqa: TRY400 - expected
@@ -98,7 +124,13 @@ class Scheduler(Actor):
         )
 
     def _on_fired(self, fire: Fire) -> None:
-        if fire.task is None:
+        if fire.next_at < fire.due_at:
+            self.log.warning(
+                "schedule set back, as the clock was",
+                schedule=fire.name,
+                seconds=fire.due_at - fire.next_at,
+            )
+        elif fire.task is None:
             self.log.warning("occurrence missed", schedule=fire.name, due_at=fire.due_at)
         else:
             self.log.info("schedule fired", schedule=fire.name, id=fire.task.id)
@@ -110,4 +142,6 @@ class Scheduler(Actor):
             self.log.error("schedule without a queue on disk", schedule=schedule.name)
             return None
         members["data"] = orjson.dumps(members.get("data", {})).decode()
-        return task_of(str(uuid7()), queue, members, now, f"{schedule.name}@{occurrence:.0f}")
+        if schedule.expires_after_seconds is not None:
+            members["expires_at"] = occurrence + schedule.expires_after_seconds
+        return task_of(str(uuid7()), queue, members, now, schedule.occurrence_key(occurrence))

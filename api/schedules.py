@@ -14,7 +14,15 @@ from task_queue.actors.errors import ConflictError, NotFoundError
 from task_queue.actors.messages.changes import DeleteSchedule, PutSchedule
 from task_queue.actors.messages.reader import ListSchedules
 from task_queue.actors.tasks.cron import MAX_CRON_CHARS, trimmed
-from task_queue.actors.tasks.recurrence import InvalidRecurrenceError, Missed, Recurrence
+from task_queue.actors.tasks.interval import MAX_EVERY_CHARS, Interval
+from task_queue.actors.tasks.recurrence import (
+    ClockBack,
+    ClockForward,
+    InvalidRecurrenceError,
+    Missed,
+    Recurrence,
+    upcoming,
+)
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json
@@ -28,10 +36,13 @@ SHOWN_TIMES = 5
 """How many of its next times a schedule shows."""
 MAX_SCHEDULES = 1_000
 """How many there may be: one answer shows them all, and works out the next times of each."""
+MAX_EXPIRES_AFTER_SECONDS = 31_536_000
+"""How long after its time a task may be started at the most: a year."""
 MAX_TIMEZONE_CHARS = 100
 """How long the name of a time zone may be; the longest there is has 32 characters."""
 
 _log = structlog.get_logger()
+_OF_CRON = ("clock_forward", "clock_back")
 _SAYS_WHEN = ("run_at", "expires_at")
 
 
@@ -40,17 +51,28 @@ class ScheduleBody(BaseModel):
 
     Attributes:
         cron: The times, as minute, hour, day of the month, month and day of the week.
-        timezone: Whose wall clock that means, by its IANA name; UTC if not given.
+        every: The distance from one time to the next, in place of `cron`.
+        timezone: Whose wall clock `cron` means and times are shown on, by its IANA name; UTC if not
+            given.
+        clock_forward: What becomes of times that this clock jumps over.
+        clock_back: How often times come that this clock shows twice.
         task: What is published, as in the body of `POST /tasks`.
         missed: What becomes of the times at which no node ran; nothing if not given.
+        expires_after_seconds: How long after its time a task may still be started.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    cron: Annotated[str, Field(min_length=1, max_length=MAX_CRON_CHARS, strict=True)]
+    cron: Annotated[str | None, Field(min_length=1, max_length=MAX_CRON_CHARS, strict=True)] = None
+    every: Annotated[str | None, Field(max_length=MAX_EVERY_CHARS, strict=True)] = None
     timezone: Annotated[str | None, Field(max_length=MAX_TIMEZONE_CHARS, strict=True)] = None
+    clock_forward: ClockForward | None = None
+    clock_back: ClockBack | None = None
     task: dict[str, Any]
     missed: Missed | None = None
+    expires_after_seconds: Annotated[
+        float | None, Field(ge=1, le=MAX_EXPIRES_AFTER_SECONDS, strict=True)
+    ] = None
 
 
 class SchedulesResource:
@@ -144,13 +166,22 @@ def schedule_of(
         InvalidRecurrenceError: The times cannot be followed.
     """
     body = checked(ScheduleBody, value)
-    recurrence = Recurrence(trimmed(body.cron), "UTC" if body.timezone is None else body.timezone)
+    recurrence = _recurrence(body)
     recurrence.check()
+    task = _task(catalog, body.task)
+    delay, expires_after = body.task.get("delay_seconds") or 0, body.expires_after_seconds
+    if expires_after is not None and delay >= expires_after:
+        message = (
+            f"expires_after_seconds must be more than task.delay_seconds, which is {delay:g},"
+            f" not {expires_after:g}: no task would ever be started"
+        )
+        raise InvalidRequestError(message)
     return Schedule(
         name=name,
         recurrence=recurrence,
         missed=body.missed or Missed.SKIP,
-        task=_task(catalog, body.task),
+        task=task,
+        expires_after_seconds=expires_after,
         configured=configured,
         next_at=recurrence.after(now),
         created_at=int(now),
@@ -160,16 +191,47 @@ def schedule_of(
 def schedule_document(schedule: Schedule) -> dict[str, Any]:
     """Return the schedule as the API shows it, its times on the clock of its zone."""
     zone = _zone(schedule.recurrence.timezone)
+    match schedule.recurrence:
+        case Interval(every, timezone):
+            times = {"every": every, "timezone": timezone}
+        case Recurrence(cron, timezone) as recurrence:
+            times = {
+                "cron": cron,
+                "timezone": timezone,
+                "clock_forward": recurrence.forward.value,
+                "clock_back": recurrence.back.value,
+            }
     return {
         "name": schedule.name,
-        "cron": schedule.recurrence.cron,
-        "timezone": schedule.recurrence.timezone,
+        **times,
         "task": Fragment(schedule.task),
         "missed": schedule.missed.value,
+        "expires_after_seconds": schedule.expires_after_seconds,
         "next": [_shown(moment, zone) for moment in _next_times(schedule)],
         "last": None if schedule.last_at is None else _shown(schedule.last_at, zone),
         "configured": schedule.configured,
     }
+
+
+def _recurrence(body: ScheduleBody) -> Recurrence | Interval:
+    """Return the times that the body asks for.
+
+    Raises:
+        InvalidRequestError: It has neither `cron` nor `every`, or both, or what only goes with the
+            other one.
+    """
+    if (body.cron is None) == (body.every is None):
+        given = "neither is" if body.cron is None else "both are"
+        message = f"cron or every must be given, and only one of them; {given}"
+        raise InvalidRequestError(message)
+    timezone = "UTC" if body.timezone is None else body.timezone
+    if body.cron is not None:
+        return Recurrence(trimmed(body.cron), timezone, body.clock_forward, body.clock_back)
+    for member in _OF_CRON:
+        if getattr(body, member) is not None:
+            message = f"{member} goes with cron; every is a distance, whatever a clock shows"
+            raise InvalidRequestError(message)
+    return Interval((body.every or "").strip(), timezone)
 
 
 def _task(catalog: Catalog, value: dict[str, Any]) -> str:
@@ -193,10 +255,10 @@ def _task(catalog: Catalog, value: dict[str, Any]) -> str:
 def _next_times(schedule: Schedule) -> list[float]:
     """Return the next time as it is kept, and those after it if this machine knows the zone."""
     try:
-        following = schedule.recurrence.next(schedule.next_at, SHOWN_TIMES - 1)
+        later = upcoming(schedule.recurrence, schedule.next_at, SHOWN_TIMES - 1)
     except InvalidRecurrenceError:  # another node knows the zone, this one does not
-        following = []
-    return [schedule.next_at, *following]
+        later = []
+    return [schedule.next_at, *later]
 
 
 def _zone(timezone: str) -> tzinfo:

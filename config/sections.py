@@ -247,14 +247,27 @@ class BuiltinSettings(Section):
 class ScheduleSettings(Section):
     """What is published at which times.
 
-    Two keys have their default here: there is no schedule in `default.toml` to hold them.
+    The defaults are here: there is no schedule in `default.toml` to hold them.
     """
 
-    cron: str = Field(min_length=1, max_length=200)
-    """The times, as minute, hour, day of the month, month and day of the week."""
+    cron: str | None = Field(default=None, min_length=1, max_length=200)
+    """The times, as minute, hour, day of the month, month and day of the week, or a name such as
+    `@daily`. Either this or `every`."""
+
+    every: str | None = Field(default=None, min_length=1, max_length=40)
+    """The distance from one time to the next, in whole `d`, `h`, `m` and `s`, as in `90m`; the
+    first one comes so long after the schedule was first stored."""
 
     timezone: str = Field(default="UTC", min_length=1, max_length=100)
     """Whose wall clock `cron` means, by its IANA name; UTC has no change of clocks."""
+
+    clock_forward: Literal["run", "skip"] | None = None
+    """What becomes of times that this clock jumps over: right after the jump, or not on that day.
+    If not set, `skip` where minute or hour begins with `*`, else `run`."""
+
+    clock_back: Literal["once", "twice"] | None = None
+    """How often times come that this clock shows twice. If not set, `twice` where minute or hour
+    begins with `*`, else `once`."""
 
     task: dict[str, Any]
     """What is published each time: a table as in the body of `POST /tasks`, checked as that is, at
@@ -262,6 +275,10 @@ class ScheduleSettings(Section):
 
     missed: Literal["skip", "once"] = "skip"
     """What becomes of the times at which no node ran: nothing, or one task for all of them."""
+
+    expires_after_seconds: float | None = Field(default=None, ge=1, le=31_536_000)
+    """How long after its time a task may still be started, in seconds, at most a year; for ever, if
+    not set."""
 
 
 class ProcessSettings(Section):

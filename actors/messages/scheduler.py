@@ -13,14 +13,16 @@ class SchedulesLoaded(Notice):
 
     Attributes:
         schedules: The schedules, by name.
+        all: Whether these are all there are, and not only those that are due.
     """
 
     schedules: tuple[Schedule, ...]
+    all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Fired(Notice):
-    """A schedule was advanced to its next occurrence.
+    """A schedule was advanced to its next occurrence, or set back to it.
 
     Attributes:
         fire: The write that did it.

@@ -177,18 +177,18 @@ class LoadSchedules(Write):
     """Load the schedules that are due. The requester is told `SchedulesLoaded`.
 
     Attributes:
-        now: The present moment, Unix seconds.
+        until: Those whose next occurrence is at most at this moment, Unix seconds; infinity: all.
         configured: The schedules of the settings, stored first, in place of former ones; None: they
             are stored already.
     """
 
-    now: float
+    until: float
     configured: tuple[Schedule, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Fire(Write):
-    """Publish an occurrence of a schedule, and advance it to the next.
+    """Publish an occurrence of a schedule, and advance it to the next, or set it back to that.
 
     The requester is told `Fired`, unless another node was faster.
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from math import isinf
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -233,7 +234,8 @@ class Commit:
     def _load_schedules(self, write: LoadSchedules) -> None:
         if write.configured is not None:
             schedules.configure(self._connection, write.configured)
-        loaded = SchedulesLoaded(tuple(schedules.due(self._connection, write.now)))
+        due_ones = tuple(schedules.due(self._connection, write.until))
+        loaded = SchedulesLoaded(due_ones, all=isinf(write.until))
         self.notices.other.append((write.requester, loaded))
 
     def _fire(self, write: Fire) -> None:

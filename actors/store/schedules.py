@@ -9,7 +9,8 @@ from task_queue.actors.errors import NotFoundError
 from task_queue.actors.store.conditional import insert_occurrence
 from task_queue.actors.store.schema import schedules
 from task_queue.actors.store.session import insert_into
-from task_queue.actors.tasks.recurrence import Missed, Recurrence
+from task_queue.actors.tasks.interval import Interval
+from task_queue.actors.tasks.recurrence import ClockBack, ClockForward, Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.task import Task
 
@@ -24,6 +25,10 @@ _ADVANCE = (
     .values(
         next_at=sa.bindparam("new_next_at"),
         last_at=sa.func.coalesce(sa.bindparam("fired_at", type_=sa.Double), schedules.c.last_at),
+        set_back=sa.case(
+            (sa.bindparam("is_set_back", type_=sa.Boolean), schedules.c.set_back + 1),
+            else_=schedules.c.set_back,
+        ),
     )
 )
 
@@ -41,8 +46,6 @@ def due(connection: sa.Connection, now: float) -> list[Schedule]:
 def put(connection: sa.Connection, schedule: Schedule) -> Schedule:
     """Store the schedule; one that stays the same keeps an occurrence that it has missed.
 
-    But not one beyond its next, which a clock that was ahead for a while may have left.
-
     Returns:
         The schedule as stored.
     """
@@ -51,9 +54,13 @@ def put(connection: sa.Connection, schedule: Schedule) -> Schedule:
     if connection.execute(new.returning(schedules.c.name), _columns(schedule)).first() is not None:
         return schedule
     present = _schedule(connection.execute(_ONE, {"wanted": schedule.name}).one())
-    columns = _columns(schedule) | {"last_at": present.last_at, "created_at": present.created_at}
+    columns = _columns(schedule) | {
+        "last_at": present.last_at,
+        "set_back": present.set_back,
+        "created_at": present.created_at,
+    }
     if present.same_as(schedule):
-        columns["next_at"] = min(present.next_at, schedule.next_at)
+        columns["next_at"] = present.next_at
     change = sa.update(schedules).where(schedules.c.name == schedule.name).values(**columns)
     connection.execute(change)
     return _schedule(connection.execute(_ONE, {"wanted": schedule.name}).one())
@@ -88,7 +95,7 @@ def fire(
     """Advance the schedule to its next occurrence, and publish the task of the one that is due.
 
     Both or neither, and only if the schedule is still where the caller saw it. The task's
-    occurrence is unique as well: not even a clock set back publishes it again.
+    occurrence is unique as well. Or the schedule is set back, because the clock was.
 
     Args:
         connection: Inside a transaction.
@@ -108,6 +115,7 @@ def fire(
             "due_at": due_at,
             "new_next_at": next_at,
             "fired_at": fired_at,
+            "is_set_back": next_at < due_at,
         },
     ).rowcount
     if advanced and task is not None:
@@ -116,27 +124,51 @@ def fire(
 
 
 def _columns(schedule: Schedule) -> dict[str, Any]:
-    return {
-        "name": schedule.name,
-        "cron": schedule.recurrence.cron,
+    times: dict[str, str | None]
+    forward: ClockForward | None = None
+    back: ClockBack | None = None
+    match schedule.recurrence:
+        case Interval(every):
+            times = {"cron": None, "every": every}
+        case Recurrence(cron, _, forward, back):
+            times = {"cron": cron, "every": None}
+    return times | {
         "timezone": schedule.recurrence.timezone,
+        "clock_forward": forward and forward.value,
+        "clock_back": back and back.value,
+        "name": schedule.name,
         "missed": schedule.missed.value,
         "task": schedule.task,
         "configured": schedule.configured,
         "next_at": schedule.next_at,
         "last_at": schedule.last_at,
         "created_at": schedule.created_at,
+        "expires_after_seconds": schedule.expires_after_seconds,
+        "set_back": schedule.set_back,
     }
 
 
 def _schedule(row: sa.Row[Any]) -> Schedule:
     return Schedule(
         name=row.name,
-        recurrence=Recurrence(row.cron, row.timezone),
+        recurrence=_recurrence(row),
         missed=Missed(row.missed),
         task=row.task,
         configured=row.configured,
         next_at=row.next_at,
         last_at=row.last_at,
         created_at=row.created_at,
+        expires_after_seconds=row.expires_after_seconds,
+        set_back=row.set_back,
+    )
+
+
+def _recurrence(row: sa.Row[Any]) -> Recurrence | Interval:
+    if row.every is not None:
+        return Interval(row.every, row.timezone)
+    return Recurrence(
+        row.cron,
+        row.timezone,
+        None if row.clock_forward is None else ClockForward(row.clock_forward),
+        None if row.clock_back is None else ClockBack(row.clock_back),
     )

@@ -52,6 +52,9 @@ tasks = sa.Table(
     sa.Column("backoff", sa.Text),
     sa.Column("occurrence", sa.Text),
     sa.Column("timeout_seconds", sa.Double),
+    # What `run_at` of a scheduled task and `leased_until` of a running one were counted from, Unix
+    # seconds; null: `run_at` is what its publisher asked for. See `due.recount`.
+    sa.Column("counted_from", sa.Double),
 )
 
 attempts = sa.Table(
@@ -103,7 +106,8 @@ schedules = sa.Table(
     "schedules",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("cron", sa.Text, nullable=False),
+    # Either a line or an interval.
+    sa.Column("cron", sa.Text),
     sa.Column("timezone", sa.Text, nullable=False),
     sa.Column("missed", sa.Text, nullable=False),
     # The task to publish, as the body of a publish.
@@ -113,6 +117,12 @@ schedules = sa.Table(
     sa.Column("next_at", sa.Double, nullable=False),
     sa.Column("last_at", sa.Double),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("every", sa.Text),
+    sa.Column("clock_forward", sa.Text),
+    sa.Column("clock_back", sa.Text),
+    sa.Column("expires_after_seconds", sa.Double),
+    # How often `next_at` was set back.
+    sa.Column("set_back", sa.Integer, nullable=False, server_default="0"),
 )
 
 idempotency_keys = sa.Table(
@@ -166,6 +176,12 @@ sa.Index("tasks_by_state", t.status, t.queue, t.created_at, t.seq)
 _partial("tasks_ready", in_state(Status.QUEUED), t.queue, t.rank, t.seq)
 _partial("tasks_suspects", sa.and_(in_state(Status.QUEUED), is_suspect), t.queue, t.rank, t.seq)
 _partial("tasks_due", in_state(Status.SCHEDULED), t.queue, t.run_at)
+_partial(
+    "tasks_waits",
+    sa.and_(in_state(Status.SCHEDULED), t.counted_from.is_not(None)),
+    t.queue,
+    t.counted_from,
+)
 _partial(
     "tasks_keys",
     sa.and_(t.key.is_not(None), sa.not_(is_final)),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from math import inf
 
 import orjson
 import pytest
@@ -22,8 +23,10 @@ from task_queue.actors.store.database import Database
 from task_queue.actors.store.schema import tasks
 from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.clock import TOLERANCE_SECONDS
+from task_queue.actors.tasks.interval import Interval
 from task_queue.actors.tasks.new import QueueInfo
-from task_queue.actors.tasks.recurrence import Missed, Recurrence
+from task_queue.actors.tasks.recurrence import ClockBack, Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Options, rank
@@ -86,8 +89,8 @@ class Idle:
 def test_at_its_start_it_keeps_what_the_settings_say_and_from_then_on_only_looks() -> None:
     idle = Idle(hourly())
     idle.actor.setup()
-    assert idle.writer.messages == [LoadSchedules(idle.own, DAWN, (hourly(),))]
-    idle.gets(SchedulesLoaded((hourly(),)), Tick(DAWN + LOAD_SECONDS))
+    assert idle.writer.messages == [LoadSchedules(idle.own, inf, (hourly(),))]
+    idle.gets(SchedulesLoaded((hourly(),), all=True), Tick(DAWN + LOAD_SECONDS))
     later = DAWN + LOAD_SECONDS
     assert idle.writer.all_of(LoadSchedules)[1:] == [LoadSchedules(idle.own, later)]
 
@@ -97,14 +100,13 @@ def test_what_the_settings_say_is_repeated_until_it_is_kept() -> None:
     idle.actor.setup()
     (load,) = idle.writer.all_of(LoadSchedules)
     idle.gets(WriteFailed(load, StoreUnavailableError("away")), Tick(DAWN + LOAD_SECONDS))
-    again = replace(load, now=DAWN + LOAD_SECONDS)
-    assert idle.writer.all_of(LoadSchedules) == [load, again]
+    assert idle.writer.all_of(LoadSchedules) == [load, load]
 
 
 def test_settings_without_schedules_are_kept_too_in_place_of_former_ones() -> None:
     idle = Idle()
     idle.actor.setup()
-    assert idle.writer.messages == [LoadSchedules(idle.own, DAWN, ())]
+    assert idle.writer.messages == [LoadSchedules(idle.own, inf, ())]
 
 
 def test_it_looks_twice_a_second_and_not_at_every_tick() -> None:
@@ -230,6 +232,63 @@ def test_a_fire_that_failed_is_found_at_the_next_look() -> None:
     (again,) = idle.sees(hourly())
     assert (again.due_at, again.occurrence) == (fire.due_at, fire.occurrence)
     idle.gets(Fired(again))
+
+
+# --- a clock that is set back ---------------------------------------------------------------
+
+
+def test_a_schedule_that_waits_for_the_time_of_a_clock_that_was_ahead_is_set_back() -> None:
+    idle = Idle()
+    (fire,) = idle.sees(hourly(next_at=DAWN + 700 * HOUR))
+    assert (fire.due_at, fire.next_at) == (DAWN + 700 * HOUR, DAWN + HOUR)
+    assert (fire.occurrence, fire.task) == (None, None)
+
+
+def test_a_node_that_is_behind_by_seconds_leaves_the_schedules_of_others_alone() -> None:
+    idle = Idle()
+    idle.clock.now = DAWN + HOUR - TOLERANCE_SECONDS + 1
+    assert idle.sees(hourly(next_at=DAWN + 2 * HOUR)) == []  # another one has fired already
+    idle.clock.now -= 2
+    assert len(idle.sees(hourly(next_at=DAWN + 2 * HOUR))) == 1
+
+
+def test_all_schedules_are_looked_at_after_the_clock_was_set_back_and_otherwise_those_due() -> None:
+    idle = Idle()
+    idle.actor.setup()
+    idle.gets(SchedulesLoaded((), all=True), Tick(DAWN + 1), Tick(DAWN + 1 - HOUR))
+    idle.gets(SchedulesLoaded(()))  # what was asked for before
+    idle.gets(Tick(DAWN + 2 - HOUR), SchedulesLoaded((), all=True), Tick(DAWN + 3 - HOUR))
+    until = [load.until for load in idle.writer.all_of(LoadSchedules)]
+    assert until == [inf, DAWN + 1, inf, inf, DAWN + 3 - HOUR]
+
+
+@pytest.mark.parametrize(
+    ("times", "key"),
+    [
+        (Recurrence("0 9 * * *", "UTC"), "hourly@1795345200"),
+        (Recurrence("0 * * * *", "UTC"), "hourly@1795345200+2"),
+        (Recurrence("0 9 * * *", "UTC", None, ClockBack.TWICE), "hourly@1795345200+2"),
+        (Interval("1h", "UTC"), "hourly@1795345200+2"),
+    ],
+)
+def test_times_that_come_again_begin_anew_once_the_schedule_was_set_back(
+    times: Recurrence | Interval, key: str
+) -> None:
+    schedule = hourly(recurrence=times)
+    assert schedule.occurrence_key(1795345200.0) == "hourly@1795345200"
+    assert replace(schedule, set_back=2).occurrence_key(1795345200.0) == key
+
+
+def test_a_task_expires_so_long_after_its_time_and_is_not_published_later() -> None:
+    idle = Idle()
+    idle.clock.advance(HOUR + 0.25)
+    (fire,) = idle.sees(hourly(expires_after_seconds=30.0))
+    assert fire.task is not None
+    assert fire.task.options.expires_at == DAWN + HOUR + 30
+    idle.clock.advance(30)
+    for missed in Missed:
+        (fire,) = idle.sees(hourly(expires_after_seconds=30.0, missed=missed))
+        assert (fire.task, fire.occurrence, fire.next_at) == (None, None, DAWN + 2 * HOUR)
 
 
 # --- live: two nodes and one database -------------------------------------------------------

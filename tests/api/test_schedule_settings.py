@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from task_queue.actors.system import ActorSystem
+from task_queue.actors.tasks.interval import Interval
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.api.edge import Edge
@@ -111,6 +112,24 @@ def test_times_that_cannot_be_followed_are_named(
     with pytest.raises(SettingsError) as caught:
         configured(tmp_path, cron=cron, timezone=timezone)
     assert str(caught.value).startswith(f"schedules.nightly.{sentence}")
+
+
+def test_a_schedule_without_times_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        configured(tmp_path, '{action = "x"}', "schedules.other.task.action=x")
+    assert str(caught.value) == (
+        "schedules.other.cron or every must be given, and only one of them; neither is"
+    )
+
+
+def test_a_schedule_of_the_settings_may_have_an_interval(tmp_path: Path) -> None:
+    overrides = [
+        f"schedules.other.{each}"
+        for each in ("task.action=x", "every=90m", "expires_after_seconds=60")
+    ]
+    _, other = configured(tmp_path, '{action = "x"}', *overrides)
+    assert (other.recurrence, other.next_at) == (Interval("90m", "UTC"), NOW + 5_400)
+    assert other.expires_after_seconds == 60.0
 
 
 def test_an_action_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -25,7 +25,20 @@ from tests.api.answers import complaints, problem
 from tests.api.servers import DATABASES, server_on
 from tests.harness import ServerProcess, eventually
 
-MEMBERS = ["name", "cron", "timezone", "task", "missed", "next", "last", "configured"]
+MEMBERS = [
+    "name",
+    "cron",
+    "timezone",
+    "clock_forward",
+    "clock_back",
+    "task",
+    "missed",
+    "expires_after_seconds",
+    "next",
+    "last",
+    "configured",
+]
+EVERY_MEMBERS = [MEMBERS[0], "every", *MEMBERS[2:]]
 NIGHTLY: dict[str, Any] = {"cron": "30 2 * * *", "task": {"action": "sum"}}
 ZONE = "timezone must be a name of the IANA time zone database, such as Europe/Berlin or UTC, not "
 FIELDS = "minute, hour, day-of-month, month, day-of-week"
@@ -71,8 +84,11 @@ def test_a_schedule_is_made_shown_changed_and_forgotten(calendar: ServerProcess)
         "name": "nightly",
         "cron": "30 2 * * *",
         "timezone": "UTC",
+        "clock_forward": "run",
+        "clock_back": "once",
         "task": {"action": "sum", "data": {}, "queue": "tasks"},
         "missed": "skip",
+        "expires_after_seconds": None,
         "last": None,
         "configured": False,
     }
@@ -142,7 +158,28 @@ def test_all_that_a_publish_takes_can_be_scheduled_but_a_moment(calendar: Server
 @pytest.mark.parametrize(
     ("members", "error"),
     [
-        ({"cron": None}, "cron must be a string, not null"),
+        ({"cron": None}, "cron or every must be given, and only one of them; neither is"),
+        ({"every": "5m"}, "cron or every must be given, and only one of them; both are"),
+        (
+            {"cron": None, "every": "90"},
+            "every must be a time from 1s to 366d in whole d, h",
+        ),
+        ({"cron": None, "every": 90}, "every must be a string, not 90"),
+        ({"cron": None, "every": "m" * 41}, "every must have at most 40 characters, not 41"),
+        (
+            {"cron": None, "every": "5m", "clock_back": "once"},
+            "clock_back goes with cron; every is a distance, whatever a clock shows",
+        ),
+        ({"clock_back": "thrice"}, "clock_back must be one of 'once' or 'twice', not \"thrice\""),
+        ({"clock_forward": True}, "clock_forward must be one of 'run' or 'skip', not true"),
+        (
+            {"expires_after_seconds": 0.5},
+            "expires_after_seconds must be a number from 1 to 31536000, not 0.5",
+        ),
+        (
+            {"expires_after_seconds": 60, "task": {"action": "sum", "delay_seconds": 60}},
+            "expires_after_seconds must be more than task.delay_seconds, which is 60, not 60",
+        ),
         ({"cron": 5}, "cron must be a string, not 5"),
         ({"cron": ""}, "cron must not be empty"),
         ({"cron": "* " * 101}, "cron must have at most 200 characters, not 202"),
@@ -205,7 +242,10 @@ def test_all_that_a_publish_takes_can_be_scheduled_but_a_moment(calendar: Server
             {"task": {"action": "sum", "queue": "quick"}},
             "task.queue must be one that keeps its tasks on disk; quick keeps them in memory",
         ),
-        ({"tsak": {}}, "tsak is not known; known: cron, timezone, task, missed"),
+        (
+            {"tsak": {}},
+            "tsak is not known; known: cron, every, timezone, clock_forward, ",
+        ),
     ],
 )
 def test_a_wrong_member_is_named_with_its_value_and_what_is_allowed(
@@ -240,10 +280,42 @@ def test_what_could_not_be_published_cannot_be_scheduled(
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("missing", ["cron", "task"])
-def test_what_is_missing_is_named(calendar: ServerProcess, missing: str) -> None:
-    members = {name: value for name, value in NIGHTLY.items() if name != missing}
-    problem(put(calendar, **members), 400, f"{missing} is missing")
+def test_what_is_missing_is_named(calendar: ServerProcess) -> None:
+    problem(put(calendar, cron=NIGHTLY["cron"]), 400, "task is missing")
+
+
+@pytest.mark.system
+def test_a_schedule_may_have_an_interval_in_place_of_a_line(calendar: ServerProcess) -> None:
+    members = {"every": " 1h30m ", "task": NIGHTLY["task"], "expires_after_seconds": 60}
+    before = datetime.now(UTC)
+    document = put(calendar, timezone="Asia/Kolkata", **members).json()
+    assert list(document) == [name for name in EVERY_MEMBERS if name in document]
+    assert set(MEMBERS) - set(document) == {"cron", "clock_forward", "clock_back"}
+    assert (document["every"], document["expires_after_seconds"]) == ("1h30m", 60.0)
+    moments = [a_moment(text) for text in document["next"]]
+    assert timedelta(minutes=89) < moments[0] - before < timedelta(minutes=91)
+    assert {later - earlier for earlier, later in pairwise(moments)} == {timedelta(minutes=90)}
+    assert moments[0].utcoffset() == timedelta(hours=5, minutes=30)
+    again = put(calendar, timezone="Asia/Kolkata", **members).json()
+    assert again == document
+
+
+@pytest.mark.system
+def test_an_interval_of_a_second_fires_again_and_again(calendar: ServerProcess) -> None:
+    assert put(calendar, "quick", every="1s", task=NIGHTLY["task"]).status_code == 201
+    eventually(lambda: len(fired(calendar, "quick")) >= 2, "it fires twice")
+    document = calendar.client.get("/schedules/quick").json()
+    assert a_moment(document["last"]) < a_moment(document["next"][0])
+
+
+@pytest.mark.system
+def test_a_line_is_shown_trimmed_with_what_it_does_when_the_clock_changes(
+    calendar: ServerProcess,
+) -> None:
+    cron = " @hourly\t"
+    document = put(calendar, cron=cron, clock_back="once", task=NIGHTLY["task"]).json()
+    assert document["cron"] == "@hourly"
+    assert (document["clock_forward"], document["clock_back"]) == ("skip", "once")
 
 
 @pytest.mark.system

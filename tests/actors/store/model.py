@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
+from math import isinf
 from typing import Any
 
 from task_queue.actors.errors import (
@@ -233,7 +234,7 @@ class Model:
     def _add(self, task: Task) -> None:
         row = task._asdict() | asdict(task.options) | asdict(task.course)
         del row["options"], row["course"]
-        self.rows[task.id] = row | {"lease_id": None, "leased_until": None}
+        self.rows[task.id] = row | {"lease_id": None, "leased_until": None, "counted_from": None}
 
     # --- claiming and settling --------------------------------------------------------------
 
@@ -484,11 +485,12 @@ class Model:
 
     def _put_schedule(self, schedule: Schedule) -> Schedule:
         if (present := self.schedules.get(schedule.name)) is not None:
-            next_at = schedule.next_at
-            if present.same_as(schedule):
-                next_at = min(next_at, present.next_at)
             schedule = replace(
-                schedule, next_at=next_at, last_at=present.last_at, created_at=present.created_at
+                schedule,
+                next_at=present.next_at if present.same_as(schedule) else schedule.next_at,
+                last_at=present.last_at,
+                set_back=present.set_back,
+                created_at=present.created_at,
             )
         self.schedules[schedule.name] = schedule
         return schedule
@@ -504,15 +506,20 @@ class Model:
                 if schedule.configured and name not in names:
                     del self.schedules[name]
         by_name = [self.schedules[name] for name in sorted(self.schedules)]
-        due = tuple(schedule for schedule in by_name if schedule.next_at <= load.now)
-        self._notices.other.append((load.requester, SchedulesLoaded(due)))
+        due = tuple(schedule for schedule in by_name if schedule.next_at <= load.until)
+        self._notices.other.append((load.requester, SchedulesLoaded(due, all=isinf(load.until))))
 
     def _fire(self, fire: Fire) -> None:
         schedule = self.schedules.get(fire.name)
         if schedule is None or schedule.next_at != fire.due_at:
             return
         last_at = schedule.last_at if fire.occurrence is None else fire.occurrence
-        self.schedules[fire.name] = replace(schedule, next_at=fire.next_at, last_at=last_at)
+        self.schedules[fire.name] = replace(
+            schedule,
+            next_at=fire.next_at,
+            last_at=last_at,
+            set_back=schedule.set_back + (fire.next_at < fire.due_at),
+        )
         if (task := fire.task) is not None:
             is_there = any(
                 row["occurrence"] == task.options.occurrence for row in self.rows.values()

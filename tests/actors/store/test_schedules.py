@@ -1,6 +1,7 @@
 """Schedules as rows: one occurrence is published once, whoever is there to do it."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from task_queue.actors.errors import NotFoundError
 from task_queue.actors.store import changes, schedules
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.session import Session
-from task_queue.actors.tasks.recurrence import Missed, Recurrence
+from task_queue.actors.tasks.interval import Interval
+from task_queue.actors.tasks.recurrence import ClockBack, ClockForward, Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
@@ -61,9 +63,11 @@ def an_occurrence(at: float, **columns: object) -> Task:
 
 def test_schedules_are_read_back_as_they_were_kept_by_name(session: Session) -> None:
     first = a_schedule("b", task='{"data":"\N{SNOWMAN}"}', missed=Missed.ONCE, last_at=NOW + 0.5)
-    second = a_schedule("a", configured=True)
-    assert (keep(session, first), keep(session, second)) == (first, second)
-    assert every(session) == [second, first]
+    second = a_schedule("a", configured=True, recurrence=Interval("90m", "Asia/Tokyo"), set_back=2)
+    policy = Recurrence("0 2 * * *", "UTC", ClockForward.SKIP, ClockBack.TWICE)
+    third = a_schedule("c", recurrence=policy, expires_after_seconds=7.5)
+    assert [keep(session, each) for each in (first, second, third)] == [first, second, third]
+    assert every(session) == [second, first, third]
 
 
 def test_a_schedule_that_stays_the_same_keeps_its_next_occurrence(session: Session) -> None:
@@ -73,9 +77,15 @@ def test_a_schedule_that_stays_the_same_keeps_its_next_occurrence(session: Sessi
     assert every(session) == [replace(kept, configured=True)]
 
 
-def test_a_schedule_whose_next_occurrence_a_clock_ahead_put_off_is_mended(session: Session) -> None:
+def test_a_schedule_that_is_set_back_knows_how_often_it_was(session: Session) -> None:
     keep(session, a_schedule(next_at=NOW + 365 * 24 * HOUR))
-    assert keep(session, a_schedule(next_at=NOW + HOUR)).next_at == NOW + HOUR
+    for next_at in (NOW + 9 * HOUR, NOW + HOUR):
+        (kept,) = every(session)
+        step = (kept.next_at, next_at, None)
+        assert call(session, partial(schedules.fire, name="report", step=step, task=None))
+    assert every(session) == [a_schedule(next_at=NOW + HOUR, set_back=2)]
+    keep(session, a_schedule(missed=Missed.ONCE))
+    assert every(session) == [a_schedule(missed=Missed.ONCE, set_back=2)]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +93,10 @@ def test_a_schedule_whose_next_occurrence_a_clock_ahead_put_off_is_mended(sessio
     [
         {"recurrence": Recurrence("30 * * * *", "Europe/Berlin")},
         {"recurrence": Recurrence("0 * * * *", "UTC")},
+        {"recurrence": Recurrence("0 * * * *", "Europe/Berlin", None, ClockBack.ONCE)},
+        {"recurrence": Interval("1h", "UTC")},
         {"missed": Missed.ONCE},
+        {"expires_after_seconds": 60.0},
         {"task": "{}"},
     ],
     ids=str,

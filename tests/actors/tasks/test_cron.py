@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from task_queue.actors.tasks.cron import SHORTHANDS, InvalidCronError, check, fields, trimmed
-from task_queue.actors.tasks.recurrence import Recurrence
+from task_queue.actors.tasks.recurrence import Recurrence, upcoming
 
 INTERVALS = "; intervals that cron cannot say are said with every"
 
@@ -19,15 +19,17 @@ def refusal(cron: str) -> str:
 
 def first_days(cron: str, count: int, start: str = "2027-01-01") -> list[str]:
     """The days of the next occurrences."""
-    moments = Recurrence(cron, "UTC").next(
-        datetime.fromisoformat(f"{start}T00:00Z").timestamp(), count
+    moments = upcoming(
+        Recurrence(cron, "UTC"), datetime.fromisoformat(f"{start}T00:00Z").timestamp(), count
     )
     return [datetime.fromtimestamp(at, UTC).strftime("%a %m-%d") for at in moments]
 
 
 def times(cron: str, count: int) -> list[str]:
     """The next times of the day, from a midnight on."""
-    moments = Recurrence(cron, "UTC").next(datetime(2027, 1, 1, tzinfo=UTC).timestamp() - 1, count)
+    moments = upcoming(
+        Recurrence(cron, "UTC"), datetime(2027, 1, 1, tzinfo=UTC).timestamp() - 1, count
+    )
     return [datetime.fromtimestamp(at, UTC).strftime("%H:%M") for at in moments]
 
 
@@ -101,7 +103,7 @@ def test_a_name_stands_for_a_whole_line(name: str, line: str) -> None:
     at = datetime(2027, 1, 1, 12, tzinfo=UTC).timestamp()
     check(name)
     assert fields(name) == line.split()
-    assert Recurrence(name, "UTC").next(at, 3) == Recurrence(line, "UTC").next(at, 3)
+    assert upcoming(Recurrence(name, "UTC"), at, 3) == upcoming(Recurrence(line, "UTC"), at, 3)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from task_queue.actors.tasks.recurrence import (
     GRACE_SECONDS,
+    ClockBack,
+    ClockForward,
     InvalidRecurrenceError,
     Missed,
     Recurrence,
     due,
+    upcoming,
 )
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -115,7 +118,7 @@ def shown(recurrence: Recurrence, start: str, count: int) -> list[str]:
     """The next occurrences as a clock in the zone shows them."""
     return [
         datetime.fromtimestamp(at, ZoneInfo(recurrence.timezone)).strftime("%a %d %H:%M %z")
-        for at in recurrence.next(moment(start), count)
+        for at in upcoming(recurrence, moment(start), count)
     ]
 
 
@@ -144,7 +147,9 @@ def test_an_occurrence_is_later_than_the_moment_even_by_less_than_a_second() -> 
 def test_a_rare_date_is_found_forty_years_later() -> None:
     rare = Recurrence("0 0 29 2 */7", "UTC")  # The 29th of February, if it is a Sunday.
     rare.check()
-    found = [datetime.fromtimestamp(at, UTC) for at in rare.next(moment("2088-01-01 00:00Z"), 2)]
+    found = [
+        datetime.fromtimestamp(at, UTC) for at in upcoming(rare, moment("2088-01-01 00:00Z"), 2)
+    ]
     assert [(at.year, at.month, at.day) for at in found] == [(2088, 2, 29), (2128, 2, 29)]
 
 
@@ -282,6 +287,92 @@ def test_a_repeated_half_hour_is_followed_from_wherever_one_looks() -> None:
         assert half_past.after(second_pass - minutes * MINUTE) == second_pass
 
 
+ASKED = [("run", "once"), ("run", "twice"), ("skip", "once"), ("skip", "twice")]
+
+
+@pytest.mark.parametrize(("forward", "back"), ASKED)
+@pytest.mark.parametrize(
+    ("cron", "zone", "start", "run", "skip"),
+    [
+        (
+            "30 2 * * *",
+            BERLIN,
+            "2026-03-28 12:00+01:00",
+            ["Sun 29 03:00 +0200", "Mon 30 02:30 +0200"],
+            ["Mon 30 02:30 +0200", "Tue 31 02:30 +0200"],
+        ),
+        (
+            "*/30 2 * * *",
+            "America/New_York",
+            "2026-03-08 00:00-05:00",
+            ["Sun 08 03:00 -0400", "Mon 09 02:00 -0400"],
+            ["Mon 09 02:00 -0400", "Mon 09 02:30 -0400"],
+        ),
+        (
+            "15 2 * * *",
+            "Australia/Lord_Howe",
+            "2026-10-03 12:00+10:30",
+            ["Sun 04 02:30 +1100", "Mon 05 02:15 +1100"],
+            ["Mon 05 02:15 +1100", "Tue 06 02:15 +1100"],
+        ),
+    ],
+)
+def test_times_that_the_clock_jumps_over_come_after_the_jump_or_not_at_all_as_asked(  # noqa: PLR0913, PLR0917
+    cron: str, zone: str, start: str, run: list[str], skip: list[str], forward: str, back: str
+) -> None:
+    recurrence = Recurrence(cron, zone, ClockForward(forward), ClockBack(back))
+    assert shown(recurrence, start, 2) == (run if forward == "run" else skip)
+
+
+@pytest.mark.parametrize(("forward", "back"), ASKED)
+@pytest.mark.parametrize(
+    ("cron", "zone", "start", "once", "twice"),
+    [
+        (
+            "30 2 * * *",
+            BERLIN,
+            "2026-10-25 00:00+02:00",
+            ["Sun 25 02:30 +0200", "Mon 26 02:30 +0100"],
+            ["Sun 25 02:30 +0200", "Sun 25 02:30 +0100"],
+        ),
+        (
+            "*/30 1 * * *",
+            "America/New_York",
+            "2026-11-01 01:15-04:00",
+            ["Sun 01 01:30 -0400", "Mon 02 01:00 -0500"],
+            ["Sun 01 01:30 -0400", "Sun 01 01:00 -0500"],
+        ),
+        (
+            "45 1 * * *",
+            "Australia/Lord_Howe",
+            "2026-04-05 00:00+11:00",
+            ["Sun 05 01:45 +1100", "Mon 06 01:45 +1030"],
+            ["Sun 05 01:45 +1100", "Sun 05 01:45 +1030"],
+        ),
+    ],
+)
+def test_times_that_the_clock_shows_twice_come_once_or_twice_as_asked(  # noqa: PLR0913, PLR0917
+    cron: str, zone: str, start: str, once: list[str], twice: list[str], forward: str, back: str
+) -> None:
+    recurrence = Recurrence(cron, zone, ClockForward(forward), ClockBack(back))
+    assert shown(recurrence, start, 2) == (once if back == "once" else twice)
+
+
+@pytest.mark.parametrize(
+    ("cron", "forward", "back"),
+    [
+        ("30 2 * * *", "run", "once"),
+        ("@daily", "run", "once"),
+        ("*/30 2 * * *", "skip", "twice"),
+        ("30 */2 * * *", "skip", "twice"),
+        ("@hourly", "skip", "twice"),
+    ],
+)
+def test_what_is_not_asked_for_is_as_in_debians_cron(cron: str, forward: str, back: str) -> None:
+    recurrence = Recurrence(cron, BERLIN)
+    assert (recurrence.forward.value, recurrence.back.value) == (forward, back)
+
+
 @each_change
 @given(line=lines())
 @settings(deadline=None, max_examples=15)
@@ -314,7 +405,7 @@ def test_the_next_occurrence_does_not_depend_on_where_one_looks_from(
 @settings(deadline=None)
 def test_the_next_occurrences_rise(line: Line, zone: str, at: float) -> None:
     recurrence = Recurrence(line.cron, zone)
-    following = recurrence.next(at, 5)
+    following = upcoming(recurrence, at, 5)
     assert following[0] == recurrence.after(at)
     assert all(one < other for one, other in itertools.pairwise([at, *following]))
     assert len(following) == 5
