@@ -116,6 +116,10 @@ class ProgramSettings(ActionSettings):
     """Environment variables of the server that it gets besides `PATH`, `HOME`, `LANG`, `LC_ALL` and
     `TZ`."""
 
+    result: Literal["auto", "json", "text"] = "auto"
+    """What it writes to standard output: `json`, `text`, or `auto`: JSON if it is JSON, else text.
+    What is not of this form fails the task, and so does what is not UTF-8."""
+
     memory_limit_mib: int | None = Field(default=None, ge=1, le=1_048_576)
     """MiB of memory, of the program and all that it starts; with more it is killed. Not set: no
     limit."""

@@ -98,7 +98,7 @@ def record(data: Data) -> dict[str, str]:
 
 def not_json(_data: Data) -> object:
     """Return what JSON cannot say."""
-    return {1, 2, 3}
+    return {"parts": [b"1", 2]}
 
 
 @dataclass

@@ -60,7 +60,7 @@ def test_a_failing_task_is_tried_again_until_it_works(
         ("fail", 3, "ValueError: on purpose"),
         ("raise_system_exit", 3, "SystemExit: 3"),
         ("reject", 1, "never"),
-        ("not_json", 1, "the result is not JSON: "),
+        ("not_json", 1, "result.parts[0]: bytes has no JSON form"),
     ],
 )
 def test_a_task_that_never_works_is_dead_with_its_last_error(

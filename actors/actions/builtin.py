@@ -9,12 +9,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from task_queue.actors.actions.plain import INTEGERS
 from task_queue.actors.errors import Reject
 
 Data = dict[str, Any]
-
-INTEGERS = range(-(2**63), 2**63)
-"""Integers beyond 64 bits are not the same to every reader of JSON."""
 
 _NUMBERS = {int, float}
 """The types of JSON's numbers in Python, compared exactly: `True` would pass for an integer."""

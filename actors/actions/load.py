@@ -16,6 +16,7 @@ from task_queue.actors.actions.program import PLAIN_VARIABLES, Program
 from task_queue.actors.actions.python.function import PythonFunction, imported
 from task_queue.actors.actions.python.thread import ThreadAction
 from task_queue.actors.actions.registry import Registry
+from task_queue.actors.actions.result import Form
 from task_queue.actors.errors import ActionLoadError
 from task_queue.config.actions import secret_bytes
 from task_queue.config.names import NAME_RULE, is_name
@@ -143,6 +144,7 @@ class _Loader:
             timeout_seconds=self._timeout(settings.timeout_seconds),
             overdue_seconds=self._end_seconds,
             kill_grace_seconds=self._execution.kill_grace_seconds,
+            form=Form(settings.result),
             max_result_bytes=self._execution.max_result_bytes,
             memory_limit_mib=settings.memory_limit_mib,
             random=random.Random().random,  # noqa: S311 - for jitter; actions may seed the other

@@ -12,8 +12,8 @@ from task_queue.actors.actions.call import Call
 from task_queue.actors.actions.pipes import Pipes
 from task_queue.actors.actions.process.child import Child, Children, crashed
 from task_queue.actors.actions.process.watch import watch
-from task_queue.actors.actions.result import foreign_text
-from task_queue.actors.errors import ActionLoadError, RetryLater, TaskQueueError
+from task_queue.actors.actions.result import Form, program_text
+from task_queue.actors.errors import ActionLoadError, Reject, RetryLater, TaskQueueError
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.failures import Ended, failure_of
 from task_queue.actors.tasks.settlement import Failure
@@ -43,6 +43,7 @@ class Program:
         timeout_seconds: float,
         overdue_seconds: float,
         kill_grace_seconds: float,
+        form: Form,
         max_result_bytes: int,
         memory_limit_mib: int | None,
         random: Callable[[], float],
@@ -57,6 +58,7 @@ class Program:
             timeout_seconds: See `Action`.
             overdue_seconds: See `Action`.
             kill_grace_seconds: From SIGTERM to SIGKILL.
+            form: What it writes to standard output.
             max_result_bytes: How long the result may be.
             memory_limit_mib: What it may occupy, with all that it starts; None: anything.
             random: Returns a number in [0, 1), for the jitter.
@@ -73,6 +75,7 @@ class Program:
         self._environment = dict(environment)
         self._children = children
         self._kill_grace_seconds = kill_grace_seconds
+        self._form = form
         self._max_result_bytes = max_result_bytes
         self._memory_limit_mib = memory_limit_mib
         self._random = random
@@ -85,8 +88,8 @@ class Program:
 
         Raises:
             RetryLater: It ended with exit code 75.
-            Reject: It ended well, and its output is too long.
-            Ended: It failed, died, was ended, or could not be started.
+            Ended: It failed, died, was ended, or could not be started; or it ended well, and its
+                output is too long or not of the form.
         """
         child = self._started(call)
         try:
@@ -131,7 +134,7 @@ class Program:
     def _outcome(self, call: Call, exit_code: int, pipes: Pipes) -> Done:
         match exit_code:
             case 0:
-                return Done(foreign_text(pipes.stdout, self._max_result_bytes), pipes.stderr)
+                return Done(self._result(pipes), pipes.stderr)
             case _ if exit_code == EX_TEMPFAIL:
                 postponed = call.claimed.terms.postponed + 1
                 seconds = TEMPFAIL_BACKOFF.delay_seconds(postponed, self._random)
@@ -141,6 +144,13 @@ class Program:
             case _:
                 text = f"exit code {exit_code}{_because(pipes.stderr)}"
                 raise Ended(Failure(text, stderr=pipes.stderr))
+
+    def _result(self, pipes: Pipes) -> str:
+        try:
+            return program_text(pipes.stdout, self._form, self._max_result_bytes)
+        except Reject as error:
+            failure = Failure(str(error), permanent=True, stderr=pipes.stderr)
+            raise Ended(failure) from error
 
 
 def _check(program: str, directory: str | None, path: str | None) -> None:

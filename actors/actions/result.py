@@ -1,44 +1,86 @@
 """The result of an action as JSON, which is what is stored of it."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from enum import Enum
-from typing import Any
+from enum import StrEnum
 
 import orjson
 
+from task_queue.actors.actions.plain import plain
+from task_queue.actors.actions.strict_json import LONG_DIGITS, NotJSONError, check, has_long_digits
 from task_queue.actors.errors import Reject
-from task_queue.actors.tasks.text import with_article
+
+# It reads the attributes of a dataclass itself, and the process crashes if one with slots has not
+# all of them (orjson 3.13). So they take the longer way.
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
+_BLANK = " \t\n\r\v\f"
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+class Form(StrEnum):
+    """What a program writes to standard output.
+
+    Attributes:
+        AUTO: JSON if it is JSON, else text.
+        JSON: One JSON value.
+        TEXT: Any text; it becomes a JSON string.
+    """
+
+    AUTO = "auto"
+    JSON = "json"
+    TEXT = "text"
 
 
 def result_text(value: object, max_bytes: int) -> str:
     """Return the value as JSON.
 
     Args:
-        value: What JSON can hold, and what has an obvious form in it: tuples, dataclasses, pydantic
-            models, UUIDs, times (RFC 3339), enumerations.
+        value: What JSON can hold, and what has an obvious form in it; see `plain`.
         max_bytes: How long the JSON may be.
 
     Raises:
-        Reject: It cannot be stored: it is not JSON, or too long.
+        Reject: It cannot be stored: a part of it has no form in JSON, or it is too long.
     """
     try:
-        text = orjson.dumps(value, _as_json)
-    except TypeError as error:
-        message = f"the result is not JSON: {error.__cause__ or error}"
-        raise Reject(message) from error
-    # orjson writes a NaN as null, so it is looked for only where there is a null.
-    if b"null" in text and _has_nan(value):
-        message = "the result is not JSON: it has a NaN or an infinity in it"
-        raise Reject(message)
-    if len(text) > max_bytes:
-        raise too_long(len(text), max_bytes)
-    return text.decode()
+        text = orjson.dumps(value, option=_OPTIONS)
+    except TypeError:
+        text = orjson.dumps(plain(value))
+    else:
+        # What orjson writes and what is not kept: null for a NaN, integers that no signed 64 bits
+        # hold. Looked for only where there is a null, or a long row of digits.
+        if b"null" in text or (len(text) > LONG_DIGITS and has_long_digits(text)):
+            plain(value)
+    return _bounded(text, max_bytes)
+
+
+def program_text(output: bytes, form: Form, max_bytes: int) -> str:
+    """Return a program's output as JSON, without the blanks around it.
+
+    Raises:
+        Reject: It is not UTF-8, not of the form, or too long. Also for `AUTO` if it is an object or
+            a list and JSON but for a NaN or the like: it is not a text that happens to begin so.
+    """
+    try:
+        written = output.decode()
+    except UnicodeDecodeError as error:
+        message = f"the output is not UTF-8: {error.reason} at byte {error.start}"
+        raise Reject(message) from None
+    written = written.removeprefix(_BYTE_ORDER_MARK)
+    text = written.strip(_BLANK)
+    if form is Form.AUTO and not text:
+        return "null"
+    if form is not Form.TEXT:
+        try:
+            check(written)
+        except NotJSONError as error:
+            if form is Form.JSON or (error.is_meant and text[0] in "[{"):
+                message = f"the output is not JSON: {error}"
+                raise Reject(message) from None
+        else:
+            return _bounded(text.encode(), max_bytes)
+    return _bounded(orjson.dumps(text), max_bytes)
 
 
 def foreign_text(output: bytes, max_bytes: int) -> str:
-    """Return the output of a program or a server as JSON: as it is, or as a string; empty is null.
+    """Return a server's answer as JSON: as it is, or as a string; empty is null.
 
     Raises:
         Reject: It is too long.
@@ -48,9 +90,7 @@ def foreign_text(output: bytes, max_bytes: int) -> str:
         orjson.loads(text)
     except orjson.JSONDecodeError:
         text = orjson.dumps(text.decode("utf-8", "replace")) if text else b"null"
-    if len(text) > max_bytes:
-        raise too_long(len(text), max_bytes)
-    return text.decode()
+    return _bounded(text, max_bytes)
 
 
 def too_long(size: int | None, max_bytes: int) -> Reject:
@@ -64,32 +104,7 @@ def too_long(size: int | None, max_bytes: int) -> Reject:
     return Reject(f"the result has {has} bytes; execution.max_result_bytes is {max_bytes}")
 
 
-def _as_json(value: Any) -> object:  # noqa: ANN401 - whatever the action returned
-    if callable(dump := getattr(value, "model_dump", None)):  # a pydantic model
-        return dump(mode="json")
-    if isinstance(value, tuple):  # a named tuple
-        return list(value)
-    message = f"{with_article(type(value).__name__)} has no form in it"
-    raise TypeError(message)
-
-
-def _has_nan(value: object) -> bool:
-    """Return whether a NaN or an infinity is in the value, in the parts of it that are written."""
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, float):
-            if not math.isfinite(each):
-                return True
-        elif isinstance(each, Mapping):
-            waiting += each.values()
-        elif isinstance(each, list | tuple):
-            waiting += each
-        elif isinstance(each, Enum):
-            waiting.append(each.value)
-        elif is_dataclass(each):
-            names = [field.name for field in fields(each) if not field.name.startswith("_")]
-            waiting += [getattr(each, name) for name in names]
-        elif callable(dump := getattr(each, "model_dump", None)):
-            waiting.append(dump(mode="json"))
-    return False
+def _bounded(text: bytes, max_bytes: int) -> str:
+    if len(text) > max_bytes:
+        raise too_long(len(text), max_bytes)
+    return text.decode()

@@ -170,7 +170,7 @@ def test_a_task_that_an_action_publishes_comes_after_its_own() -> None:
 
 
 def test_a_result_that_is_no_json_is_refused_as_in_the_service() -> None:
-    with run_inline(mine=lambda _data: {1, 2}) as queue, pytest.raises(Reject, match="not JSON"):
+    with run_inline(mine=lambda _data: b"x") as queue, pytest.raises(Reject, match="no JSON form"):
         queue.publish("mine")
 
 

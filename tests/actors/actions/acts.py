@@ -135,7 +135,7 @@ def process(_data: Data) -> Data:
 
 def returns(data: Data) -> object:
     """Return what cannot be kept."""
-    values = {"long": "x" * 10_000_000, "nan": [float("nan")], "set": {1}}
+    values = {"long": "x" * 10_000_000, "nan": [float("nan")], "bytes": {"files": [b"x"]}}
     return values[data["what"]]
 
 

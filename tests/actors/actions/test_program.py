@@ -21,6 +21,7 @@ from task_queue.actors.actions.call import Call
 from task_queue.actors.actions.load import load_actions
 from task_queue.actors.actions.process.child import NICENESS, Child, Children
 from task_queue.actors.actions.program import TEMPFAIL_BACKOFF, Program
+from task_queue.actors.actions.result import Form
 from task_queue.actors.errors import ActionLoadError, RetryLater, UnavailableError
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.failures import Ended
@@ -67,6 +68,7 @@ def program(children: Children, *command: str, **changes: Any) -> Program:  # no
         "timeout_seconds": 0.0,
         "overdue_seconds": 0.0,
         "kill_grace_seconds": 5.0,
+        "form": Form.AUTO,
         "max_result_bytes": MIB,
         "memory_limit_mib": None,
         "random": lambda: 0.5,
@@ -153,6 +155,30 @@ def test_a_program_that_does_not_want_to_know_all_its_data_need_not(
 def test_data_and_result_may_each_be_larger_than_a_pipe(children: Children) -> None:
     data = json.dumps({"x": "x" * (MIB - 100)})
     assert program(children, "cat").run(a_call(data)).result == data
+
+
+@pytest.mark.parametrize(
+    ("form", "code", "problem"),
+    [
+        (Form.AUTO, r"printf 'a\377'", "the output is not UTF-8: invalid start byte at byte 1"),
+        (Form.TEXT, r"printf 'a\377'", "the output is not UTF-8: invalid start byte at byte 1"),
+        (Form.AUTO, "echo '{\"a\": NaN}'", "the output is not JSON: unexpected character"),
+        (Form.JSON, "echo done", "the output is not JSON: unexpected character"),
+        (Form.JSON, "true", "the output is not JSON: "),
+    ],
+)
+def test_a_program_whose_output_is_not_of_its_form_has_failed_for_good(
+    children: Children, form: Form, code: str, problem: str
+) -> None:
+    failed = failure(program(children, *shell(f"echo why >&2; {code}"), form=form), a_call())
+    assert failed.error.startswith(problem)
+    assert (failed.permanent, failed.stderr, failed.traceback) == (True, "why\n", None)
+
+
+def test_what_a_program_writes_can_be_set(children: Children) -> None:
+    settings = 'actions.mine={command = ["echo", "{}"], result = "text"}'
+    actions = load_actions(load(overrides=[settings], environ={}).settings, children)
+    assert actions.run(a_call().claimed, Slot("tasks")).result == '"{}"'
 
 
 class Late(Children):
