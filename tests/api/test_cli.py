@@ -304,7 +304,7 @@ def test_a_second_server_on_the_same_file_is_refused_and_the_first_goes_on(
     [
         ("no_such_module:run", "No module named 'no_such_module'"),
         ("os:no_such_function", "module 'os' has no attribute 'no_such_function'"),
-        ("os:sep", "is not a function"),
+        ("os:sep", "it is of the type str; name a function"),
         ("broken:run", "SyntaxError: "),
         ("raises:run", "RuntimeError: at import"),
     ],

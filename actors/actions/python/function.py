@@ -35,8 +35,10 @@ class PythonFunction:
         """Read its signature.
 
         Raises:
-            ActionLoadError: It cannot be called so, or its data cannot be checked by its type.
+            ActionLoadError: It cannot be called so, a call of it gives no result, or its data
+                cannot be checked by its type.
         """
+        _check_kind(function)
         self._function = function
         parameters = _parameters(function)
         self._wants_context = _wants_context(parameters)
@@ -109,9 +111,6 @@ def imported(name: str, target: str) -> PythonFunction:
         message = f"{name} = {target!r} cannot be imported: {titled(error)}"
         message += _hidden_by(module_name.partition(".")[0])
         raise ActionLoadError(message.replace("\n", " ")) from error
-    if not callable(found):
-        message = f"{name} = {target!r} is not a function"
-        raise ActionLoadError(message)
     try:
         return PythonFunction(found)
     except ActionLoadError as error:
@@ -144,6 +143,40 @@ async def _finished(coroutine: Coroutine[Any, Any, Any], call: Call) -> Any:  # 
             await asyncio.wait({running})
             raise
     return running.result()
+
+
+def _check_kind(function: object) -> None:
+    """Accept what gives its result when it is called, or a coroutine that does.
+
+    Raises:
+        ActionLoadError: It is no function, or each call of it would only make a generator.
+    """
+    what = None
+    runs = _behind(function)
+    if isinstance(runs, type) or isinstance(get_origin(runs), type):
+        what = "it is a class; name a function"
+    elif not callable(function):
+        what = f"it is of the type {type(function).__name__}; name a function"
+    elif inspect.isgeneratorfunction(runs) or inspect.isasyncgenfunction(runs):
+        what = "it is a generator, as it has a yield; return a list, or report with task.progress"
+    if what is not None:
+        raise ActionLoadError(what)
+
+
+def _behind(function: object) -> object:
+    """Return the function whose result is the result of this callable.
+
+    That is not what a decorator has wrapped: it may make a list of what a generator yields.
+    """
+    if isinstance(function, partial):
+        return _behind(function.func)
+    if inspect.isfunction(function) or inspect.ismethod(function) or isinstance(function, type):
+        return function
+    call = type(function).__call__ if callable(function) else None
+    if inspect.isfunction(call):  # an object with a method of that name
+        return call
+    # A `staticmethod` or a function with `functools.cache`, in C: they hand on what they get.
+    return _behind(function.__wrapped__) if hasattr(function, "__wrapped__") else function
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -153,7 +153,10 @@ def test_a_task_without_a_timeout_has_no_deadline() -> None:
             "task_queue.actors.tasks.settlement:no_such_function",
             "cannot be imported: AttributeError",
         ),
-        ("task_queue.actors.tasks.settlement:MAX_POSTPONEMENTS", "is not a function"),
+        (
+            "task_queue.actors.tasks.settlement:MAX_POSTPONEMENTS",
+            "cannot be used: it is of the type int",
+        ),
         (
             "task_queue.actors.tasks.settlement:nack",
             "cannot be used: it must take (data) or (data, task), not (claimed",

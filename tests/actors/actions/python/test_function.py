@@ -6,8 +6,9 @@ import gc
 import re
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired, Required, TypedDict
 
 import pydantic
@@ -125,7 +126,7 @@ def wrapper(*arguments: Any) -> Any:  # noqa: ANN401
         (Later(), ({"n": 1},)),
         (functools.partial(pair, "first"), ("first", {"n": 1})),
         (len, 1),
-        (dict, {"n": 1}),  # of C, without a signature
+        (max, "n"),  # of C, without a signature
     ],
 )
 def test_a_function_of_one_parameter_gets_the_data_alone(
@@ -184,6 +185,91 @@ def test_a_function_that_cannot_be_called_so_is_refused_and_its_signature_shown(
     assert str(refused.value).replace("typing.", "") == (
         f"it must take (data) or (data, task), not {signature}"
     )
+
+
+def rows(_data: object) -> Iterator[int]:
+    yield 1
+
+
+async def stream(_data: object) -> AsyncIterator[int]:
+    yield 1
+
+
+class Rows:
+    def __call__(self, _data: object) -> Iterator[int]:
+        yield 1
+
+    def of_it(self, _data: object) -> Iterator[int]:
+        yield 1
+
+
+class Stream:
+    async def __call__(self, _data: object) -> AsyncIterator[int]:
+        yield 1
+
+
+@functools.wraps(rows)
+def as_list(data: object) -> list[int]:
+    return list(rows(data))
+
+
+@functools.wraps(rows)
+def handed_on(data: object) -> Iterator[int]:
+    return rows(data)
+
+
+class Colour(Enum):
+    RED = 1
+
+
+GENERATOR = "it is a generator, as it has a yield; return a list, or report with task.progress"
+CLASS = "it is a class; name a function"
+
+
+@pytest.mark.parametrize(
+    ("function", "problem"),
+    [
+        *dict.fromkeys(
+            (
+                rows,
+                stream,
+                Rows(),
+                Rows().of_it,
+                Stream(),
+                lambda data: (yield data),
+                staticmethod(rows),
+                functools.cache(rows),
+                functools.partial(rows),
+                functools.partial(functools.partial(Stream())),
+            ),
+            GENERATOR,
+        ).items(),
+        *dict.fromkeys((Rows, int, dict, Colour, functools.partial(int), list[int]), CLASS).items(),
+        (typing, "it is of the type module; name a function"),
+        ("rows", "it is of the type str; name a function"),
+        (None, "it is of the type NoneType; name a function"),
+        (classmethod(rows), "it is of the type classmethod; name a function"),
+        (object(), "it is of the type object; name a function"),
+    ],
+)
+def test_what_would_fail_at_every_run_is_refused(function: Any, problem: str) -> None:  # noqa: ANN401
+    with pytest.raises(ActionLoadError) as refused:
+        PythonFunction(function)
+    assert str(refused.value) == problem
+
+
+def test_what_a_decorator_makes_of_a_generator_counts() -> None:
+    assert called(as_list) == [1]
+
+
+@pytest.mark.parametrize("function", [lambda _: rows(None), lambda _: stream(None), handed_on])
+def test_a_function_that_turns_out_to_return_a_generator_says_so(
+    function: Callable[..., Any],
+) -> None:
+    with pytest.raises(
+        Reject, match=r"^result: (async_)?generator has no JSON form; return a list"
+    ):
+        in_thread(function).run(a_call())
 
 
 def test_the_first_line_of_its_docstring_describes_it() -> None:
