@@ -20,8 +20,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from task_queue.actors.errors import Reject
-from task_queue.actors.tasks.failures import described
-from task_queue.actors.tasks.text import cut, printable, shown
+from task_queue.actors.tasks.text import cut, printable, shown, titled
 
 Answer = TypeVar("Answer")
 
@@ -207,8 +206,7 @@ def _asked(ask: Callable[[], Answer]) -> Answer:
     try:
         return ask()
     except Exception as error:  # foreign code
-        message = f"{type(error).__name__}: {described(error)}"
-        raise _NoFormError(message) from error
+        raise _NoFormError(titled(error)) from error
 
 
 def _not_finite(*, is_nan: bool) -> _NoFormError:

@@ -41,11 +41,6 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def with_article(noun: str) -> str:
-    """Return the noun with `a` or `an`, by its first letter: `an object`."""
-    return f"{'an' if noun[:1].lower() in set('aeiou') else 'a'} {noun}"
-
-
 def shown(value: object, max_chars: int = MAX_SHOWN_CHARS) -> str:
     """Return the value as JSON, cut where it gets long."""
     # Not orjson, which has no numbers beyond 64 bits and no lone surrogates.

@@ -7,7 +7,6 @@ from task_queue.actors.tasks.text import (
     one_line,
     shown,
     titled,
-    with_article,
 )
 
 
@@ -60,6 +59,5 @@ def test_an_error_without_text_is_described_by_its_type_or_as_asked_for() -> Non
     assert described(TimeoutError("too slow"), "timed out") == "too slow"
 
 
-def test_a_noun_follows_its_count_and_its_article_follows_the_noun() -> None:
+def test_a_noun_follows_its_count() -> None:
     assert [counted(count, "task") for count in (0, 1, 2)] == ["0 tasks", "1 task", "2 tasks"]
-    assert [with_article(noun) for noun in ("set", "object")] == ["a set", "an object"]
