@@ -1,15 +1,18 @@
 """Requests that waitress refuses: answered like all other errors, never with a reset."""
 
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from orjson import dumps
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
-from waitress.utilities import BadRequest, RequestEntityTooLarge
+from waitress.utilities import RequestEntityTooLarge
 
 from task_queue.api.middleware import REQUEST_ID_HEADER, request_id
 from task_queue.api.responses.errors import PROBLEM_TYPE, problem
+from task_queue.api.server.chunked import ChunkedBody
+from task_queue.api.server.head import Fault, fault_of, fault_of_beginning, request_id_in
 
 MAX_HEADER_BYTES = 32_768
 MAX_DROPPED_BYTES = 67_108_864
@@ -32,10 +35,20 @@ class _Nothing:
         return 0
 
 
+class _RefusedError(Exception):
+    """The head is not taken; it never leaves `Parser.received`."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
 class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
     """Reads a request from the connection; one that is refused still gets its answer."""
 
+    version = "1.1"  # of the answer, if the request does not get as far as to say its own
     expect_continue: bool
+    body_rcv: Any
     _dropped: int | None = None
 
     def received(self, data: bytes) -> int:
@@ -44,19 +57,42 @@ class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
             return self._drop(data, self._dropped)
         try:
             consumed: int = super().received(data)
-        except ValueError:  # a URI or a Content-Length that Python cannot read
-            self.error = BadRequest("The request line or a header cannot be read")
-            self.completed = True
-            return len(data)
+            if not (self.completed or self.headers_finished):
+                self._check(fault_of_beginning(self.header_plus, len(data)))
+        except _RefusedError as refused:
+            return self._refuse(refused.fault, data)
+        except ValueError:  # a target that Python cannot read
+            return self._refuse(Fault(HTTPStatus.BAD_REQUEST, "the target cannot be read"), data)
         if isinstance(self.error, RequestEntityTooLarge):
-            self._refuse()
+            self._read_on()
+        if self.completed:
+            # waitress would ask for a body that there is none of, and wait for it.
+            self.expect_continue = False
         return consumed
 
-    def _refuse(self) -> None:
-        """Read on to the body's end before answering, unless `100 Continue` is waited for."""
-        if self.expect_continue:
-            self.expect_continue = False
-        elif not self.body_rcv.completed:
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the head, if nothing is wrong with it; waitress calls this."""
+        self.header_plus = header_plus
+        self._check(fault_of(header_plus))
+        super().parse_header(header_plus)
+        if self.chunked:
+            self.body_rcv = ChunkedBody(self.body_rcv.getbuf())
+
+    def _check(self, fault: Fault | None) -> None:
+        if fault is not None:
+            raise _RefusedError(fault)
+
+    def _refuse(self, fault: Fault, data: bytes) -> int:
+        """Answer with this; where the next request begins is not known, so nothing is left over."""
+        if (own_id := request_id_in(self.header_plus)) is not None:
+            self.headers["X_REQUEST_ID"] = own_id
+        self.error = fault
+        self.completed = True
+        return len(data)
+
+    def _read_on(self) -> None:
+        """Read to the body's end before answering, unless `100 Continue` is waited for."""
+        if not (self.expect_continue or self.body_rcv.completed):
             self.body_rcv.buf.close()
             self.body_rcv.buf = _Nothing()
             self.completed = False

@@ -233,7 +233,8 @@ def test_an_unknown_method_is_refused(either_server: ServerProcess) -> None:
 def test_a_client_that_disconnects_in_the_middle_of_its_body_leaves_no_trace(
     either_server: ServerProcess,
 ) -> None:
-    half = b'POST /tasks HTTP/1.1\r\nContent-Length: 500\r\n\r\n{"action": "x", "data'
+    head = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n"
+    half = head + b'{"action": "x", "data'
     with connection(either_server) as client:
         client.sendall(half)
     client = connection(either_server)

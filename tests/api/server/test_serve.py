@@ -12,7 +12,7 @@ from threading import Event
 import pytest
 
 from task_queue.api.server.signals import Signals
-from tests.api.answers import complaints, connection, problem, raw, read_answer, reset
+from tests.api.answers import complaints, connection, problem, read_answer, reset
 from tests.harness import DEADLINE_SECONDS, ServerProcess
 
 pytestmark = pytest.mark.system
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.system
 LIMIT = 4_096
 TOO_LONG = f"the body must have at most {LIMIT} bytes"
 TASK = b'{"action": "uppercase", "data": {"text": "x"}}'
+GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -93,44 +94,6 @@ def test_headers_that_are_too_large_are_refused(small: ServerProcess) -> None:
     problem(answer, 431, "the headers must have at most 32768 bytes")
 
 
-@pytest.mark.parametrize(
-    ("request_bytes", "status", "detail"),
-    [
-        (b"NONSENSE\r\n\r\n", 400, "Start line is invalid"),
-        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400, "Start line is invalid"),
-        (b"get /tasks HTTP/1.1\r\n\r\n", 400, 'Malformed HTTP method "get"'),
-        (b"GET /healthz HTTP/1.1\r\nno colon\r\n\r\n", 400, "Invalid header"),
-        (b"GET /\xff HTTP/1.1\r\n\r\n", 400, "Bad URI"),
-        (b"GET http://[::1 HTTP/1.1\r\n\r\n", 400, "The request line or a header cannot be read"),
-        (POST + b"Content-Length: -5\r\n\r\n", 400, "Content-Length is invalid"),
-        (POST + b"Content-Length: many\r\n\r\n", 400, "Content-Length is invalid"),
-        (
-            POST + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n",
-            400,
-            "The request line or a header cannot be read",
-        ),
-        (POST + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n", 400, "Invalid chunk size"),
-        (
-            POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n",
-            400,
-            "Chunk not properly terminated",
-        ),
-        (
-            POST + b"Transfer-Encoding: gzip\r\n\r\n",
-            501,
-            "Transfer-Encoding requested is not supported.",
-        ),
-    ],
-    ids=lambda value: value[-40:] if isinstance(value, bytes) else None,
-)
-def test_a_malformed_request_is_refused_as_json(
-    small: ServerProcess, request_bytes: bytes, status: int, detail: str
-) -> None:
-    answer = raw(small, request_bytes)
-    error = {400: "bad request", 501: "not implemented"}[status]
-    assert problem(answer, status, error) == detail
-
-
 def test_slow_clients_do_not_hold_up_the_others(small: ServerProcess) -> None:
     beginnings = [
         b"P",
@@ -158,7 +121,7 @@ def test_clients_that_do_not_read_their_answers_do_not_hold_up_the_others(
     with ExitStack() as stack:
         for _ in range(10):
             client = stack.enter_context(connection(small))
-            client.sendall(b"GET /tasks HTTP/1.1\r\n\r\n" * 20)
+            client.sendall(GET % b"tasks" * 20)
         small.wait_for_status(small.publish("uppercase", text="quick"), "completed")
 
 
@@ -177,7 +140,7 @@ def test_a_client_that_leaves_without_its_answer_has_published_all_the_same(
 
 def test_requests_that_are_sent_ahead_are_answered_in_order(small: ServerProcess) -> None:
     with connection(small) as client:
-        client.sendall(b"GET /healthz HTTP/1.1\r\n\r\nGET /nowhere HTTP/1.1\r\n\r\n")
+        client.sendall(GET % b"healthz" + GET % b"nowhere")
         assert read_answer(client).status_code == 200
         assert read_answer(client).status_code == 404
 

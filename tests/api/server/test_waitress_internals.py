@@ -57,6 +57,11 @@ RELIED_UPON = {
     },
     "parser": {
         "received": "takes what came in; ours goes on after a refusal",
+        "parse_header": "reads the head; ours looks at it before",
+        "header_plus": "holds the beginning of a head",
+        "headers_finished": "says whether the head was read",
+        "chunked": "says that the body is read by our receiver of chunks",
+        "version": "is the one of the answer",
         "completed": "is set back until a refused body was read",
         "error": "says why a request is refused",
         "expect_continue": "says that the client waits with its body",
@@ -70,6 +75,8 @@ RELIED_UPON = {
         "completed": "says whether that was reached",
         "error": "says that it cannot be",
         "buf": "is replaced by one that keeps nothing of a refused body",
+        "getbuf": "returns what the body is kept in, and is closed",
+        "getfile": "returns what the application reads",
     },
     "error": {
         "code": "the status of a refusal",
