@@ -295,6 +295,8 @@ class QueueActor(Actor):
             self._ask_to_stop(set(tended.cancelling))
         if not self._pausing:
             self._paused = tended.paused
+        if tended.recounted:
+            self.log.warning("clock set back, waits counted anew", count=tended.recounted)
         if tended.promoted:
             self._window.more = True
             self._suspect_due = True

@@ -29,9 +29,15 @@ from task_queue.actors.tasks.states import Status
 MAX_PENDING_PUBLISHES = 10_000
 """How many publishes may wait for their commit. The number of HTTP threads is a lower bound until
 the database hangs and callers time out and try again: then this one holds."""
+MAX_PUBLISH_SECONDS = 120.0
+"""No publish has that long: `http.answer_timeout_seconds` is 60 at most. One that seems to is of
+before the clock was set back."""
 RETRY = Backoff(base_seconds=0.5, factor=2.0, cap_seconds=10.0)
 """How long to wait before failed settlements are repeated."""
 LEASE_ID_BITS = 63
+RECOUNT_SECONDS = 60.0
+"""How often to look for what was made by a clock that was ahead, besides at the start and when the
+clock is set back: another node may have left it."""
 
 
 class DatabaseDriver:
@@ -87,6 +93,7 @@ class DatabaseDriver:
         self._failures = 0
         self._retry_at = inf
         self._renew_at = 0.0
+        self._recount_at = 0.0
         # The key after which the sweep for free places goes on; None: nothing is left to sweep.
         self._sweep_after: str | None = ""
         self._tending = False  # one `Tend` at a time, or they would pile up behind a slow commit
@@ -193,6 +200,8 @@ class DatabaseDriver:
             self._sweep_after = tended.swept_to
         else:  # a lifted limit may have left blocked tasks: from the first key until there are none
             self._sweep_after = "" if tended.swept else None
+        if tended.recounted:
+            self._recount_at = 0.0  # until there are no more
         if tended.more:
             self._tend(self._now())
 
@@ -215,6 +224,7 @@ class DatabaseDriver:
                 self._renew_at = 0.0
             case Tend():
                 self._tending = False
+                self._recount_at = 0.0
 
     def _claimant(self) -> Claimant:
         now = self._now()
@@ -229,7 +239,7 @@ class DatabaseDriver:
 
     def _give_up_publishes(self, now: float) -> None:
         for publish in self._publishing.values():
-            if publish.deadline > now:
+            if 0 < publish.deadline - now <= MAX_PUBLISH_SECONDS:
                 break  # those after it came later
             text = "no answer before the deadline; whether it took effect is unknown"
             publish.reply_to.fail(AnswerTimeoutError(text))
@@ -239,6 +249,9 @@ class DatabaseDriver:
             return
         self._tending = True
         lapsed = inf if self._sole_owner else now
+        recounts = not 0 < self._recount_at - now <= RECOUNT_SECONDS
+        if recounts:
+            self._recount_at = now + RECOUNT_SECONDS
         self._writer.tell(
             Tend(
                 self._queue_address,
@@ -247,6 +260,7 @@ class DatabaseDriver:
                 lapsed,
                 self._limits.concurrency_per_key,
                 self._sweep_after,
+                recounts,
             )
         )
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count
 
@@ -18,6 +19,7 @@ from task_queue.actors.messages.queue import (
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import Insert, WriteFailed
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.clock import Watch
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.settlement import Settlement
 from task_queue.actors.tasks.slot import Progress
@@ -56,6 +58,7 @@ class MemoryDriver:
         self._finished: dict[str, Insert] = {}
         self._failed = False
         self._numbers = count(1)
+        self._watch = Watch()
 
     def recover(self) -> None:
         """Do nothing: what a former life held is lost."""
@@ -112,7 +115,11 @@ class MemoryDriver:
             error=settlement.error,
             processed_at=settlement.processed_at,
             started_at=settlement.started_at or task.started_at,
-            course=Course(ended_at=settlement.ended_at, postponed=settlement.postponed),
+            course=Course(
+                ended_at=settlement.ended_at,
+                postponed=settlement.postponed,
+                counted_from=settlement.ended_at,
+            ),
         )
         match task.status:
             case Status.QUEUED:
@@ -125,6 +132,8 @@ class MemoryDriver:
 
     def tick(self, now: float, held: Iterable[Lease]) -> None:  # noqa: ARG002 - leases never lapse
         """Make due tasks ready, and repeat writes of finished ones that failed."""
+        if self._watch.set_back_seconds(now):
+            self._recount(now)
         due = []
         while self._scheduled and self._scheduled[0][0] <= now:
             _, _, task = heappop(self._scheduled)
@@ -178,6 +187,17 @@ class MemoryDriver:
     def _write(self, task: Task) -> None:
         self._finished[task.id] = insert = Insert(self._queue_address, (task,))
         self._writer.tell(insert)
+
+    def _recount(self, now: float) -> None:
+        """Count waits anew that began later than now, as the clock was ahead."""
+        waiting, self._scheduled = self._scheduled, []
+        for _, _, task in waiting:
+            began = task.course.counted_from
+            if began is None or began <= now:
+                self._schedule(task)
+            else:
+                course = replace(task.course, counted_from=now)
+                self._schedule(task._replace(run_at=task.run_at - (began - now), course=course))
 
     def _schedule(self, task: Task) -> None:
         heappush(self._scheduled, (task.run_at, next(self._numbers), task))

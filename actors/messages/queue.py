@@ -219,6 +219,7 @@ class Tended(Notice):
         more: Whether more is due than one step does.
         swept: How many keys with blocked tasks the sweep for free places found.
         swept_to: The key where the sweep ended; empty: it saw all.
+        recounted: How many tasks were counted anew, as they were made by a clock that was ahead.
     """
 
     promoted: int
@@ -228,6 +229,7 @@ class Tended(Notice):
     more: bool = False
     swept: int = 0
     swept_to: str = ""
+    recounted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

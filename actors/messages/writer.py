@@ -163,6 +163,7 @@ class Tend(Write):
         concurrency_per_key: How many tasks with the same key may run at once; 0: any number.
         sweep_after: The key where the last step of the sweep for free places ended; empty: from
             the first key on; None: no sweep.
+        recounts: Whether to look for what was made by a clock that was ahead.
     """
 
     queue: str
@@ -170,6 +171,7 @@ class Tend(Write):
     lapsed: float
     concurrency_per_key: int = 0
     sweep_after: str | None = None
+    recounts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

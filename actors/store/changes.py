@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from task_queue.actors.errors import ConflictError, NotFoundError
 from task_queue.actors.store.schema import attempts, in_state, is_final, tasks
+from task_queue.actors.tasks.clock import TOLERANCE_SECONDS
 from task_queue.actors.tasks.states import FINAL, Status
 from task_queue.actors.tasks.task import rank
 
@@ -139,7 +140,15 @@ def purge(connection: sa.Connection, queue: str, limit: int, created_until: int,
     for status in WAITING:
         some = (
             sa.select(tasks.c.seq)
-            .where(in_state(status), tasks.c.queue == queue, tasks.c.created_at <= created_until)
+            .where(
+                in_state(status),
+                tasks.c.queue == queue,
+                # Or by a clock that was ahead.
+                sa.or_(
+                    tasks.c.created_at <= created_until,
+                    tasks.c.created_at > now + TOLERANCE_SECONDS,
+                ),
+            )
             .order_by(tasks.c.created_at, tasks.c.seq)
             .limit(limit - count)
             .with_for_update(skip_locked=True)
@@ -189,6 +198,7 @@ def _put_back(connection: sa.Connection, row: _Found, *, run_at: float, now: flo
         attempt=0,
         postponed=0,
         run_at=run_at,
+        counted_from=now if run_at > now else None,
         rank=rank(now, row.priority),
         processed_at=None,
         cancel_requested_at=None,

@@ -46,6 +46,7 @@ def _first_ready(condition: sa.ColumnElement[bool]) -> Prepared:
             attempt=tasks.c.attempt + sa.literal_column("1"),
             lease_id=sa.bindparam("new_lease_id"),
             leased_until=sa.bindparam("new_leased_until"),
+            counted_from=sa.bindparam("now"),
             started_at=sa.bindparam("now"),
             worker=sa.bindparam("node"),
         )
@@ -141,6 +142,7 @@ def _undo(
             attempt=tasks.c.attempt - 1,
             lease_id=None,
             leased_until=None,
+            counted_from=None,
             started_at=None,
             worker=None,
             **columns,

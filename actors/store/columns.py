@@ -44,6 +44,7 @@ COURSE_COLUMNS = (
     tasks.c.cancel_requested_at,
     tasks.c.progress,
     tasks.c.progress_message,
+    tasks.c.counted_from,
 )
 """Each a field of `Course`."""
 TASK_COLUMNS = (*COLUMNS, *OPTION_COLUMNS, *COURSE_COLUMNS)

@@ -57,6 +57,7 @@ from task_queue.actors.store import (
 from task_queue.actors.store.claim import claim, claim_suspect
 from task_queue.actors.store.insert import insert
 from task_queue.actors.store.notices import AnyWrite, Notices
+from task_queue.actors.store.recount import RECOUNT_LIMIT, recount
 from task_queue.actors.store.session import Session
 from task_queue.actors.store.settle import settle
 from task_queue.actors.tasks.states import Status
@@ -194,11 +195,12 @@ class Commit:
         }
 
     def _renew(self, write: Renew) -> None:
-        lost = leases.renew(self._connection, write.leases, write.leased_until)
+        lost = leases.renew(self._connection, write.leases, write.leased_until, self._now)
         self.notices.other.append((write.requester, Renewed(tuple(lost))))
 
     def _tend(self, write: Tend) -> None:
         queue, limit = write.queue, write.concurrency_per_key
+        recounted = recount(self._connection, queue, write.due) if write.recounts else 0
         promoted = due.promote(self._connection, queue, write.due, keys_are_limited=limit > 0)
         swept: list[str] = []
         swept_to = ""
@@ -212,7 +214,8 @@ class Commit:
             lapsed=tuple(lapsed),
             cancelling=tuple(cancelling),
             paused=queues.is_paused(self._connection, queue),
-            more=len(promoted) == due.PROMOTE_LIMIT,
+            more=len(promoted) == due.PROMOTE_LIMIT or recounted >= RECOUNT_LIMIT,
+            recounted=recounted,
             swept=len(swept),
             swept_to=swept_to,
         )

@@ -14,7 +14,11 @@ is_held = sa.and_(
 )
 """The condition that the lease of these two parameters is held."""
 
-_RENEW = sa.update(tasks).where(is_held).values(leased_until=sa.bindparam("new_leased_until"))
+_RENEW = (
+    sa.update(tasks)
+    .where(is_held)
+    .values(leased_until=sa.bindparam("new_leased_until"), counted_from=sa.bindparam("now"))
+)
 _REPORT = (
     sa.update(tasks)
     .where(is_held)
@@ -34,13 +38,19 @@ _LAPSED = (
 )
 
 
-def renew(connection: sa.Connection, leases: Sequence[Lease], leased_until: float) -> list[Lease]:
-    """Let the leases last until the given moment, Unix seconds; return those no longer held."""
+def renew(
+    connection: sa.Connection, leases: Sequence[Lease], leased_until: float, now: float
+) -> list[Lease]:
+    """Let the leases last from now until the given moment, Unix seconds.
+
+    Returns:
+        Those that are no longer held.
+    """
+    moments = {"new_leased_until": leased_until, "now": now}
     return [
         lease
         for lease in sorted(leases, key=lambda lease: lease.task_id)
-        if connection.execute(_RENEW, {**_held(lease), "new_leased_until": leased_until}).rowcount
-        == 0
+        if connection.execute(_RENEW, _held(lease) | moments).rowcount == 0
     ]
 
 

@@ -53,7 +53,7 @@ tasks = sa.Table(
     sa.Column("occurrence", sa.Text),
     sa.Column("timeout_seconds", sa.Double),
     # What `run_at` of a scheduled task and `leased_until` of a running one were counted from, Unix
-    # seconds; null: `run_at` is what its publisher asked for. See `due.recount`.
+    # seconds; null: `run_at` is what its publisher asked for. See the module `recount`.
     sa.Column("counted_from", sa.Double),
 )
 

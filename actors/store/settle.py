@@ -75,6 +75,7 @@ _SETTLE = Prepared(
         ),
         ended_at=sa.bindparam("new_ended_at"),
         postponed=sa.bindparam("new_postponed"),
+        counted_from=sa.bindparam("new_ended_at"),
         lease_id=sa.null(),
         leased_until=sa.null(),
     ),

@@ -7,7 +7,7 @@ from typing import Any
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits
 from task_queue.actors.tasks.states import Status
-from task_queue.actors.tasks.task import PLAIN, Options, Task, rank
+from task_queue.actors.tasks.task import NOT_BEGUN, PLAIN, Course, Options, Task, rank
 
 QUEUE = "tasks"
 """The queue that a publish goes to unless it names another."""
@@ -62,7 +62,8 @@ def task_of(
         now: The present moment, Unix seconds.
         occurrence: The schedule and its occurrence, if it is one.
     """
-    run_at = max(now, members.get("run_at") or now + (members.get("delay_seconds") or 0.0))
+    named = members.get("run_at")
+    run_at = max(now, named or now + (members.get("delay_seconds") or 0.0))
     priority, key = members.get("priority") or 0, members.get("key")
     options = Options(
         unique_key=members.get("unique_key"),
@@ -86,6 +87,7 @@ def task_of(
         status=Status.SCHEDULED if run_at > now else ready,
         priority=priority,
         options=PLAIN if options == PLAIN else options,
+        course=Course(counted_from=now) if run_at > now and not named else NOT_BEGUN,
     )
 
 

@@ -52,6 +52,9 @@ class Course:
         cancel_requested_at: When somebody asked to cancel it, whole Unix seconds.
         progress: How far its action is, as last reported, from 0 to 1.
         progress_message: The message of that report.
+        counted_from: When its wait began or its lease was made, Unix seconds: what `run_at` of a
+            scheduled task and the lease of a running one are counted from. None: its publisher
+            named `run_at`, or it has not waited.
     """
 
     worker: str | None = None
@@ -60,6 +63,7 @@ class Course:
     cancel_requested_at: float | None = None
     progress: float | None = None
     progress_message: str | None = None
+    counted_from: float | None = None
 
 
 NOT_BEGUN = Course()
@@ -112,7 +116,8 @@ class Task(NamedTuple):
     @property
     def is_new_and_plain(self) -> bool:
         """Whether it is plain and was never claimed: its insert then sets fewer columns."""
-        return self.options is PLAIN and self.attempt == 0 and self.processed_at is None
+        plain = self.options is PLAIN and self.course.counted_from is None
+        return plain and self.attempt == 0 and self.processed_at is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

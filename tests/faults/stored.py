@@ -32,6 +32,7 @@ class Row:
     occurrence: str | None
     started_at: float | None
     ended_at: float | None
+    run_at: float
 
     @cached_property
     def output(self) -> object:

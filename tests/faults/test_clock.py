@@ -10,24 +10,28 @@ import pytest
 from uuid_utils import uuid7
 
 from task_queue.actors.drivers.database import RETRY
+from task_queue.actors.errors import AnswerTimeoutError
 from task_queue.actors.messages.changes import PutSchedule
 from task_queue.actors.messages.queue import Publish
+from task_queue.actors.messages.reader import ListSchedules
 from task_queue.actors.messages.writer import Renew, Settle, WriteFailed
 from task_queue.actors.runtime.child import Intensity
 from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.conditions import Conditions
+from task_queue.actors.tasks.interval import Interval
 from task_queue.actors.tasks.limits import bucket_size
 from task_queue.actors.tasks.new import QUEUE, task_of
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.config.settings import load
 from tests.actors.drivers.test_database import HELD, LEASE_SECONDS, UNAVAILABLE, Books
-from tests.fakes import NOW
+from tests.fakes import NOW, a_task
 from tests.faults.occurrences import SELDOM
 from tests.faults.stored import Stored
 from tests.harness import DEADLINE_SECONDS, Gate, eventually
 
 HOUR = 3600.0
+MONTH = 30 * 24 * HOUR
 LATER = 600.0
 """How far ahead lies what is to come: it comes when the clock says so, not when a test waits."""
 SOON = 10.0
@@ -74,9 +78,18 @@ class Life:
         self.lines.touch()
         self.stored = Stored(url)
         self._directory = directory
-        settings = load(overrides=[f"database.url={url}", *SETTINGS], environ={}).settings
+        self._settings = load(overrides=[f"database.url={url}", *SETTINGS], environ={}).settings
+        self.start()
+
+    def start(self) -> None:
+        """Start the actors."""
         # An actor that died would be restarted, and something would be late or lost.
-        self.system = ActorSystem(settings, on_too_many_restarts=lambda: None, now=clock)
+        self.system = ActorSystem(self._settings, on_too_many_restarts=lambda: None, now=self.clock)
+        self.system.start()
+
+    def stop(self) -> None:
+        """Stop the actors."""
+        self.system.stop(drain_seconds=0.0)
 
     def publish(self, action: str, queue: str = QUEUE, **members: Any) -> str:  # noqa: ANN401
         """The id of a task that is stored; the members are members of a publish."""
@@ -121,14 +134,32 @@ class Life:
         )
         self.system.writer.ask(PutSchedule(schedule), DEADLINE_SECONDS)
 
+    def schedule_often(self, name: str, times: Recurrence | Interval) -> None:
+        """Let there be a schedule with these times."""
+        data = {"file": str(self.lines), "line": name}
+        schedule = Schedule(
+            name=name,
+            recurrence=times,
+            missed=Missed.SKIP,
+            task=orjson.dumps({"action": "record", "data": data}).decode(),
+            next_at=times.after(self.clock()),
+            created_at=int(self.clock()),
+        )
+        self.system.writer.ask(PutSchedule(schedule), DEADLINE_SECONDS)
+
+    def fired(self, name: str) -> int:
+        """How often the schedule has fired."""
+        keys = (str(row.occurrence) for row in self.stored.rows().values())
+        return sum(key.startswith(f"{name}@") for key in keys)
+
+    def next_at(self, name: str) -> float:
+        """The next occurrence of the schedule."""
+        schedules = self.system.reader.ask(ListSchedules(), DEADLINE_SECONDS)
+        return next(each.next_at for each in schedules if each.name == name)
+
     def wait_until_fired(self, name: str) -> None:
         """Wait until the schedule has published its task, which it can."""
-
-        def look() -> bool:
-            rows = self.stored.rows().values()
-            return any(str(row.occurrence).startswith(f"{name}@") for row in rows)
-
-        eventually(look, f"{name} fired", SOON)
+        eventually(lambda: self.fired(name) > 0, f"{name} fired", SOON)
 
     def wait_until_completed(self, *ids: str) -> None:
         """Wait until these tasks are done, which nothing is in the way of."""
@@ -144,9 +175,8 @@ class Life:
 def life(database_url: str, clock: JumpingClock, tmp_path: Path) -> Iterator[Life]:
     """All actors on each kind of database."""
     life = Life(database_url, clock, tmp_path)
-    life.system.start()
     yield life
-    life.system.stop(drain_seconds=0.0)
+    life.stop()
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
@@ -190,6 +220,54 @@ def test_a_jump_of_the_clock_loses_doubles_and_holds_up_nothing(
     life.stored.check_counts()
 
 
+@pytest.mark.parametrize("restarts", [False, True], ids=["runs on", "restarts"])
+@pytest.mark.parametrize("ahead", [HOUR, MONTH], ids=["hour", "month"])
+def test_what_a_clock_ahead_has_made_does_not_wait_until_it_shows_that_time_again(
+    life: Life,
+    clock: JumpingClock,
+    ahead: float,
+    restarts: bool,  # noqa: FBT001
+) -> None:
+    daily = Recurrence("0 0 * * *", "UTC")
+    clock.off += ahead
+    delayed = life.record(5, delay_seconds=LATER)
+    (named,) = life.record(1, run_at=clock() + LATER)
+    retried = life.fail_once(3)
+    life.schedule_often("quick", Interval("1s", "UTC"))
+    life.schedule_often("minutely", Recurrence("* * * * *", "UTC"))
+    life.schedule_often("daily", daily)
+    life.wait_until_fired("quick")
+
+    if restarts:
+        life.stop()
+    clock.off -= ahead
+    if restarts:
+        life.start()
+    eventually(
+        lambda: (
+            max(life.next_at("quick"), life.next_at("minutely")) < clock() + 61
+            and life.next_at("daily") == daily.after(clock())
+        ),
+        "the schedules are set back",
+    )
+    times = life.fired("quick")
+    eventually(lambda: life.fired("quick") > times, "it fires again")
+    eventually(
+        lambda: all(
+            life.stored.rows()[each].run_at <= clock() + LATER for each in (*delayed, *retried)
+        ),
+        "the waits are counted anew",
+    )
+    assert {life.stored.rows()[each].status for each in delayed} == {"scheduled"}
+    clock.off += LATER + 1
+    life.wait_until_completed(*delayed, *retried)
+    rows = life.stored.rows()
+    assert rows[named].status == "scheduled"
+    assert rows[named].run_at > clock() + ahead - 2 * LATER, "what was named stays"
+    assert {rows[each].attempt for each in delayed} == {1}
+    life.stored.check_counts()
+
+
 def test_leases_are_renewed_after_the_clock_was_set_back() -> None:
     books = Books()
     books.tick()
@@ -216,3 +294,13 @@ def test_deaths_are_forgotten_after_the_clock_was_set_back() -> None:
         intensity.count(NOW)
     intensity.count(NOW - HOUR)
     assert intensity.count(NOW - HOUR + 31.0) == 1
+
+
+def test_a_publish_is_answered_after_the_clock_was_set_back() -> None:
+    books = Books()
+    publish = Publish((a_task(),), NOW + 3)
+    books.driver.publish(publish)
+    books.clock.advance(-HOUR)
+    books.tick()
+    with pytest.raises(AnswerTimeoutError):
+        publish.reply_to.wait(0)

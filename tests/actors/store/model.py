@@ -234,7 +234,7 @@ class Model:
     def _add(self, task: Task) -> None:
         row = task._asdict() | asdict(task.options) | asdict(task.course)
         del row["options"], row["course"]
-        self.rows[task.id] = row | {"lease_id": None, "leased_until": None, "counted_from": None}
+        self.rows[task.id] = row | {"lease_id": None, "leased_until": None}
 
     # --- claiming and settling --------------------------------------------------------------
 
@@ -273,6 +273,7 @@ class Model:
                 attempt=row["attempt"] + 1,
                 lease_id=claimant.lease_id,
                 leased_until=claimant.leased_until,
+                counted_from=claimant.now,
                 started_at=claimant.now,
                 worker=claimant.node,
             )
@@ -294,6 +295,7 @@ class Model:
             attempt=row["attempt"] - 1,
             lease_id=None,
             leased_until=None,
+            counted_from=None,
             started_at=None,
             worker=None,
         )
@@ -337,7 +339,7 @@ class Model:
             if row is None:
                 lost.append(lease)
             else:
-                row["leased_until"] = renew.leased_until
+                row.update(leased_until=renew.leased_until, counted_from=self._now)
         self._notices.other.append((renew.requester, Renewed(tuple(lost))))
 
     def _report(self, report: Report) -> None:
@@ -564,6 +566,8 @@ def _write(row: Row, settlement: Settlement) -> None:
         lease_id=None,
         leased_until=None,
     )
+    if settlement.status is not Status.COMPLETED:
+        row["counted_from"] = settlement.ended_at
     if settlement.status is not Status.QUEUED:  # given back, it keeps its last error
         row["error"] = settlement.error
     if row["cancel_requested_at"] is not None and settlement.status not in FINAL:
@@ -608,6 +612,7 @@ def _put_back(row: Row, run_at: float, now: float) -> None:
         attempt=0,
         postponed=0,
         run_at=run_at,
+        counted_from=now if run_at > now else None,
         rank=rank(now, row["priority"]),
         processed_at=None,
         cancel_requested_at=None,

@@ -15,7 +15,7 @@ def test_a_renewed_lease_does_not_lapse_and_a_lost_one_is_told(session: Session)
     put(session, a_task(), a_task())
     (kept, lapsing), _ = claim(session, leased_until=NOW + 1)
     with session.transaction():
-        lost = leases.renew(session.connection, [kept.lease, NOT_HELD.lease], NOW + 100)
+        lost = leases.renew(session.connection, [kept.lease, NOT_HELD.lease], NOW + 100, NOW)
         lapsed = leases.lapsed(session.connection, queue="tasks", now=NOW + 1)
     assert lost == [NOT_HELD.lease]
     assert lapsed == ([lapsing], [])

@@ -67,7 +67,7 @@ def hot_deeds(session: Session) -> dict[str, tuple[Deed, tuple[str, ...]]]:
             ),
             (),
         ),
-        "renew": (lambda _: leases.renew(session.connection, [LEASE], NOW), ()),
+        "renew": (lambda _: leases.renew(session.connection, [LEASE], NOW, NOW), ()),
         "report": (lambda _: leases.report(session.connection, LEASE, 0.5, None), ()),
         "promote": (
             lambda _: due.promote(
