@@ -32,9 +32,11 @@ from task_queue.actors.runtime.address import Address
 from task_queue.actors.runtime.child import BOOT_SECONDS, ChildSpec, Intensity, Restart, Strategy
 from task_queue.actors.scheduler import Scheduler
 from task_queue.actors.store.database import Database, absolute_url
+from task_queue.actors.store.database_file import DatabaseFile
 from task_queue.actors.store.file_lock import FileLock
 from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.session import Session
+from task_queue.actors.store.upkeep import FileUpkeep, ServerUpkeep
 from task_queue.actors.supervisor import ONE_SHOT_SECONDS, Supervisor, Watchdog
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.schedule import Schedule
@@ -104,7 +106,10 @@ class ActorSystem:
         # Of our own: an action may seed the one that the module shares.
         self._random = random.Random().random  # noqa: S311 - for jitter
         self._supervisor_ref: pykka.ActorRef[Supervisor] | None = None
-        self._lock = FileLock(self.database.path) if self.database.is_sqlite else None
+        self._lock = self._file = None
+        if self.database.is_sqlite:
+            self._lock = FileLock(self.database.path)
+            self._file = DatabaseFile(self.database.path, self._lock.keep)
 
     @property
     def queue_settings(self) -> Mapping[str, QueueSettings]:
@@ -245,15 +250,22 @@ class ActorSystem:
             )
 
     def _start_migration(self, life: Life) -> pykka.ActorRef[Any]:
-        return MigrationActor.start(life, migrate=lambda: migrate(self.database))
+        return MigrationActor.start(life, migrate=self._migrate)
+
+    def _migrate(self) -> None:
+        migrate(self.database)
+        if self._file is not None:
+            self._file.adopt()
 
     def _start_writer(self, life: Life) -> pykka.ActorRef[Any]:
+        session = Session(self.database, file=self._file)
         return DatabaseWriter.start(
             life,
-            session=Session(self.database),
+            session=session,
             max_batch=self._settings.database.max_batch,
             now=self._now,
             floor=self._disk_floor(),
+            upkeep=ServerUpkeep(session) if self._file is None else FileUpkeep(session, self._file),
         )
 
     def _disk_floor(self) -> DiskFloor | None:
@@ -264,7 +276,8 @@ class ActorSystem:
         return DiskFloor(lambda: shutil.disk_usage(directory).free, least)
 
     def _start_reader(self, life: Life) -> pykka.ActorRef[Any]:
-        return DatabaseReader.start(life, session=Session(self.database, read_only=True))
+        session = Session(self.database, read_only=True, file=self._file)
+        return DatabaseReader.start(life, session=session)
 
     def _start_queue(self, life: Life, queue: RunningQueue) -> pykka.ActorRef[Any]:
         return QueueActor.start(

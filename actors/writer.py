@@ -14,12 +14,15 @@ from task_queue.actors.errors import (
 )
 from task_queue.actors.messages.base import Command, Message
 from task_queue.actors.messages.changes import Change
-from task_queue.actors.messages.writer import Insert, Write
+from task_queue.actors.messages.writer import DatabaseState, GetDatabaseState, Insert, Write
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.store.commit import Commit, each_alone
 from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.session import Session
+from task_queue.actors.store.upkeep import Upkeep
 
+HELD_UP_SECONDS = 3.0
+"""How long no commit may go through because of locks, until the database counts as unavailable."""
 LOOK_SECONDS = 1.0
 """How often to look at the free space."""
 MANY_SETTLED = 16
@@ -73,7 +76,7 @@ class DatabaseWriter(Actor):
     that; the next flush tries again with a new connection.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired in one place
         self,
         life: Life,
         *,
@@ -81,6 +84,7 @@ class DatabaseWriter(Actor):
         max_batch: int,
         now: Callable[[], float],
         floor: DiskFloor | None = None,
+        upkeep: Upkeep | None = None,
     ) -> None:
         """Store what is needed.
 
@@ -90,6 +94,7 @@ class DatabaseWriter(Actor):
             max_batch: How many writes fill a commit; each task of a batch is one.
             now: The present moment, Unix seconds.
             floor: The room that must be left on the disk, if any.
+            upkeep: What there is to look after besides.
         """
         super().__init__(life)
         self._floor = floor
@@ -99,7 +104,11 @@ class DatabaseWriter(Actor):
         self._buffer: list[AnyWrite] = []
         self._held: list[AnyWrite] = []  # publishes that wait for a lock of another session
         self._size = 0  # of the buffer; a batch counts as many times as it has tasks
-        self._failing = False
+        self._upkeep = upkeep
+        self._problem: str | None = None  # with the last commit
+        self._locked = False  # every write of the last commit waits for a lock
+        self._through_at = now()
+        self._warnings: tuple[str, ...] = ()
         self._pause_seconds: float | None = None
 
     def receive(self, message: Message) -> None:
@@ -109,6 +118,8 @@ class DatabaseWriter(Actor):
                 self._take(message)
             case _Flush():
                 self._flush()
+            case GetDatabaseState():
+                message.reply_to.answer(self._state())
             case _:
                 self.unexpected(message)
 
@@ -143,21 +154,44 @@ class DatabaseWriter(Actor):
             self.actor_ref.tell(_Flush())
 
     def _write(self, writes: Sequence[AnyWrite]) -> None:
+        now = self._now()
         try:
-            notices = self._commit(writes)
+            if self._upkeep is not None:
+                self._upkeep.check(now)
+            notices = self._commit(writes, now)
         except StoreUnavailableError as error:
-            if not self._failing:  # once, not with every try
-                self.log.error("database unavailable", error=str(error))  # noqa: TRY400 - expected
-            self._failing = True
+            self._went_wrong(error)
             for write in writes:
                 write.abandon(error)
-        else:
-            if self._failing:
-                self.log.info("database available again")
-            self._failing = False
-            self._pause_seconds = pause_after(notices)
-            notices.send()
-            self._hold(notices.locked)
+            return
+        if self._problem is not None:
+            self._problem = None
+            self.log.info("database available again")
+        self._locked = len(notices.locked) == len(writes)
+        if not self._locked:
+            self._through_at = now
+        self._pause_seconds = pause_after(notices)
+        notices.send()
+        self._hold(notices.locked)
+        if self._upkeep is not None:
+            self._warn(self._upkeep.look(now))
+
+    def _went_wrong(self, error: StoreUnavailableError) -> None:
+        if self._problem != str(error):  # once, not with every try
+            self.log.error("database unavailable", error=str(error))
+        self._problem = str(error)
+
+    def _state(self) -> DatabaseState:
+        problem, seconds = self._problem, abs(self._now() - self._through_at)
+        if problem is None and self._locked and seconds > HELD_UP_SECONDS:
+            problem = f"no commit for {seconds:.0f} s: another session holds the locks they need"
+        return DatabaseState(problem, self._warnings)
+
+    def _warn(self, warnings: tuple[str, ...]) -> None:
+        if warnings != self._warnings:
+            for text in warnings:
+                self.log.warning("database needs attention", warning=text)
+        self._warnings = warnings
 
     def _hold(self, locked: Sequence[tuple[AnyWrite, LockedError]]) -> None:
         """Keep publishes that wait for a lock until their deadline; others are told at once."""
@@ -187,8 +221,7 @@ class DatabaseWriter(Actor):
                 wanted.append(write)
         return wanted
 
-    def _commit(self, writes: Sequence[AnyWrite]) -> Notices:
-        now = self._now()
+    def _commit(self, writes: Sequence[AnyWrite], now: float) -> Notices:
         try:
             with self._session.transaction():
                 return Commit(self._session, now).run(writes)

@@ -1,5 +1,6 @@
 """`/healthz` says whether the process lives, `/readyz` whether work gets done."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import falcon
@@ -9,6 +10,7 @@ from task_queue.actors.errors import NotFoundError, TaskQueueError
 from task_queue.actors.messages.queue import GetQueueState
 from task_queue.actors.messages.reader import OldestReady
 from task_queue.actors.messages.supervisor import CountStuck, ListChildren
+from task_queue.actors.messages.writer import GetDatabaseState
 from task_queue.actors.tasks.text import counted
 from task_queue.api.edge import Edge
 
@@ -34,13 +36,23 @@ class ReadinessResource:
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Answer `200`, or `503` with what is wrong."""
-        problems = self._problems()
+        problems, warnings = self._look()
         if problems:
             resp.status = HTTPStatus.SERVICE_UNAVAILABLE.value
             resp.set_header("Retry-After", "1")
-        resp.data = dumps({"status": "not ready" if problems else "ready", "problems": problems})
+        status = "not ready" if problems else "ready"
+        resp.data = dumps({"status": status, "problems": problems, "warnings": warnings})
 
     on_head = on_get
+
+    def _look(self) -> tuple[list[str], Sequence[str]]:
+        """Return what is wrong, and what will be if nobody looks after it."""
+        try:
+            database = self._edge.ask_writer(GetDatabaseState())
+        except TaskQueueError as error:
+            return self._problems() or [str(error)], ()
+        failed = [f"the last commit failed: {database.problem}"] if database.problem else []
+        return [*failed, *self._problems()], database.warnings
 
     def _problems(self) -> list[str]:
         try:

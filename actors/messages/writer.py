@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from task_queue.actors.errors import TaskQueueError
-from task_queue.actors.messages.base import Command, Notice, Recipient
+from task_queue.actors.messages.base import Command, Notice, Recipient, Request
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.tasks.claim import Claimant, Lease
 from task_queue.actors.tasks.conditions import Conditions, Published
@@ -226,6 +226,24 @@ class Prune(Write):
     sweep_after: Cursor | None
     sweep: bool
     terms_after: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseState:
+    """How it went with the last commit.
+
+    Attributes:
+        problem: Why it did not go through; None: it did.
+        warnings: A sentence for each thing that is wrong all the same.
+    """
+
+    problem: str | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetDatabaseState(Request[DatabaseState]):
+    """Return how it went with the last commit."""
 
 
 @dataclass(frozen=True, slots=True)

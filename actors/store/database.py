@@ -2,11 +2,11 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict
@@ -14,6 +14,8 @@ from psycopg.conninfo import conninfo_to_dict
 from task_queue.actors.store import postgresql
 
 SQLITE_CACHE_KIB = 8_192
+LOG_BYTES = 8 * 2**20
+"""How large SQLite's write-ahead log stays: twice what it usually needs between two checkpoints."""
 _SQLITE = "sqlite:///"
 
 
@@ -59,13 +61,25 @@ class Database:
         port = f":{parts['port']}" if "port" in parts else ""
         return f"postgresql://{user}{parts.get('host', '')}{port}/{parts.get('dbname', '')}"
 
-    def engine(self, *, read_only: bool = False) -> sa.Engine:
-        """Make an engine without a pool: every actor keeps the one connection it opens."""
+    def engine(self, *, read_only: bool = False, create: bool = False) -> sa.Engine:
+        """Make an engine without a pool: every actor keeps the one connection it opens.
+
+        Args:
+            read_only: Whether its connections may not write.
+            create: Whether a SQLite file that is not there is made.
+        """
         if self.is_sqlite:
+            # Never a new, empty file in place of one that was lost.
+            mode = "rwc" if create else "rw"
             engine = sa.create_engine(
-                self.url,
+                _SQLITE,
                 poolclass=sa.NullPool,
-                connect_args={"timeout": self.busy_timeout_seconds},
+                creator=lambda: sqlite3.connect(
+                    f"file:{quote(str(self.path))}?mode={mode}",
+                    uri=True,
+                    timeout=self.busy_timeout_seconds,
+                    check_same_thread=False,  # an actor's, but closed by whoever is last
+                ),
             )
             sa.event.listen(engine, "connect", _sqlite_setup(read_only=read_only))
             # A reader's transaction is one statement, which sees one state anyway.
@@ -93,10 +107,10 @@ class Database:
 
 def absolute_url(url: str) -> str:
     """Return the URL with the path of a SQLite file from the root on."""
-    made = sa.make_url(url)
-    if made.get_backend_name() != "sqlite" or not made.database:
+    if not url.startswith(_SQLITE):
         return url
-    absolute = made.set(database=str(Path(made.database).absolute()))
+    made = sa.make_url(url)
+    absolute = made.set(database=str(Path(made.database or "").absolute()))
     return absolute.render_as_string(hide_password=False)
 
 
@@ -110,7 +124,8 @@ def _sqlite_setup(*, read_only: bool) -> Callable[[sqlite3.Connection, Any], Non
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             # Readers do not block the writer, and one fsync makes a whole group commit durable.
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
-            _fold_log(connection)
+            connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}").fetchall()
+            fold_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KIB}")
@@ -119,14 +134,24 @@ def _sqlite_setup(*, read_only: bool) -> Callable[[sqlite3.Connection, Any], Non
     return setup
 
 
-def _fold_log(connection: sqlite3.Connection) -> None:
+def fold_log(connection: sqlite3.Connection) -> bool:
     """Move the pages in the write-ahead log into the file, and give the log's space back.
 
     SQLite does that after a commit. But where the log took the last space of a disk, no commit
     succeeds any more: without this the writer could not recover by itself.
+
+    Returns:
+        Whether it is done: not while somebody reads what is in the log, as nobody is waited for.
     """
-    with suppress(sqlite3.OperationalError):  # no room for that either: the next commit fails
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    ((patience,),) = connection.execute("PRAGMA busy_timeout").fetchall()
+    connection.execute("PRAGMA busy_timeout = 0").fetchall()
+    try:
+        ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.OperationalError:  # no room for that either: the next commit fails
+        return False
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience}").fetchall()
+    return not busy
 
 
 def _sqlite_begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's name for a driver's

@@ -19,7 +19,8 @@ class FileLock:
         Args:
             database: The SQLite file.
         """
-        self._database = database
+        self._database = database.absolute()
+        self._path = self._database.with_name(self._database.name + ".lock")
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
@@ -28,7 +29,7 @@ class FileLock:
         Raises:
             StoreUnavailableError: Another process has it, or the directory cannot be written.
         """
-        path = self._database.with_name(self._database.name + ".lock")
+        path = self._path
         try:
             _make_directory(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -45,6 +46,24 @@ class FileLock:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         self._descriptor = descriptor
+
+    def keep(self) -> None:
+        """Take the lock again if its file was removed, or a second process could take it.
+
+        Raises:
+            StoreUnavailableError: As of `acquire`.
+        """
+        if self._descriptor is None:
+            return
+        mine = os.fstat(self._descriptor)
+        try:
+            found = self._path.stat()
+        except OSError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != (mine.st_dev, mine.st_ino):
+            former = self._descriptor
+            self.acquire()
+            os.close(former)
 
     def release(self) -> None:
         """Release the lock, if it is held."""

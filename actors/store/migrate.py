@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from task_queue.actors.errors import MigrationError, StoreUnavailableError
 from task_queue.actors.store import postgresql
 from task_queue.actors.store.database import Database
+from task_queue.actors.store.database_file import LOG
 
 ADVISORY_LOCK = 7_461_736_173
 """Held while migrating on PostgreSQL, so that processes that start at once take turns."""
@@ -38,8 +39,10 @@ def migrate(database: Database) -> None:
         StoreUnavailableError: The database cannot be opened.
         MigrationError: A step failed (nothing of it is left), or the database is newer.
     """
+    if database.is_sqlite:
+        _check_log_has_its_file(database.path)
     try:
-        with database.engine().connect() as connection, connection.begin():
+        with database.engine(create=True).connect() as connection, connection.begin():
             try:
                 _upgrade(connection, database)
             except sa.exc.SQLAlchemyError as error:
@@ -73,6 +76,16 @@ def _upgrade(connection: sa.Connection, database: Database) -> None:
             connection.exec_driver_sql(statement)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
     command.upgrade(config, "head")
+
+
+def _check_log_has_its_file(path: Path) -> None:
+    """Refuse to make a new file beside the log of one that is gone: SQLite would delete the log."""
+    log = path.with_name(f"{path.name}{LOG}")
+    if not path.exists() and log.exists() and log.stat().st_size:
+        raise StoreUnavailableError(
+            f"the database file {path} is not there, but its write-ahead log {log.name} is, with"
+            " tasks in it: put the file back, or delete the log to begin with an empty database"
+        )
 
 
 def _make_shrinkable(database: Database) -> None:

@@ -16,7 +16,9 @@ from task_queue.actors.errors import (
     StoreUnavailableError,
     TaskQueueError,
 )
-from task_queue.actors.store.database import Database
+from task_queue.actors.store import postgresql as server
+from task_queue.actors.store.database import Database, fold_log
+from task_queue.actors.store.database_file import DatabaseFile
 
 _LOCKED_SQLSTATES = ("40", "55P03")
 """How PostgreSQL's codes begin for what a neighbour is to blame for: a deadlock, a lock that was
@@ -27,15 +29,23 @@ class Session:
     """One connection to the database, opened when first needed and again after it broke.
 
     Used by one thread only.
+
+    Attributes:
+        openings: How often it was opened.
     """
 
-    def __init__(self, database: Database, *, read_only: bool = False) -> None:
+    def __init__(
+        self, database: Database, *, read_only: bool = False, file: DatabaseFile | None = None
+    ) -> None:
         """Store which database to use, without touching it.
 
         Args:
             database: Where it is and how to connect.
             read_only: Whether this connection may not write.
+            file: SQLite: the file that is meant, of which no other by its name is opened.
         """
+        self.openings = 0
+        self._file = file
         self._engine = database.engine(read_only=read_only)
         self._open: sa.Connection | None = None
 
@@ -60,7 +70,10 @@ class Session:
         """
         try:
             if self._open is None:
+                if self._file is not None:
+                    self._file.check_is_same()
                 self._open = self._engine.connect()
+                self.openings += 1
             with self._open.begin():
                 yield
         except sa.exc.SQLAlchemyError as error:
@@ -85,6 +98,17 @@ class Session:
             if type(told) is StoreUnavailableError:
                 raise
             raise told from error
+
+    @property
+    def risks(self) -> tuple[str, ...]:
+        """Sentences on what PostgreSQL does not promise as it is set up."""
+        driver = self.connection.connection.driver_connection
+        return driver.risks if isinstance(driver, server.Connection) else ()
+
+    def fold_log(self) -> bool:
+        """Give the space of SQLite's log back, outside of transactions; return whether it is."""
+        driver = None if self._open is None else self._open.connection.driver_connection
+        return isinstance(driver, sqlite3.Connection) and fold_log(driver)
 
     def wait_for_no_lock(self) -> None:
         """Have statements fail at once until the end of the transaction, instead of waiting."""

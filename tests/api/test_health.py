@@ -13,6 +13,7 @@ from task_queue.actors.errors import AnswerTimeoutError
 from task_queue.actors.messages.queue import QueueState
 from task_queue.actors.messages.reader import OldestReady
 from task_queue.actors.messages.supervisor import CountStuck
+from task_queue.actors.messages.writer import DatabaseState
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.api.edge import Edge
 from task_queue.api.health import STALLED_SECONDS, ReadinessResource
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 NOW = 1_000.0
 UP = {"writer": True, "reader": True, "queue-tasks": True}
-READY = {"status": "ready", "problems": []}
+READY = {"status": "ready", "problems": [], "warnings": []}
 
 
 class Answers:
@@ -46,13 +47,14 @@ def state(idle: int = 1, *, paused: bool = False) -> QueueState:
     return QueueState(idle=idle, running=0, prefetched=0, paused=paused)
 
 
-def readiness(
+def readiness(  # noqa: PLR0913 - all that it looks at
     children: object = UP,
     *,
     oldest: object = None,
     stuck: int = 0,
     limits: QueueLimits | None = None,
     states: Mapping[str, QueueState] | None = None,
+    database: object = DatabaseState(None, ()),
 ) -> tuple[int, dict[str, Any]]:
     states = states or {"tasks": state()}
     system = SimpleNamespace(
@@ -63,6 +65,7 @@ def readiness(
             info={name: SimpleNamespace(limits=limits or QueueLimits()) for name in states},
         ),
         reader=Answers(oldest),
+        writer=Answers(database),
     )
     app = falcon.App()
     app.add_route("/", ReadinessResource(Edge(cast("ActorSystem", system), 1.0, lambda: NOW)))
@@ -114,6 +117,23 @@ def test_a_server_gets_ready_again_after_an_actor_died(
 
 def test_all_is_well() -> None:
     assert readiness() == (200, READY)
+
+
+def test_it_is_not_ready_when_the_last_commit_did_not_go_through() -> None:
+    status, document = readiness(database=DatabaseState("it is a standby", ()))
+    assert status == 503
+    assert document["problems"] == ["the last commit failed: it is a standby"]
+
+
+def test_it_is_not_ready_while_the_writer_does_not_answer() -> None:
+    status, document = readiness(database=AnswerTimeoutError("no answer within 1 s"))
+    assert (status, document["problems"]) == (503, ["no answer within 1 s"])
+
+
+def test_what_needs_attention_is_named_and_keeps_it_ready() -> None:
+    warnings = ("something holds back the vacuum",)
+    status, document = readiness(database=DatabaseState(None, warnings))
+    assert (status, document) == (200, {**READY, "warnings": [*warnings]})
 
 
 def test_a_dead_actor_is_named() -> None:

@@ -1,16 +1,20 @@
 """Several servers on one PostgreSQL: they share the work, and take over from one that dies."""
 
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
+import httpx
+import psycopg
 import pytest
 
 from tests.faults.load import Load
 from tests.faults.stored import Stored
-from tests.harness import Gate, ServerProcess
+from tests.harness import Gate, ServerProcess, eventually
 
 LEASE_SECONDS = 2
 GRACE_SECONDS = 2.0
@@ -96,3 +100,64 @@ def test_the_late_result_of_a_server_that_was_frozen_is_refused(
     frozen.wait_for_log("late result refused, the lease is lost", id=task)
     row = Stored(postgres_url).rows()[task]
     assert (row.status, row.output, row.attempt) == ("completed", "in time", 2)
+
+
+def test_a_frozen_node_does_not_stop_the_publishes_of_another(
+    serve: Serve, postgres_url: str
+) -> None:
+    frozen, other = two_servers(serve, postgres_url)
+    with Keyed(frozen), psycopg.connect(postgres_url, autocommit=True) as watch:
+        try:
+            eventually(lambda: freeze_in_transaction(frozen, watch), "it is frozen with its locks")
+            statuses = Counter(publish_keyed(other, number) for number in range(3 * KEYS))
+            assert statuses.keys() <= {200, 202}, statuses
+        finally:
+            frozen.signal(signal.SIGCONT)
+        eventually(lambda: publish_keyed(frozen, 0) in {200, 202}, "it publishes again")
+    for node in (frozen, other):
+        assert node.terminate() == 0
+
+
+KEYS = 20
+
+
+def publish_keyed(node: ServerProcess, number: int) -> int:
+    body = {"action": "sum", "unique_key": f"key {number % KEYS}"}
+    return node.client.post("/tasks", json=body).status_code
+
+
+class Keyed:
+    """Publishes with unique keys to a node, as fast as it takes them."""
+
+    def __init__(self, node: ServerProcess) -> None:
+        self._node = node
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._publish)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _publish(self) -> None:
+        with httpx.Client(base_url=self._node.client.base_url, timeout=60) as client:
+            for number in count():
+                if self._stop.is_set():
+                    return
+                client.post("/tasks", json={"action": "sum", "unique_key": f"key {number % KEYS}"})
+
+
+def freeze_in_transaction(node: ServerProcess, watch: psycopg.Connection) -> bool:
+    """Whether the node, stopped now, is in the middle of a transaction; if not, it goes on."""
+    node.signal(signal.SIGSTOP)
+    idle = watch.execute(
+        "SELECT count(*) FROM pg_stat_activity JOIN pg_locks USING (pid)"
+        " WHERE datname = current_database() AND locktype = 'advisory'"
+        " AND state = 'idle in transaction'"
+    ).fetchone()
+    if idle is not None and idle[0]:
+        return True
+    node.signal(signal.SIGCONT)
+    return False

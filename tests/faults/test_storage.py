@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from task_queue.actors.errors import StoreUnavailableError
 from task_queue.actors.store import queues
@@ -22,6 +23,7 @@ from tests import postgres
 from tests.faults.load import Load
 from tests.faults.stored import Stored
 from tests.harness import Gate, ServerProcess, eventually
+from tests.silence import proxy
 
 REFUSED = 20
 pytestmark = pytest.mark.system
@@ -221,3 +223,73 @@ def test_a_stop_of_postgresql_is_survived_and_recovered_from(
         own_postgres.start()
         eventually(lambda: server.client.get("/readyz").is_success, "ready again")
     assert server.terminate() == 0
+
+
+def test_a_server_that_goes_silent_is_given_up_and_connected_to_anew(
+    serve: Serve, postgres_url: str
+) -> None:
+    address = conninfo_to_dict(postgres_url)
+    with proxy(str(address["host"]), int(str(address["port"]))) as between:
+        url = f"postgresql://{address['user']}@127.0.0.1:{between.port}/{address['dbname']}"
+        server = serve(
+            f"database.url={url}",
+            "database.connect_timeout_seconds=1",
+            "database.statement_timeout_seconds=1",
+        ).start()
+        server.publish("sum", numbers=[1])
+        between.silent.set()
+        eventually(lambda: server.post("sum").status_code == 503, "publishes are refused")
+        server.wait_for_log("database unavailable")
+        assert server.client.get("/readyz").status_code == 503
+        assert server.client.get("/tasks").status_code == 503
+        between.silent.clear()
+        eventually(lambda: server.post("sum").status_code == 202, "publishes are taken again")
+        eventually(lambda: server.client.get("/readyz").is_success, "ready again")
+        assert server.terminate() == 0
+
+
+# --- a SQLite file that is lost -------------------------------------------------------------
+
+
+def test_a_database_that_is_moved_away_takes_nothing_until_it_is_back(
+    serve: Serve, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/tasks.db"
+    server = serve(f"database.url={url}").start()
+    first = server.publish("sum", numbers=[1])
+    server.wait_for_status(first, "completed")
+    (tmp_path / "tasks.db").rename(tmp_path / "away.db")
+    said = f"the database file {tmp_path}/tasks.db is not there any more"
+    assert server.wait_for_log("database unavailable")["error"].startswith(said)
+    assert server.post("sum").status_code == 503
+    ready = server.client.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["problems"][0].startswith(f"the last commit failed: {said}")
+    (tmp_path / "away.db").rename(tmp_path / "tasks.db")
+    server.wait_for_log("database available again")
+    second = server.publish("sum", numbers=[2])
+    server.wait_for_status(second, "completed")
+    assert server.client.get("/readyz").is_success
+    assert server.terminate() == 0
+    assert Stored(url).rows().keys() == {first, second}
+
+
+def test_a_log_that_is_removed_is_saved_by_sigterm(serve: Serve, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/tasks.db"
+    server = serve(f"database.url={url}").start()
+    tasks = [server.publish("sum", numbers=[number]) for number in range(5)]
+    (tmp_path / "tasks.db-wal").unlink()
+    server.wait_for_log("database unavailable")
+    assert server.post("sum").status_code == 503
+    assert server.terminate() == 0
+    assert Stored(url).rows().keys() >= set(tasks)
+
+
+def test_a_lock_file_that_is_removed_is_made_again(serve: Serve, tmp_path: Path) -> None:
+    server = serve(f"database.url=sqlite:///{tmp_path}/tasks.db").start()
+    lock = tmp_path / "tasks.db.lock"
+    lock.unlink()
+    eventually(lambda: lock.exists() and lock.read_text(), "the lock is taken again")
+    second = serve(f"database.url=sqlite:///{tmp_path}/tasks.db").spawn()
+    assert second.wait() == 1
+    server.publish("sum", numbers=[1])
