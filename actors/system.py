@@ -62,6 +62,7 @@ class ActorSystem:
         children: The processes that actions have started.
         actions: The actions by name; a reload replaces what is in it.
         database: How the database is reached.
+        is_draining: Whether no further task is started, because the process is about to end.
         queues: The queues; a reload adds to them and removes some.
         reader: The address of the database reader.
         supervisor: The address of the supervisor.
@@ -97,6 +98,7 @@ class ActorSystem:
         self.queues = RunningQueues(
             settings.queues, supervisor=self.supervisor, specs=self._queue_specs
         )
+        self.is_draining = False
         self._reloading = threading.Lock()
         self._settings = settings
         self._on_too_many_restarts = on_too_many_restarts
@@ -150,11 +152,13 @@ class ActorSystem:
             life.started.wait(BOOT_SECONDS)
             self.supervisor.ask(Boot(), timeout=ONE_SHOT_SECONDS + BOOT_SECONDS)
         except BaseException:
-            self._let_go()
+            self.stop()
             raise
 
-    def stop(self, drain_seconds: float) -> tuple[str, ...]:
-        """Drain the queues, then stop all actors in reverse order.
+    def drain(self, drain_seconds: float) -> tuple[str, ...]:
+        """Start no further task and wait for those that run, in all queues at the same time.
+
+        Everything else goes on: tasks can be read and cancelled, and are refused when published.
 
         Args:
             drain_seconds: How long running tasks may take to finish.
@@ -163,16 +167,10 @@ class ActorSystem:
             The ids of the tasks that still ran then and were given back.
 
         Raises:
-            TaskQueueError: A queue could not be drained in time; all actors are stopped all the
-                same, and what was claimed is taken back at the next start.
+            TaskQueueError: A queue could not be drained in time; what was claimed is taken back at
+                the next start.
         """
-        try:
-            return self._drain(drain_seconds)
-        finally:
-            self._let_go()
-
-    def _drain(self, drain_seconds: float) -> tuple[str, ...]:
-        """Drain all queues at the same time."""
+        self.is_draining = True
         drains = [
             queue.ask_later(Drain(deadline=self._now() + drain_seconds))
             for queue in self.queues.all_addresses()
@@ -182,7 +180,8 @@ class ActorSystem:
             task_id for drain in drains for task_id in drain.wait(deadline - time.monotonic())
         )
 
-    def _let_go(self) -> None:
+    def stop(self) -> None:
+        """Stop all actors in reverse order."""
         try:
             self.supervisor.ask(Stop(), timeout=STOP_SECONDS)
         except UnavailableError:

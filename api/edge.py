@@ -57,6 +57,11 @@ class Edge:
         """How many threads may hang in actions beyond their deadline."""
         return self.system.max_stuck_threads
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether the process is about to end."""
+        return self.system.is_draining
+
     def queue(self, name: str | None) -> tuple[QueueInfo, Address] | None:
         """Return the queue by this name, or the default one, and the address to publish to."""
         name = QUEUE if name is None else name

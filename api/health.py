@@ -55,6 +55,8 @@ class ReadinessResource:
         return [*failed, *self._problems()], database.warnings
 
     def _problems(self) -> list[str]:
+        if self._edge.is_draining:
+            return ["the server is shutting down"]
         try:
             # First, because the consumers that it keeps from being replaced are down as well.
             stuck = self._edge.ask_supervisor(CountStuck())

@@ -84,7 +84,8 @@ class HttpSettings(Section):
     that waits for its commit occupies none."""
 
     max_connections: int = Field(ge=1, le=10_000)
-    """Open connections; further ones wait to be accepted. Each costs a file descriptor."""
+    """Open connections; further ones wait to be accepted. When 19 of 20 places are taken, idle and
+    then slow connections are closed to make room. Each costs a file descriptor."""
 
     max_body_bytes: int = Field(ge=1024, le=104_857_600)
     """Bytes in a request body; more is answered with 413. Bodies are held in memory, so large data
@@ -94,7 +95,17 @@ class HttpSettings(Section):
     """Seconds a request waits for the actors; then the answer is 503 and the outcome unknown."""
 
     idle_timeout_seconds: int = Field(ge=1, le=3600)
-    """Seconds without traffic after which a connection is closed, to free its place."""
+    """Seconds without a request after which a connection is closed, to free its place."""
+
+    head_timeout_seconds: int = Field(ge=1, le=3600)
+    """Seconds that the head of a request may take to come in; then it is answered with 408."""
+
+    body_timeout_seconds: int = Field(ge=1, le=3600)
+    """Seconds that the body of a request may take to come in, all of it; then it is answered with
+    408. With larger bodies over slow lines it has to be more."""
+
+    send_timeout_seconds: int = Field(ge=1, le=3600)
+    """Seconds that a client may take to read an answer; then the connection is reset."""
 
 
 class DatabaseSettings(Section):
@@ -329,7 +340,7 @@ class ShutdownSettings(Section):
 
     drain_seconds: float = Field(ge=0, le=3600)
     """Seconds that running tasks get to finish after SIGTERM; one that is cut off runs again at the
-    next start."""
+    next start. All together a stop takes up to 5 seconds more; `docker stop` kills after 10."""
 
 
 class LogSettings(Section):

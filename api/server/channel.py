@@ -1,5 +1,8 @@
 """A client's connection: each answer leaves in one piece, when it may, and is logged."""
 
+import socket
+import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
@@ -15,8 +18,10 @@ from task_queue.api.middleware import REQUEST_ID_HEADER
 from task_queue.api.responses.answer import Headers
 from task_queue.api.responses.late import ENVIRON_KEY, Late
 from task_queue.api.server.parser import Parser, ProblemTask
+from task_queue.api.server.patience import Seen, Stage, TooSlowError
 
 _REQUEST_ID = REQUEST_ID_HEADER.lower()  # as Falcon writes it
+_RESET = struct.pack("ii", 1, 0)  # lingers for no second
 _log = structlog.get_logger()
 
 
@@ -53,6 +58,7 @@ class _Request(Parser):
     """A request, and the answer to it once there is one."""
 
     answer: _Prepared | None = None
+    path = ""  # of one that was refused before its head was read, for waitress's log
 
 
 class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
@@ -112,24 +118,45 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         self.status = answer.status
         self.response_headers += answer.headers
         self.content_length = len(answer.body)
+        if self.channel.server.is_draining:
+            self.set_close_on_finish()
         head: bytes = self.build_response_header()
         self.wrote_header = True  # not before: until then waitress may add `Connection: close`
         return head
 
 
 class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
-    """A client's connection."""
+    """A client's connection.
+
+    Attributes:
+        seen: What it was at when it was last looked at.
+    """
 
     parser_class = _Request
     task_class = _Task
     error_task_class = ProblemTask
+    request: Any  # of which a part has been read
+    seen: Seen | None = None
+    _answered = 0
+    _is_held = False
+    _is_closing = False
 
     def service(self) -> Reply[Any] | None:
-        """Answer the request, or return the reply that its answer has to wait for."""
+        """Answer the request, or return the reply that its answer has to wait for.
+
+        While a former answer has not left, nothing is done: a thread would wait for a client that
+        does not read. The loop comes back to it.
+        """
+        if self.total_outbufs_len:
+            with self.outbuf_lock:
+                if self.total_outbufs_len:
+                    self._is_held = True
+                    return None
         try:
             super().service()
         except _Parked as parked:
             return parked.reply
+        self._answered += 1
         return None
 
     def write_later(self, data: bytes) -> None:
@@ -143,6 +170,75 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
             self.outbufs[-1].append(data)
             self.current_outbuf_count += len(data)
             self.total_outbufs_len += len(data)
+
+    def handle_write(self) -> None:
+        """Send what waits; go on with a request that waited for that, or close."""
+        if self.close_when_flushed:
+            self._flush_and_close()
+            return
+        super().handle_write()
+        if self._is_held and not self.total_outbufs_len:
+            self._is_held = False
+            self.server.add_task(self)
+
+    def _flush_and_close(self) -> None:
+        self._flush_exception(self._flush_some)
+        if self.will_close:
+            self.handle_close()
+        elif not self.total_outbufs_len:
+            self._close_our_side()
+
+    def _close_our_side(self) -> None:
+        """Say that nothing more comes, and drop what comes in until the client closes its side.
+
+        A socket that is closed while data is on its way to it is reset, and the client may lose the
+        last answer by that.
+        """
+        self.close_when_flushed = False
+        self._is_closing = True
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:  # the client has gone
+            self.handle_close()
+
+    def received(self, data: bytes) -> bool:
+        """Take what came in; drop it after the last answer."""
+        return not self._is_closing and bool(super().received(data))
+
+    def at(self) -> tuple[Stage, object]:
+        """Return its stage, and the request or the number of the answer that it is at."""
+        if self._is_closing:
+            return Stage.CLOSING, None
+        if self.total_outbufs_len or self.close_when_flushed:
+            return Stage.SENDING, self._answered
+        if self.requests:
+            return Stage.WORKING, None
+        if (request := self.request) is None:
+            return Stage.IDLE, self._answered
+        return (Stage.BODY if request.headers_finished else Stage.HEAD), request
+
+    def drop(self) -> None:
+        """Close it, unless a request has just come in."""
+        stage, _ = self.at()
+        with suppress(OSError):
+            if stage is Stage.IDLE:
+                if self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                    return
+            else:
+                # Nobody reads what is left: the kernel need not keep it, nor try to send it.
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.handle_close()
+
+    def refuse(self, error: TooSlowError) -> None:
+        """Answer the request that is being read with this error, and close it."""
+        with self.requests_lock:
+            request = self.request
+            self.request = None
+            request.error = request.error or error
+            request.completed = True
+            self.requests.append(request)
+            if len(self.requests) == 1:
+                self.server.add_task(self)
 
 
 def _log_request(method: str, path: str, status_line: str, seconds: float) -> None:

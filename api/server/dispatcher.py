@@ -10,8 +10,8 @@ import structlog
 
 from task_queue.actors.messages.reply import Reply
 
-SHUTDOWN_SECONDS = 5.0
-"""How long the requests in hand may take once a signal has come; as long as in waitress."""
+SHUTDOWN_SECONDS = 1.0
+"""How long requests that were not answered until the port was closed may still take."""
 
 _log = structlog.get_logger()
 

@@ -6,23 +6,26 @@ import os
 import random
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from threading import Event
 
 import structlog
-from waitress.server import create_server
+from waitress.adjustments import Adjustments
 
 from task_queue.actors.actions.python.thread import keep_output_open
-from task_queue.actors.errors import BootError, TaskQueueError
+from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.system import ActorSystem
 from task_queue.api.app import create_app
 from task_queue.api.edge import Edge
 from task_queue.api.schedule_settings import schedules
 from task_queue.api.server.banner import banner
-from task_queue.api.server.channel import Channel
 from task_queue.api.server.dispatcher import Dispatcher
+from task_queue.api.server.listener import bound, cannot_listen, is_loopback
 from task_queue.api.server.parser import MAX_HEADER_BYTES
+from task_queue.api.server.patience import Patience
+from task_queue.api.server.server import Server
 from task_queue.api.server.signals import Signals
 from task_queue.config.settings import HttpSettings, Settings, SettingsError
 
@@ -53,7 +56,7 @@ def serve(settings: Settings, version: str, read_again: Callable[[], Settings]) 
     edge = Edge(system, settings.http.answer_timeout_seconds)
     configured = schedules(settings.schedules, edge.catalog, edge.now())
     try:
-        with closing(_bound(settings.http)) as listener:
+        with closing(bound(settings.http)) as listener:
             try:
                 system.start(configured)
             except SystemExit:  # it has stopped what was running
@@ -63,28 +66,44 @@ def serve(settings: Settings, version: str, read_again: Callable[[], Settings]) 
             gc.freeze()  # what exists by now stays; collecting it again and again costs 5 %
             sys.stdout.write(banner(settings, version, server.effective_port))
             sys.stdout.flush()
+            if not is_loopback(listener):
+                _log.warning(
+                    "whoever reaches this port can publish, read, cancel and delete all tasks:"
+                    " there is no authentication",
+                    host=settings.http.host,
+                    port=server.effective_port,
+                )
             signals.wake_up = server.pull_trigger
             signals.reload = lambda: _reload(system, read_again)
             signals.at_once = system.children.close
-            _loop(server, signals)
+            _loop(server, signals, lambda: _drain(system, settings.shutdown.drain_seconds))
     except SystemExit:
-        pass
-    _drain(system, settings.shutdown.drain_seconds)
+        _drain(system, settings.shutdown.drain_seconds)
+    system.stop()
+    _log.info("stopped")
     return signals.exit_code
 
 
-def _loop(server: Any, signals: Signals) -> None:  # noqa: ANN401 - waitress has no types
-    """Serve until a signal comes, then answer the requests in hand."""
+def _loop(server: Server, signals: Signals, drain: Callable[[], None]) -> None:
+    """Serve until a signal comes; then go on while the tasks are drained, and say good-bye."""
     while not signals.stopping:
-        server.asyncore.loop(
-            timeout=server.adj.asyncore_loop_timeout,
-            map=server._map,  # noqa: SLF001 - as in its own `run`, which only an exception ends
-            use_poll=server.adj.asyncore_use_poll,
-            count=1,
-        )
+        server.turn()
+    server.is_draining = True
+    drained = Event()
+    threading.Thread(target=_and_then, args=(drain, drained.set), name="drain").start()
+    while not drained.is_set():
+        server.turn()
+    server.last_call()
     server.task_dispatcher.shutdown()
     for channel in list(server.active_channels.values()):
         channel.handle_write()  # what was left to the loop
+
+
+def _and_then(first: Callable[[], None], then: Callable[[], None]) -> None:
+    try:
+        first()
+    finally:
+        then()
 
 
 def _reload(system: ActorSystem, read_again: Callable[[], Settings]) -> None:
@@ -119,60 +138,34 @@ def _keep_to_one_core() -> None:
 
 def _drain(system: ActorSystem, drain_seconds: float) -> None:
     try:
-        cut_short = system.stop(drain_seconds)
+        cut_short = system.drain(drain_seconds)
     except TaskQueueError as error:
         # What was claimed is recovered at the next start, or by another node.
         _log.error("not drained", error=str(error))
         return
     if cut_short:
         _log.warning("tasks cut short and given back", ids=cut_short, drain_seconds=drain_seconds)
-    _log.info("stopped")
 
 
-def _bound(http: HttpSettings) -> socket.socket:
-    """Bind a socket to the address; it listens when everything is up.
-
-    A port in use is noticed here, before any actor has claimed a task. Of a name with several
-    addresses the first IPv4 one is used.
-    """
-    listener: socket.socket | None = None
-    try:
-        found = socket.getaddrinfo(
-            http.host, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except (OSError, UnicodeError) as error:
-        if listener is not None:
-            listener.close()
-        raise _cannot_listen(http, error) from error
-    return listener
-
-
-def _cannot_listen(http: HttpSettings, error: Exception) -> BootError:
-    reason = getattr(error, "strerror", None) or str(error)
-    return BootError(f"cannot listen on {http.host}:{http.port}: {reason}")
-
-
-def _server(edge: Edge, http: HttpSettings, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types
+def _server(edge: Edge, http: HttpSettings, listener: socket.socket) -> Server:
     logging.getLogger("waitress").setLevel(logging.WARNING)
+    limits = Adjustments(
+        sockets=[listener],
+        connection_limit=http.max_connections,
+        max_request_body_size=http.max_body_bytes + 1,  # waitress refuses from its limit on
+        max_request_header_size=MAX_HEADER_BYTES + 1,
+        ident=None,
+        clear_untrusted_proxy_headers=False,  # nothing here reads them
+    )
     try:
-        server = create_server(
+        return Server(
             create_app(edge, http),
-            sockets=[listener],
-            _dispatcher=Dispatcher(http.threads),  # where waitress accepts another pool of threads
-            connection_limit=http.max_connections,
-            max_request_body_size=http.max_body_bytes + 1,  # waitress refuses from its limit on
-            max_request_header_size=MAX_HEADER_BYTES + 1,
-            channel_timeout=http.idle_timeout_seconds,
-            asyncore_use_poll=True,  # select() ends at descriptor 1024
-            ident=None,
-            clear_untrusted_proxy_headers=False,  # nothing here reads them
+            limits,
+            Patience(http),
+            _sock=listener,
+            sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
+            dispatcher=Dispatcher(http.threads),  # in place of waitress's pool of threads
         )
     except OSError as error:  # two servers can bind a port, but only one can listen on it
-        _drain(edge.system, 0)
-        raise _cannot_listen(http, error) from error
-    server.channel_class = Channel
-    return server
+        edge.system.stop()
+        raise cannot_listen(http, error) from error

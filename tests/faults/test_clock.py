@@ -89,7 +89,7 @@ class Life:
 
     def stop(self) -> None:
         """Stop the actors."""
-        self.system.stop(drain_seconds=0.0)
+        self.system.stop()
 
     def publish(self, action: str, queue: str = QUEUE, **members: Any) -> str:  # noqa: ANN401
         """The id of a task that is stored; the members are members of a publish."""

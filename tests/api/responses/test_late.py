@@ -97,7 +97,7 @@ def wsgi(tmp_path: Path) -> Iterator[httpx.Client]:
     transport = httpx.WSGITransport(create_app(Edge(system, DEADLINE_SECONDS), settings.http))
     with httpx.Client(transport=transport, base_url="http://localhost") as client:
         yield client
-    system.stop(drain_seconds=0)
+    system.stop()
 
 
 @pytest.fixture

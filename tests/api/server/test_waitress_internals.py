@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
-from waitress.server import create_server
+from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask, WSGITask
 
 from tests.fakes import DEADLINE_SECONDS
@@ -19,7 +19,12 @@ RELIED_UPON = {
     "server": {
         "_map": "the loop runs over it, one pass at a time",
         "asyncore": "has the loop",
-        "adj": "the settings of the loop: its timeout and whether it polls",
+        "adj": "has the limit of connections",
+        "accepting": "is asked before a connection is accepted",
+        "readable": "is replaced by ours",
+        "accept": "gives the next connection",
+        "socket": "is closed before the connections are",
+        "del_channel": "takes it out of the loop",
         "pull_trigger": "wakes the loop up at a signal",
         "task_dispatcher": "takes ours, and is shut down at the end",
         "active_channels": "what is left to be sent when the loop has ended",
@@ -32,6 +37,17 @@ RELIED_UPON = {
         "task_class": "is replaced by ours",
         "error_task_class": "is replaced by ours",
         "service": "runs the task; ours looks at how it ends",
+        "request": "is the one that is being read; ours refuses it if it takes too long",
+        "requests_lock": "is held while a request that was refused is queued",
+        "connected": "is false once the client has gone",
+        "will_close": "is set when nothing can be sent any more",
+        "close_when_flushed": "says that the last answer has been given",
+        "_flush_exception": "sends, and notes an error",
+        "_flush_some": "sends what the client takes",
+        "handle_close": "closes the socket",
+        "received": "takes what came in; ours drops it after the last answer",
+        "socket": "is closed for writing after the last answer",
+        "addr": "whose connection it is",
         "requests": "keeps the request of an answer that waits in the first place",
         "server": "leads from a task to the application",
         "adj": "has the limit of a body",
@@ -147,8 +163,9 @@ def test_a_name_that_is_relied_upon_is_there(
     )
 
 
-def test_another_pool_of_threads_is_let_in() -> None:
-    assert "_dispatcher" in signature(create_server).parameters
+def test_another_pool_of_threads_and_a_bound_socket_are_let_in() -> None:
+    parameters = signature(BaseWSGIServer).parameters
+    assert {"dispatcher", "adj", "bind_socket", "sockinfo", "_sock"} <= set(parameters)
 
 
 def test_the_loop_makes_one_pass_at_a_time(waitress: Waitress) -> None:

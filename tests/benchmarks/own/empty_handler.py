@@ -28,9 +28,12 @@ class _NoActors:
     def start(self, _schedules: object) -> None:
         """There is nothing to start."""
 
-    def stop(self, _drain_seconds: float) -> list[str]:
-        """There is nothing to stop."""
+    def drain(self, _drain_seconds: float) -> list[str]:
+        """There is nothing to drain."""
         return []
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
 
 
 class _Empty:

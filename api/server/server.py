@@ -1,0 +1,83 @@
+"""The server: waitress's, with its own rules for who may connect and who has to go."""
+
+import time
+from typing import Any
+
+import structlog
+from waitress.adjustments import Adjustments
+from waitress.server import TcpWSGIServer
+
+from task_queue.api.server.channel import Channel
+from task_queue.api.server.listener import refuse_handshakes
+from task_queue.api.server.patience import LOOK_SECONDS, Patience, Stage
+
+LAST_CALL_SECONDS = 2.0
+"""How long clients may take, once the tasks are drained, to come back for a last answer."""
+
+_log = structlog.get_logger()
+
+
+class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
+    """Accepts connections, and passes what comes in on them to the threads.
+
+    Attributes:
+        is_draining: Whether each connection is closed with its next answer.
+    """
+
+    channel_class = Channel
+    is_draining = False
+
+    def __init__(self, application: Any, adj: Adjustments, patience: Patience, **rest: Any) -> None:  # noqa: ANN401 - waitress has no types
+        self._patience = patience
+        self._looked_at = time.monotonic()
+        self._is_out_of_descriptors = False
+        super().__init__(application, adj=adj, bind_socket=False, **rest)
+
+    def turn(self) -> None:
+        """Do what there is to do, or wait for it, and look at the connections."""
+        self.asyncore.loop(timeout=LOOK_SECONDS, map=self._map, use_poll=True, count=1)
+        now = time.monotonic()
+        is_due = now - self._looked_at >= LOOK_SECONDS
+        if is_due:
+            self._looked_at = now
+            self._is_out_of_descriptors = False
+        if is_due or len(self.active_channels) > self._patience.room:
+            self._patience.look(self.active_channels.values(), now)
+
+    def readable(self) -> bool:
+        """Return whether another connection may be accepted now."""
+        has_room = len(self.active_channels) < self.adj.connection_limit
+        return bool(self.accepting and has_room and not self._is_out_of_descriptors)
+
+    def accept(self) -> Any:  # noqa: ANN401 - waitress has no types
+        """Return the next connection; None if there is none, or no descriptor for it."""
+        try:
+            return super().accept()
+        except OSError as error:
+            # It stays in the kernel's queue, and would be tried again with every turn. There is no
+            # room for more connections than there are.
+            self._is_out_of_descriptors = True
+            self._patience.limit_to(len(self.active_channels))
+            _log.error("connection not accepted", error=error.strerror)
+            return None
+
+    def last_call(self) -> None:
+        """Answer who still comes, then close the port and all connections, without a reset.
+
+        A connection is closed with its next answer, which says so, or when it has been idle for a
+        look: a client that sends a request after another is not cut off in between.
+        """
+        self.is_draining = True
+        refuse_handshakes(self.socket)
+        deadline = time.monotonic() + LAST_CALL_SECONDS
+        self.turn()  # accept who has just come
+        while self.active_channels and time.monotonic() < deadline:
+            self.turn()
+            now = time.monotonic()
+            for channel in list(self.active_channels.values()):
+                seen = channel.seen
+                if seen and seen.stage is Stage.IDLE and now - seen.since >= LOOK_SECONDS:
+                    channel.drop()
+        self.accepting = False
+        self.del_channel()
+        self.socket.close()
