@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -20,9 +20,11 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from task_queue.config.sections import Section
+from task_queue.config.sections import Section, listed
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - begins a secret
+MAX_SECRETS = 5
+"""How many secrets sign a request at most: enough for one to follow another."""
 SECRET_BYTES = range(24, 65)
 """How long a secret may be (Standard Webhooks, "Signature scheme")."""
 
@@ -50,6 +52,8 @@ def _is_network(text: str) -> str:
         raise ValueError(message) from None
     return text
 
+
+_STATUS = _like(r"[345](\d\d|xx)", "409 or 5xx")
 
 VariableName = Annotated[str, _like(r"[A-Za-z_][A-Za-z0-9_]*", "AWS_REGION")]
 """What an environment variable is called."""
@@ -139,6 +143,10 @@ class ProgramSettings(ActionSettings):
 class HttpActionSettings(ActionSettings):
     """A request to an HTTP endpoint."""
 
+    timeout_seconds: float = Field(default=60.0, gt=0, le=2_592_000)
+    """Seconds an attempt may take, at most 30 days. Shorter than for other actions, since a server
+    that was cut off without a word looks like one that is still at work."""
+
     http: str
     """The address to which the data is sent as JSON."""
 
@@ -150,9 +158,9 @@ class HttpActionSettings(ActionSettings):
     """Headers to send. They are never shown, and not sent to another scheme, host or port that a
     redirect or the data names."""
 
-    secret: SecretStr | None = None
-    """Signs what is sent, as Standard Webhooks: `whsec_` and Base64 of 24 to 64 bytes. Not set: it
-    is not signed."""
+    secret: Annotated[tuple[SecretStr, ...], BeforeValidator(listed)] = ()
+    """Signs what is sent, as Standard Webhooks: `whsec_` and Base64 of 24 to 64 bytes. Several in a
+    list sign each, so that a new one can follow an old one. Not set: it is not signed."""
 
     url_in_data: bool = False
     """Whether a `url` in the data takes the place of the address."""
@@ -161,7 +169,14 @@ class HttpActionSettings(ActionSettings):
     """Networks that are not public and to which it may connect all the same, as `10.1.0.0/16`."""
 
     follow_redirects: bool = False
-    """Whether to go where a redirect leads, up to five times."""
+    """Whether to go where a redirect leads, up to five times. One that would lose the data is a
+    failure: `303`, and `301` and `302` after `POST`."""
+
+    retry_statuses: Annotated[
+        tuple[Annotated[str, BeforeValidator(str), _STATUS], ...], BeforeValidator(listed)
+    ] = ("408", "425", "429", "5xx")
+    """The statuses after which it is sent again, as `409` or, for all of a hundred, `5xx`. After
+    any other but `2xx` the task is `dead`. Not set: `408`, `425`, `429` and `5xx`."""
 
     @field_validator("http")
     @classmethod
@@ -183,10 +198,14 @@ class HttpActionSettings(ActionSettings):
 
     @field_validator("secret")
     @classmethod
-    def _is_a_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(secret_bytes(value.get_secret_value())) not in SECRET_BYTES:
-            message = f"must be {SECRET_PREFIX} and Base64 of 24 to 64 bytes"
+    def _are_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if len(value) > MAX_SECRETS:
+            message = f"may have at most {MAX_SECRETS}, not {len(value)}"
             raise ValueError(message)
+        for each in value:
+            if len(secret_bytes(each.get_secret_value())) not in SECRET_BYTES:
+                message = f"must be {SECRET_PREFIX} and Base64 of 24 to 64 bytes"
+                raise ValueError(message)
         return value
 
 
@@ -206,6 +225,15 @@ def secret_bytes(secret: str) -> bytes:
         return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     except ValueError:
         return b""
+
+
+def statuses(patterns: Collection[str]) -> frozenset[int]:
+    """Return the statuses that these name, each as `409` or `5xx`."""
+    return frozenset(
+        status
+        for each in patterns
+        for status in range(int(each.replace("x", "0")), int(each.replace("x", "9")) + 1)
+    )
 
 
 KINDS: Mapping[str, type[ActionSettings]] = {

@@ -149,7 +149,7 @@ def _may_be_secret(path: Sequence[str], value: object) -> bool:
     """Return whether the value of this key must not be shown."""
     if path[0] != "actions":
         return False
-    return isinstance(value, Mapping) or path[-1] == "secret" or "headers" in path
+    return isinstance(value, Mapping) or "secret" in path or "headers" in path
 
 
 def _stated(path: Sequence[str], value: object, origins: Mapping[str, str]) -> str:

@@ -47,7 +47,7 @@ def _contradiction(kind: LiteralString, other: str, value: object) -> PydanticCu
     return PydanticCustomError(kind, "contradicts {other}", {"other": other, "value": value})
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     """Return what stands between the commas: the environment has no lists."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
@@ -73,7 +73,7 @@ class HttpSettings(Section):
     """TCP port; 0 takes any free one."""
 
     allowed_hosts: Annotated[
-        tuple[Annotated[str, AfterValidator(_host_name)], ...], BeforeValidator(_listed)
+        tuple[Annotated[str, AfterValidator(_host_name)], ...], BeforeValidator(listed)
     ]
     """Names by which clients ask for this server besides `localhost` and `http.host`, as a proxy,
     Compose or Kubernetes gives it: `tasks.example.com`; `.example.com` is every name below. In the

@@ -18,7 +18,7 @@ from task_queue.actors.actions.python.thread import ThreadAction
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.actions.result import Form
 from task_queue.actors.errors import ActionLoadError
-from task_queue.config.actions import secret_bytes
+from task_queue.config.actions import secret_bytes, statuses
 from task_queue.config.names import NAME_RULE, is_name
 from task_queue.config.settings import (
     ActionSettings,
@@ -154,15 +154,15 @@ class _Loader:
         # Imported where it is needed: importing its client takes a tenth of a second.
         from task_queue.actors.actions.http.action import HttpAction  # noqa: PLC0415
 
-        secret = settings.secret
         return HttpAction(
             url=settings.http,
             method=settings.method,
             headers={name: each.get_secret_value() for name, each in settings.headers.items()},
-            secret=None if secret is None else secret_bytes(secret.get_secret_value()),
+            secrets=[secret_bytes(each.get_secret_value()) for each in settings.secret],
             url_in_data=settings.url_in_data,
             allow_networks=settings.allow_networks,
             follow_redirects=settings.follow_redirects,
+            retried=statuses(settings.retry_statuses),
             timeout_seconds=self._timeout(settings.timeout_seconds),
             overdue_seconds=self._end_seconds,
             max_result_bytes=self._execution.max_result_bytes,

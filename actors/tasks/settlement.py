@@ -31,6 +31,8 @@ class Failure:
         outcome: How the attempt ended.
         permanent: Whether running the task again cannot help.
         retry_after: The seconds after which its action asked to be run again.
+        backs_off: Whether it then waits at least as long as after a failure, each time longer: what
+            a server asks for must not let it be asked again at once, a hundred times.
         started_at: When the attempt began, Unix seconds; None: when it was claimed.
         traceback: The last lines of the traceback.
         stderr: The last part of what its program wrote to standard error.
@@ -41,6 +43,7 @@ class Failure:
     outcome: Outcome = Outcome.FAILED
     permanent: bool = False
     retry_after: float | None = None
+    backs_off: bool = False
     started_at: float | None = None
     traceback: str | None = None
     stderr: str | None = None
@@ -148,18 +151,22 @@ def nack(
     )
     if failure.outcome is Outcome.CANCELLED:
         return settlement._replace(status=Status.CANCELLED, processed_at=int(now))
+    if terms.backoff is not None:
+        backoff = Backoff.parse(terms.backoff)
     if failure.retry_after is not None and terms.postponed < MAX_POSTPONEMENTS:
+        delay = min(failure.retry_after, MAX_POSTPONE_SECONDS)
+        if failure.backs_off:
+            tries = claimed.attempt + terms.postponed
+            delay = max(delay, backoff.delay_seconds(tries, random))
         return settlement._replace(
             attempt=claimed.attempt - 1,
-            run_at=now + min(failure.retry_after, MAX_POSTPONE_SECONDS),
+            run_at=now + delay,
             failure=None,
             postponed=terms.postponed + 1,
             stderr=None,
         )
     if failure.permanent or claimed.attempt >= claimed.max_attempts:
         return settlement._replace(status=Status.DEAD, processed_at=int(now))
-    if terms.backoff is not None:
-        backoff = Backoff.parse(terms.backoff)
     return settlement._replace(run_at=now + backoff.delay_seconds(claimed.attempt, random))
 
 

@@ -3,7 +3,7 @@
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from ipaddress import ip_network
 from typing import Any
@@ -49,10 +49,11 @@ class HttpAction:
         url: str,
         method: str,
         headers: Mapping[str, str],
-        secret: bytes | None,
+        secrets: Sequence[bytes],
         url_in_data: bool,
         allow_networks: Sequence[str],
         follow_redirects: bool,
+        retried: Collection[int],
         timeout_seconds: float,
         overdue_seconds: float,
         max_result_bytes: int,
@@ -66,10 +67,11 @@ class HttpAction:
             url: Where to, with http or https.
             method: GET, POST, PUT, PATCH or DELETE.
             headers: More headers to send, printable ASCII; `FIXED_HEADERS` among them are ignored.
-            secret: The key that signs; None: nothing is signed.
+            secrets: The keys that sign; none: nothing is signed.
             url_in_data: Whether a `url` in the data takes the place of the address.
             allow_networks: Where addresses need not be public.
             follow_redirects: Whether to go where a redirect leads.
+            retried: The statuses after which the data is sent again.
             timeout_seconds: See `Action`.
             overdue_seconds: See `Action`.
             max_result_bytes: How long the answer may be.
@@ -98,9 +100,10 @@ class HttpAction:
             for name, text in headers.items()
             if name.lower() not in FIXED_HEADERS
         }
-        self._secret = secret
+        self._secrets = secrets
         self._url_in_data = url_in_data
         self._follow_redirects = follow_redirects
+        self._retried = retried
         self._max_result_bytes = max_result_bytes
         self._now = now
         self._ssl_context = ssl_context
@@ -120,8 +123,7 @@ class HttpAction:
 
         Raises:
             Reject: The answer says that the request is at fault, or nothing may be sent there.
-            RetryLater: The answer says when to ask again.
-            Ended: There is no answer, or it says that the server is at fault.
+            Ended: There is no answer, or it says that the data may be sent again.
             Cancelled: Somebody asked for it.
             TimedOut: It took too long.
         """
@@ -138,7 +140,7 @@ class HttpAction:
                     return outcome_of(
                         request.url,
                         response,
-                        headers,
+                        retried=self._retried,
                         max_result_bytes=self._max_result_bytes,
                         now=self._now(),
                     )
@@ -200,7 +202,7 @@ class HttpAction:
         )
         peer = site(url) if url.port else f"{site(url)}:{target.origin.port}"
         own = self._headers if site(url) == site(self._url) else {}  # not where the data leads
-        headers = request.headers(call.claimed.lease.task_id, timestamp, own, self._secret)
+        headers = request.headers(call.claimed.lease.task_id, timestamp, own, self._secrets)
         name = url.raw_host.decode()
         context = (self._ssl_context or default_ssl_context()) if url.scheme == "https" else None
         try:

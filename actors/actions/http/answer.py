@@ -2,6 +2,8 @@
 
 import math
 import re
+import zlib
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -12,7 +14,7 @@ import httpx
 from task_queue.actors.actions.action import Done
 from task_queue.actors.actions.http.addresses import host, place, site
 from task_queue.actors.actions.result import foreign_text, too_long
-from task_queue.actors.errors import Reject, RetryLater
+from task_queue.actors.errors import Reject, TimedOut
 from task_queue.actors.tasks.failures import Ended
 from task_queue.actors.tasks.settlement import MAX_POSTPONE_SECONDS, Failure
 from task_queue.actors.tasks.text import one_line
@@ -20,14 +22,17 @@ from task_queue.actors.tasks.text import one_line
 MAX_ERROR_BYTES = 4_096
 """What is read of an answer that says that the task failed."""
 ASKS_FOR_LATER = {429, 503}
-TOO_MANY_REQUESTS = 429
+GZIP = 16 + zlib.MAX_WBITS
+"""Tells zlib to expect the header and the trailer of gzip."""
+
+_broken_off = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
 
 
 def outcome_of(
     url: httpx.URL,
     response: httpcore.Response,
-    headers: httpx.Headers,
     *,
+    retried: Collection[int],
     max_result_bytes: int,
     now: float,
 ) -> Done:
@@ -36,38 +41,31 @@ def outcome_of(
     Args:
         url: Who answered.
         response: The answer, whose body is yet to be read.
-        headers: Those of the answer.
+        retried: The statuses after which it is sent again.
         max_result_bytes: How long the body may be.
         now: The present moment, Unix seconds.
 
     Raises:
         Reject: The answer says that the request is at fault.
-        RetryLater: The answer says when to ask again.
-        Ended: The answer says that the server is at fault, or cannot be read.
+        Ended: The answer says that it may be sent again.
     """
-    status = response.status
+    status, headers = response.status, httpx.Headers(response.headers)
     answered = f"{site(url)} answered {status}"
-    encoding = one_line(headers.get("content-encoding", "identity")) or "identity"
-    is_plain = encoding.lower() == "identity"
+    encoding = one_line(headers.get("content-encoding", "")).lower() or "identity"
     if httpx.codes.is_success(status):
-        if not is_plain:
-            text = f"{answered} in an encoding that was not asked for: {encoding}"
-            raise Ended(Failure(text))
-        return Done(foreign_text(_body(response, max_result_bytes), max_result_bytes))
-    if status in ASKS_FOR_LATER and "retry-after" in headers:
+        return _delivered(response, encoding, max_result_bytes)
+    if status in ASKS_FOR_LATER and status in retried and "retry-after" in headers:
         seconds = retry_after_seconds(headers["retry-after"], now)
         if seconds is not None:
             later = f"{host(url)} answered {status}, to be asked again in {seconds} s"
-            raise RetryLater(seconds, later)
-    if httpx.codes.is_redirect(status):
-        if "location" in headers:
-            answered += f" and leads to {place(url, headers['location'])}, not followed"
-        raise Reject(answered)
-    if is_plain and (excerpt := _excerpt(response)):
+            raise Ended(Failure(later, retry_after=seconds, backs_off=True))
+    if httpx.codes.is_redirect(status) and "location" in headers:
+        answered += f" and leads to {place(url, headers['location'])}, not followed"
+    elif encoding == "identity" and (excerpt := _excerpt(response)):
         answered += f": {excerpt}"
-    if httpx.codes.is_client_error(status) and status != TOO_MANY_REQUESTS:
-        raise Reject(answered)
-    raise Ended(Failure(answered))
+    if status in retried:
+        raise Ended(Failure(answered))
+    raise Reject(answered)
 
 
 def retry_after_seconds(text: str, now: float) -> int | None:
@@ -89,25 +87,62 @@ def retry_after_seconds(text: str, now: float) -> int | None:
     return math.ceil(max(0.0, min(seconds, MAX_POSTPONE_SECONDS)))
 
 
-def _body(response: httpcore.Response, max_bytes: int) -> bytes:
-    """Read the body.
+def _delivered(response: httpcore.Response, encoding: str, max_bytes: int) -> Done:
+    """Return as the result what can be kept of an answer; what cannot is said beside it.
+
+    The peer has taken the data, so nothing that is wrong with its answer may send it again.
+    """
+    try:
+        body, whole = _body(response, max_bytes)
+        return Done(
+            foreign_text(_unpacked(body, encoding, max_bytes), max_bytes),
+            None if whole else "the answer was broken off: this is what came of it",
+        )
+    except Reject as error:
+        return Done("null", f"the answer was not kept: {error}")
+
+
+def _body(response: httpcore.Response, max_bytes: int) -> tuple[bytes, bool]:
+    """Return what comes of the body, and whether that is all of it.
 
     Raises:
         Reject: It is too long; reading stops as soon as that is known.
     """
     body = bytearray()
-    for chunk in response.iter_stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_long(None, max_bytes)
-    return bytes(body)
+    try:
+        for chunk in response.iter_stream():
+            body += chunk
+            if len(body) > max_bytes:
+                raise too_long(None, max_bytes)
+    except (*_broken_off, TimedOut):
+        return bytes(body), False
+    return bytes(body), True
+
+
+def _unpacked(body: bytes, encoding: str, max_bytes: int) -> bytes:
+    """Return the body as it was before it was packed, though nobody asked for that.
+
+    Raises:
+        Reject: It is too long, or packed in another way than gzip.
+    """
+    if encoding == "identity":
+        return body
+    if encoding not in {"gzip", "x-gzip"}:
+        raise Reject(f"it is packed as {encoding}, which was not asked for")
+    try:
+        unpacked = zlib.decompressobj(GZIP).decompress(body, max_bytes + 1)
+    except zlib.error:
+        raise Reject("it is not the gzip that it says it is") from None
+    if len(unpacked) > max_bytes:
+        raise too_long(None, max_bytes)
+    return unpacked
 
 
 def _excerpt(response: httpcore.Response) -> str:
     """Read the first words of the body."""
     body = bytearray()
     # What has come is enough: the status counts, however the rest of the answer ends.
-    with suppress(httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
+    with suppress(*_broken_off):
         for chunk in response.iter_stream():
             body += chunk
             if len(body) >= MAX_ERROR_BYTES:

@@ -1,14 +1,14 @@
 """What an HTTP action sends: the request, its headers and its signature."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from hmac import digest
 from typing import NamedTuple
 
 import httpx
 
-from task_queue.actors.actions.http.addresses import host, joined, site
+from task_queue.actors.actions.http.addresses import host, joined, place, site
 from task_queue.actors.errors import Reject
 
 REDIRECTS = {301, 302, 303, 307, 308}
@@ -48,22 +48,35 @@ class HttpRequest(NamedTuple):
             location: Where it leads.
 
         Raises:
-            Reject: It leads to no address.
+            Reject: It leads to no address, or the data would not go along.
         """
         url = joined(self.url, location)
         if url is None:
             raise Reject(f"{site(self.url)} answered {status} and leads to no address")
-        method, body = self.method, self.body
-        if status == httpx.codes.SEE_OTHER or (
-            status in {httpx.codes.MOVED_PERMANENTLY, httpx.codes.FOUND} and method == "POST"
-        ):
-            method, body = "GET", None
+        if self._loses_data(status, url):
+            raise Reject(
+                f"{site(self.url)} answered {status} and leads to {place(self.url, location)}, "
+                "but the data would not go along"
+            )
         # Never true again after another origin: that one chose the rest of the way.
         is_first_origin = self.is_first_origin and site(url) == site(self.url)
-        return HttpRequest(method, url, body, is_first_origin)
+        return HttpRequest(self.method, url, self.body, is_first_origin)
+
+    def _loses_data(self, status: int, url: httpx.URL) -> bool:
+        """Return whether a redirect goes on without the body, or without what the query said.
+
+        Clients go on with GET after 303, whatever the method was, and after 301 and 302 of a POST.
+        """
+        if self.body is None:
+            said, kept = self.url.params.multi_items(), url.params.multi_items()
+            return (self.method, status) == ("DELETE", httpx.codes.SEE_OTHER) or not (
+                set(said) <= set(kept)
+            )
+        moved = status in {httpx.codes.MOVED_PERMANENTLY, httpx.codes.FOUND}
+        return status == httpx.codes.SEE_OTHER or (moved and self.method == "POST")
 
     def headers(
-        self, task_id: str, timestamp: int, own: Mapping[str, str], secret: bytes | None
+        self, task_id: str, timestamp: int, own: Mapping[str, str], secrets: Sequence[bytes]
     ) -> list[tuple[str, str]]:
         """Return the headers to send.
 
@@ -71,7 +84,8 @@ class HttpRequest(NamedTuple):
             task_id: The id of the webhook.
             timestamp: When it was first sent, Unix seconds.
             own: The headers of the settings, in lower case; sent to the first origin only.
-            secret: The key that signs, for the first origin only; None: nothing is signed.
+            secrets: The keys that sign, for the first origin only; each makes a signature of its
+                own, so that one can follow another while both are known.
         """
         headers = {
             "host": host(self.url),
@@ -93,8 +107,9 @@ class HttpRequest(NamedTuple):
         }
         if self.body is not None:
             headers["content-length"] = f"{len(self.body)}"
-        if secret is not None and self.is_first_origin:
+        if secrets and self.is_first_origin:
             signed = f"{task_id}.{timestamp}.".encode() + (self.body or b"")
-            signature = b64encode(digest(secret, signed, sha256)).decode()
-            headers["webhook-signature"] = f"v1,{signature}"
+            headers["webhook-signature"] = " ".join(
+                f"v1,{b64encode(digest(each, signed, sha256)).decode()}" for each in secrets
+            )
         return list(headers.items())

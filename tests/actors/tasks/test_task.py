@@ -141,6 +141,15 @@ def test_a_task_that_asks_for_later_loses_no_attempt_and_leaves_no_record() -> N
     assert (settlement.failure, settlement.error) == (None, "busy")
 
 
+@pytest.mark.parametrize(("asked", "random", "delay"), [(0.0, 0.5, 8.0), (20.0, 0.5, 20.0)])
+def test_one_that_backs_off_waits_as_after_that_many_failures_at_least(
+    asked: float, random: float, delay: float
+) -> None:
+    task = claimed(2, postponed=3, backoff="1.0 2.0 60.0")
+    settlement = failed(task, Failure("busy", retry_after=asked, backs_off=True), random)
+    assert (settlement.run_at, settlement.attempt) == (NOW + delay, 1)
+
+
 @pytest.mark.parametrize("seconds", [MAX_POSTPONE_SECONDS + 1, 1e308, float("inf")])
 def test_nobody_is_put_off_for_longer_than_30_days(seconds: float) -> None:
     settlement = failed(claimed(), Failure("busy", retry_after=seconds))

@@ -1,4 +1,5 @@
 import base64
+import gzip
 import socket
 import ssl
 import threading
@@ -25,13 +26,13 @@ from task_queue.actors.errors import (
     Cancelled,
     InvalidDataError,
     Reject,
-    RetryLater,
     TimedOut,
 )
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.failures import Ended, failure_of
 from task_queue.actors.tasks.settlement import MAX_POSTPONE_SECONDS
 from task_queue.actors.tasks.slot import Slot
+from task_queue.config.actions import statuses
 from tests.endpoint import (
     Answer,
     Endpoint,
@@ -52,6 +53,7 @@ from tests.endpoint import (
 from tests.fakes import DEADLINE_SECONDS, NOW, ManualClock
 
 KEY = b"0123456789abcdef0123456789abcdef"
+TOO_LONG = "the answer was not kept: the result has more bytes; execution.max_result_bytes is {}"
 SECRETS = ["hunter2", "s3cr3t-token", base64.b64encode(KEY).decode(), KEY.decode()]
 
 
@@ -60,10 +62,11 @@ def webhook(url: str, **changes: Any) -> HttpAction:  # noqa: ANN401 - any argum
         "url": url,
         "method": "POST",
         "headers": {},
-        "secret": None,
+        "secrets": [],
         "url_in_data": False,
         "allow_networks": ["127.0.0.1/32", "::1/128"],
         "follow_redirects": False,
+        "retried": statuses(["408", "425", "429", "5xx"]),
         "timeout_seconds": 5.0,
         "overdue_seconds": 1.0,
         "max_result_bytes": 100_000,
@@ -86,9 +89,15 @@ def answered(answer: Answer, **changes: Any) -> str:  # noqa: ANN401
     with Endpoint(answer) as endpoint:
         try:
             return webhook(endpoint.url(), **changes).run(a_call()).result
-        except (Reject, Ended, RetryLater) as error:
+        except (Reject, Ended) as error:
             error.args = (str(error).replace(f"127.0.0.1:{endpoint.port}", "{}"),)
             raise
+
+
+def delivered(answer: Answer, **changes: Any) -> tuple[str, str | None]:  # noqa: ANN401
+    """The result, and what is said beside it, of a task that is answered so."""
+    with Endpoint(answer) as endpoint:
+        return webhook(endpoint.url(), **changes).run(a_call())
 
 
 def sent(data: str = '{"text":"hello"}', path: str = "/", **changes: Any) -> Received:  # noqa: ANN401
@@ -227,14 +236,14 @@ def test_configured_headers_win_over_those_that_are_sent_anyway() -> None:
     assert received.headers["x-key"] == "hunter2"
 
 
-@pytest.mark.parametrize("secret", [None, KEY])
-def test_configured_headers_cannot_pretend_to_be_a_webhooks_own(secret: bytes | None) -> None:
+@pytest.mark.parametrize("secrets", [[], [KEY]])
+def test_configured_headers_cannot_pretend_to_be_a_webhooks_own(secrets: list[bytes]) -> None:
     names = ["Webhook-Id", "WEBHOOK-TIMESTAMP", "webhook-signature", "Content-Length", "Connection"]
-    received = sent(headers=dict.fromkeys(names, "7777"), secret=secret, now=lambda: NOW)
+    received = sent(headers=dict.fromkeys(names, "7777"), secrets=secrets, now=lambda: NOW)
     assert received.headers["webhook-id"] == "task"
     assert received.headers["webhook-timestamp"] == f"{int(NOW)}"
     assert "7777" not in received.headers.values()
-    assert ("webhook-signature" in received.headers) == (secret is not None)
+    assert ("webhook-signature" in received.headers) == bool(secrets)
 
 
 def test_the_user_in_the_address_is_authorized() -> None:
@@ -248,7 +257,7 @@ def test_the_user_in_the_address_is_authorized() -> None:
 def test_a_signature_stays_verifiable_and_the_id_tells_repetitions() -> None:
     clock = ManualClock(time.time())
     with Endpoint(in_turn(answers(500), answers(200))) as endpoint:
-        action = webhook(endpoint.url(), secret=KEY, now=clock)
+        action = webhook(endpoint.url(), secrets=[KEY], now=clock)
         with pytest.raises(Ended):
             action.run(a_call())
         clock.advance(60)
@@ -261,13 +270,22 @@ def test_a_signature_stays_verifiable_and_the_id_tells_repetitions() -> None:
     assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) == 60
 
 
+def test_several_secrets_sign_each_so_that_one_can_follow_another() -> None:
+    received = sent(secrets=[KEY, KEY[::-1]])
+    assert received.headers["webhook-signature"].count("v1,") == 2
+    for key in (KEY, KEY[::-1]):
+        assert standardwebhooks.Webhook(key).verify(received.body, received.headers)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(b"another".ljust(32)).verify(received.body, received.headers)
+
+
 def test_without_a_body_the_signature_is_of_an_empty_one() -> None:
-    received = sent(method="GET", secret=KEY)
+    received = sent(method="GET", secrets=[KEY])
     standardwebhooks.Webhook(KEY).verify(b"", received.headers, json_parse=False)
 
 
 def test_a_changed_body_does_not_verify() -> None:
-    received = sent(secret=KEY)
+    received = sent(secrets=[KEY])
     with pytest.raises(standardwebhooks.WebhookVerificationError):
         standardwebhooks.Webhook(KEY).verify(received.body + b" ", received.headers)
 
@@ -286,7 +304,7 @@ def test_the_data_may_say_where_it_goes_and_does_not_take_that_along() -> None:
 def test_headers_of_the_settings_go_only_where_these_say_though_the_signature_goes_along() -> None:
     """They may be credentials, and whoever publishes says where the data goes."""
     with Endpoint() as home, Endpoint() as elsewhere:
-        action = webhook(home.url("/"), url_in_data=True, headers={"X-Key": "abc"}, secret=KEY)
+        action = webhook(home.url("/"), url_in_data=True, headers={"X-Key": "abc"}, secrets=[KEY])
         for endpoint in (home, elsewhere):
             action.run(a_call(f'{{"url":"{endpoint.url("/there")}"}}'))
     assert home.requests[0].headers["x-key"] == "abc"
@@ -403,14 +421,14 @@ def test_a_good_answer_is_the_result(answer: Answer, result: str) -> None:
     assert answered(answer) == result
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 418, 422, 499])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 418, 422, 499, 600])
 def test_an_answer_that_faults_the_request_rejects_the_task(status: int) -> None:
     with pytest.raises(Reject) as error:
         answered(answers(status, b"not like\n this\x00"))
     assert str(error.value) == f"http://{{}} answered {status}: not like this"
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 599, 600])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
 def test_an_answer_that_faults_the_server_fails_the_attempt(status: int) -> None:
     with pytest.raises(Ended) as error:
         answered(answers(status, b"<h1>Oops</h1>\r\n<p>" + "ü".encode() * 1000))
@@ -455,9 +473,10 @@ def test_the_status_of_an_error_counts_though_the_rest_is_broken_off(broken: Ans
 def test_a_server_that_says_when_to_ask_again_is_asked_then(
     status: int, text: str, seconds: int
 ) -> None:
-    with pytest.raises(RetryLater) as error:
+    with pytest.raises(Ended) as error:
         answered(answers(status, b"busy", Retry_After=text), now=lambda: NOW)
-    assert error.value.seconds == seconds
+    failure = error.value.failure
+    assert (failure.retry_after, failure.backs_off) == (seconds, True)
     assert str(error.value) == f"{{}} answered {status}, to be asked again in {seconds} s"
 
 
@@ -502,9 +521,11 @@ def test_a_retry_after_of_any_other_answer_means_nothing() -> None:
         says(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1001),
     ],
 )
-def test_an_answer_that_is_too_long_is_rejected(answer: Answer) -> None:
-    with pytest.raises(Reject, match=r"more bytes; execution\.max_result_bytes is 1000$"):
-        answered(answer, max_result_bytes=1000)
+def test_an_answer_that_is_too_long_is_not_kept(answer: Answer) -> None:
+    assert delivered(answer, max_result_bytes=1000) == (
+        "null",
+        TOO_LONG.format(1000),
+    )
 
 
 def test_one_that_is_just_not_too_long_is_kept() -> None:
@@ -513,8 +534,7 @@ def test_one_that_is_just_not_too_long_is_kept() -> None:
 
 def test_of_an_endless_answer_no_more_is_read_than_can_be_kept() -> None:
     with Endpoint(never_ends()) as endpoint:
-        with pytest.raises(Reject, match="more bytes"):
-            webhook(endpoint.url()).run(a_call())
+        assert webhook(endpoint.url()).run(a_call()).result == "null"
         peer = endpoint.wait_for_connection()
     # And what the system buffered on the way.
     assert peer.sent_bytes < 32 << 20
@@ -531,11 +551,68 @@ def test_headers_without_end_are_an_error() -> None:
         answered(says(b"HTTP/1.1 200 OK\r\n" + b"X-Much: x\r\n" * 100_000))
 
 
-def test_an_answer_that_is_encoded_all_the_same_is_not_unpacked() -> None:
-    with pytest.raises(Ended, match=r"an encoding that was not asked for: gzip$"):
-        answered(answers(200, b"\x1f\x8b", Content_Encoding="gzip"))
+def test_an_error_that_is_packed_all_the_same_is_told_by_its_status() -> None:
     with pytest.raises(Ended, match=r"answered 500$"):
         answered(answers(500, b"\x1f\x8b", Content_Encoding="gzip"))
+
+
+# Delivered is delivered
+
+
+@pytest.mark.parametrize(
+    ("answer", "result", "note"),
+    [
+        (answers(200, gzip.compress(b'{"a": 1}'), Content_Encoding="gzip"), '{"a": 1}', None),
+        (
+            answers(200, b"\x1f\x8bno", Content_Encoding="gzip"),
+            "null",
+            "the answer was not kept: it is not the gzip that it says it is",
+        ),
+        (
+            answers(201, gzip.compress(bytes(1 << 24)), Content_Encoding="x-gzip"),
+            "null",
+            TOO_LONG.format(100_000),
+        ),
+        (
+            answers(200, b"?", Content_Encoding="br"),
+            "null",
+            "the answer was not kept: it is packed as br, which was not asked for",
+        ),
+        (
+            says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthanks"),
+            '"thanks"',
+            "the answer was broken off: this is what came of it",
+        ),
+        (
+            says(b"HTTP/1.1 202 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n7\r\nnonsense"),
+            "7",
+            "the answer was broken off: this is what came of it",
+        ),
+        (answers(200, b'{"a": NaN}'), '"{\\"a\\": NaN}"', None),
+        (answers(204), "null", None),
+    ],
+)
+def test_what_was_answered_with_2xx_is_delivered_whatever_else_the_answer_says(
+    answer: Answer, result: str, note: str | None
+) -> None:
+    assert delivered(answer) == (result, note)
+
+
+def test_so_is_what_was_answered_with_2xx_and_never_finished() -> None:
+    answer = says_no_more(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthanks")
+    with Endpoint(answer) as endpoint:
+        done = webhook(endpoint.url()).run(a_call(timeout_seconds=0.2))
+    assert done == ('"thanks"', "the answer was broken off: this is what came of it")
+
+
+def test_which_statuses_are_sent_again_can_be_set() -> None:
+    retried = statuses(["409", "503", "3xx"])
+    for status in (409, 503, 302):
+        with pytest.raises(Ended):
+            answered(answers(status), retried=retried)
+    for status in (408, 429, 500):
+        with pytest.raises(Reject):
+            answered(answers(status, Retry_After="1"), retried=retried)
 
 
 # Deadlines and cancels
@@ -545,11 +622,10 @@ def test_an_answer_that_is_encoded_all_the_same_is_not_unpacked() -> None:
     "answer",
     [
         says_no_more(),
-        says_no_more(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"),
-        says_no_more(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"),
+        says_no_more(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n"),
         says_no_more(b"HTTP/1.1 500 No\r\nContent-Length: 10\r\n\r\n"),
         trickles(),
-        trickles(b"HTTP/1.1 200 OK\r\n\r\n"),
+        trickles(b"HTTP/1.1 500 No\r\n\r\n"),
     ],
 )
 def test_a_server_that_does_not_finish_is_given_up_at_the_deadline(answer: Answer) -> None:
@@ -676,34 +752,23 @@ def test_one_that_leads_to_no_address_is_rejected(location: str, *, follow: bool
 
 
 @pytest.mark.parametrize(
-    ("status", "method", "then"),
-    [
-        (301, "POST", "GET"),
-        (302, "POST", "GET"),
-        (303, "POST", "GET"),
-        (303, "PUT", "GET"),
-        (303, "DELETE", "GET"),
-        (302, "PUT", "PUT"),
-        (307, "POST", "POST"),
-        (308, "PATCH", "PATCH"),
-        (307, "DELETE", "DELETE"),
-    ],
+    ("status", "method"),
+    [(302, "PUT"), (307, "POST"), (308, "PATCH"), (307, "DELETE"), (303, "GET"), (301, "GET")],
 )
-def test_a_redirect_to_the_same_origin_keeps_all_but_perhaps_the_body(
-    status: int, method: str, then: str
-) -> None:
-    with Endpoint(in_turn(redirects("/new?a=1", status), answers(200, b"7"))) as endpoint:
+def test_a_redirect_to_the_same_origin_keeps_all(status: int, method: str) -> None:
+    answer = in_turn(redirects("/new?a=1&text=hello", status), answers(200, b"7"))
+    with Endpoint(answer) as endpoint:
         action = webhook(
             endpoint.url("/old", user="me:hunter2@"),
             method=method,
             headers={"X-Key": "s3cr3t-token"},
-            secret=KEY,
+            secrets=[KEY],
             follow_redirects=True,
         )
         assert action.run(a_call()).result == "7"
     first, second = endpoint.requests
-    assert (second.method, second.target) == (then, "/new?a=1")
-    assert second.body == (first.body if then == method else b"")
+    assert (second.method, second.target) == (method, "/new?a=1&text=hello")
+    assert second.body == first.body
     assert second.headers["x-key"] == "s3cr3t-token"
     assert second.headers["authorization"] == first.headers["authorization"]
     assert second.headers["webhook-id"] == first.headers["webhook-id"]
@@ -711,11 +776,32 @@ def test_a_redirect_to_the_same_origin_keeps_all_but_perhaps_the_body(
     standardwebhooks.Webhook(KEY).verify(second.body, second.headers, json_parse=False)
 
 
+@pytest.mark.parametrize(
+    ("status", "method", "location"),
+    [
+        (301, "POST", "/new"),
+        (302, "POST", "/new"),
+        (303, "POST", "/new"),
+        (303, "PUT", "/new"),
+        (303, "DELETE", "/new?text=hello"),
+        (307, "DELETE", "/new"),
+        (302, "GET", "/sign-in?next=text"),
+    ],
+)
+def test_a_redirect_that_would_lose_the_data_is_rejected(
+    status: int, method: str, location: str
+) -> None:
+    with pytest.raises(
+        Reject, match=f"answered {status} and leads to .*/(new|sign-in), but the da"
+    ):
+        answered(redirects(location, status), method=method, follow_redirects=True)
+
+
 @pytest.mark.parametrize("user", ["", "you:too@"])
 def test_the_user_in_a_redirect_is_ignored(user: str) -> None:
     with Endpoint() as endpoint:
         location = endpoint.url("/new", user=user)
-        endpoint._answer = in_turn(redirects(location), answers(200))
+        endpoint._answer = in_turn(redirects(location, 308), answers(200))
         webhook(endpoint.url(user="me:hunter2@"), follow_redirects=True).run(a_call())
     first, second = endpoint.requests
     assert second.headers["authorization"] == first.headers["authorization"]
@@ -729,7 +815,7 @@ def test_another_origin_gets_the_data_but_no_credentials() -> None:
         webhook(
             endpoint.url("/", user="me:hunter2@"),
             headers={"X-Key": "s3cr3t-token", "Host": "configured.example", "Cookie": "a=b"},
-            secret=KEY,
+            secrets=[KEY],
             follow_redirects=True,
         ).run(a_call())
     received = other.requests[0]
@@ -767,7 +853,7 @@ def test_another_scheme_is_another_origin(
 ) -> None:
     with (
         Endpoint() as plain,
-        Endpoint(redirects(plain.url()), context=server_context) as endpoint,
+        Endpoint(redirects(plain.url(), 307), context=server_context) as endpoint,
     ):
         webhook(
             endpoint.url(),
@@ -782,7 +868,7 @@ def test_another_scheme_is_another_origin(
 def test_a_redirect_to_an_address_that_is_not_allowed_is_rejected() -> None:
     with Endpoint(host="127.0.0.2") as private:
         with (
-            Endpoint(redirects(private.url("/latest/meta-data"))) as endpoint,
+            Endpoint(redirects(private.url("/latest/meta-data"), 307)) as endpoint,
             pytest.raises(Reject, match=r"leads to 127\.0\.0\.2, which is not a public address"),
         ):
             webhook(endpoint.url(), follow_redirects=True).run(a_call())
@@ -790,7 +876,7 @@ def test_a_redirect_to_an_address_that_is_not_allowed_is_rejected() -> None:
 
 
 def test_a_redirect_in_a_circle_ends() -> None:
-    with Endpoint(redirects("/")) as endpoint:
+    with Endpoint(redirects("/", 307)) as endpoint:
         with pytest.raises(Reject, match=r"redirects more than 5 times$"):
             webhook(endpoint.url(), follow_redirects=True).run(a_call())
         assert len(endpoint.requests) == 6
@@ -846,10 +932,6 @@ def test_a_name_that_is_not_known_fails_the_attempt() -> None:
     [
         (says(b""), "http://{} gave no proper answer: Server disconnected without"),
         (says(b"SSH-2.0-OpenSSH\r\n\r\n"), "http://{} gave no proper answer: illegal status line"),
-        (
-            says(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"),
-            "http://{} gave no proper answer: peer closed connection without sending complete",
-        ),
         (says(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"), "http://{} "),
         (lambda _, peer: peer.reset(), "http://{} broke the connection: Connection reset by peer"),
     ],
@@ -875,7 +957,7 @@ def test_a_trusted_certificate_will_do(
     server_context: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
     with Endpoint(answers(200, b"1"), context=server_context) as endpoint:
-        action = webhook(endpoint.url(), ssl_context=trusting, secret=KEY)
+        action = webhook(endpoint.url(), ssl_context=trusting, secrets=[KEY])
         assert action.run(a_call()).result == "1"
         standardwebhooks.Webhook(KEY).verify(
             endpoint.requests[0].body, endpoint.requests[0].headers
@@ -933,8 +1015,7 @@ def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -
         answers(500, b"bad"),
         answers(503, Retry_After="1"),
         answers(302, Location="/services/s3cr3t-token"),
-        answers(200, b"x", Content_Encoding="br"),
-        never_ends(),
+        never_ends(500),
         says(b""),
         says(b"nonsense\r\n\r\n"),
         lambda _, peer: peer.reset(),
@@ -959,8 +1040,8 @@ def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
 def assert_no_secrets(url: str, **changes: Any) -> None:  # noqa: ANN401
     headers = {"Authorization": "Bearer hunter2", "X-Key": "s3cr3t-token"}
     resolve = socket.getaddrinfo if "127." in url else no_such_name
-    action = webhook(url, **({"headers": headers, "secret": KEY, "resolve": resolve} | changes))
-    with pytest.raises((Reject, Ended, RetryLater)) as error:
+    action = webhook(url, **({"headers": headers, "secrets": [KEY], "resolve": resolve} | changes))
+    with pytest.raises((Reject, Ended)) as error:
         action.run(a_call())
     failure = failure_of(error.value, None, asked_to_stop=False)
     for secret in SECRETS:
@@ -977,7 +1058,7 @@ def test_no_run_leaves_a_descriptor_open(
     server_context: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
     before = open_descriptors()
-    each = [answers(200), answers(500), redirects("/x"), never_ends(), says(b"")]
+    each = [answers(200), answers(500), redirects("/x", 307), never_ends(), says(b"")]
     for context in (None, server_context):
         with Endpoint(in_turn(*each * 5), context=context) as endpoint:
             action = webhook(endpoint.url(), ssl_context=trusting, follow_redirects=True)
