@@ -56,7 +56,9 @@ class DatabaseReader(Actor):
                 case GetTask():
                     message.reply_to.answer(listing.history(connection, message.task_id))
                 case FindDead():
-                    found = listing.dead_ids(connection, message.filters, message.limit)
+                    found = listing.dead_ids(
+                        connection, message.filters, message.limit, message.isolated
+                    )
                     message.reply_to.answer(found)
                 case OldestReady():
                     message.reply_to.answer(counts.oldest_ready(connection, message.queue))

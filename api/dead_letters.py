@@ -33,6 +33,10 @@ MAX_REDRIVE = 10_000
 DEFAULT_REDRIVE = 1_000
 REDRIVE_STEP = 200
 """How many tasks one commit puts back; a publish waits for no more than that."""
+QUARANTINE = (
+    "the service died the last time these ran, and may again: they are put back only by their ids,"
+    ' or once their action has execution = "process"; /dead-letters?error_contains=lost shows them'
+)
 
 _log = structlog.get_logger()
 _SELECTORS = ("queue", "action", "ids", "error_contains")
@@ -100,16 +104,28 @@ class DeadLettersResource:
         if body.queue is not None:
             self._edge.check_has_rows(body.queue)
         limit = DEFAULT_REDRIVE if body.limit is None else body.limit
-        found = islice(self._of_ids(body) if body.ids else self._search(body, limit), limit)
-        count = self._redrive(list(found), body.per_second)
-        _log.info("dead tasks redriven", count=count)
-        resp.data = dumps({"count": count})
+        if body.ids:
+            found, quarantined = list(islice(self._of_ids(body), limit)), 0
+        else:
+            found, quarantined = self._search(body, limit)
+        count = self._redrive(found, body.per_second)
+        _log.info("dead tasks redriven", count=count, quarantined=quarantined)
+        left = {"quarantined": quarantined, "detail": QUARANTINE} if quarantined else {}
+        resp.data = dumps({"count": count, **left})
 
-    def _search(self, body: RedriveBody, limit: int) -> Iterator[str]:
-        """Yield the ids of dead tasks, the oldest of each queue first."""
+    def _search(self, body: RedriveBody, limit: int) -> tuple[list[str], int]:
+        """Find dead tasks, the oldest of each queue first; count those left in quarantine."""
+        ids: list[str] = []
+        quarantined = 0
         for queue in self._queues(body):
+            if len(ids) == limit:
+                break
             filters = Filters(queue=queue, action=body.action, error_contains=body.error_contains)
-            yield from self._edge.ask_reader(FindDead(filters, limit))
+            find = FindDead(filters, limit - len(ids), self._edge.actions.isolated)
+            found, left = self._edge.ask_reader(find)
+            ids += found
+            quarantined += left
+        return ids, quarantined
 
     def _of_ids(self, body: RedriveBody) -> Iterator[str]:
         """Yield the given ids of dead tasks that match."""

@@ -40,6 +40,15 @@ class Registry:
         """The names, sorted, without those that only the fallback runs."""
         return sorted(self._actions)
 
+    @property
+    def isolated(self) -> frozenset[str]:
+        """The names of those whose tasks cannot take the service down: no Python in a thread."""
+        return frozenset(
+            name
+            for name, action in self._actions.items()
+            if (action.kind, action.execution) != ("python", "thread")
+        )
+
     def knows(self, action: str) -> bool:
         """Whether a task with this action can be run."""
         return self._fallback is not None or action in self._actions

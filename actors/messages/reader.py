@@ -36,16 +36,21 @@ class GetTask(Request[tuple[Task, list[Attempt]] | None]):
 
 
 @dataclass(frozen=True, slots=True)
-class FindDead(Request[list[str]]):
-    """The ids of dead tasks, the oldest first.
+class FindDead(Request[tuple[list[str], int]]):
+    """The ids of dead tasks, the oldest first, and how many were left out.
+
+    Left out are those that are in quarantine: what ran them died the last time.
 
     Attributes:
         filters: Which tasks.
         limit: At most so many.
+        isolated: The actions whose tasks are not left out, as they cannot take a process of ours
+            down any more.
     """
 
     filters: Filters
     limit: int
+    isolated: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

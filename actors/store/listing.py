@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from task_queue.actors.store import counts
 from task_queue.actors.store.columns import TASK_COLUMNS, task_in
-from task_queue.actors.store.schema import attempts, tasks
+from task_queue.actors.store.schema import attempts, is_suspect, tasks
 from task_queue.actors.tasks.filters import Cursor, Filters
 from task_queue.actors.tasks.states import Outcome, Status
 from task_queue.actors.tasks.task import Attempt, Task
@@ -57,6 +57,17 @@ _ATTEMPTS = (
     )
     .order_by(attempts.c.seq)
 )
+
+_last_outcome = (
+    sa.select(attempts.c.outcome)
+    .where(attempts.c.task_id == tasks.c.id)
+    .order_by(attempts.c.seq.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+# A task in a process of its own that crashed is no suspect, and few tasks are: the subquery is
+# evaluated for these alone.
+_was_lost = sa.and_(is_suspect, _last_outcome.in_([Outcome.LOST.value, Outcome.CRASHED.value]))
 
 _Condition = sa.ColumnElement[bool]
 _Range = Mapping[sa.Column[str], str]
@@ -126,20 +137,39 @@ def _own_attempt(task: Task) -> Attempt:
     )
 
 
-def dead_ids(connection: sa.Connection, filters: Filters, limit: int) -> list[str]:
+def dead_ids(
+    connection: sa.Connection,
+    filters: Filters,
+    limit: int,
+    isolated: Collection[str] = (),
+) -> tuple[list[str], int]:
     """Return the ids of the first dead tasks that match the filters, the oldest first.
 
     Looks at dead tasks only, until there are enough, at all of them if need be.
+
+    Args:
+        connection: Inside a transaction.
+        filters: Which of them.
+        limit: At most so many.
+        isolated: The actions that run outside the service.
+
+    Returns:
+        The ids, and how many were left out on the way, `MAX_WALK` at most: those that were lost
+        with what ran them, unless that is isolated now.
     """
     dead = replace(filters, statuses=(Status.DEAD,), oldest_first=True)
     walk = _walk_by_state(connection, dead, _numbers(connection, dead))
-    places = walk.first(connection, _span(dead), limit)
+    in_quarantine = sa.and_(_was_lost, _looked_up(tasks.c.action).not_in(sorted(isolated)))
+    harmless = replace(walk, rest=[*walk.rest, sa.not_(in_quarantine)])
+    places = harmless.first(connection, _span(dead), limit)
+    passed = _span(dead, end=places[-1] if len(places) == limit else None)
+    left = replace(walk, rest=[*walk.rest, in_quarantine]).first(connection, passed, MAX_WALK)
     found: list[str] = []
     for start in range(0, len(places), IDS_AT_ONCE):
         seqs = [seq for _, seq in places[start : start + IDS_AT_ONCE]]
         ids = {row.seq: row.id for row in connection.execute(_IDS.where(tasks.c.seq.in_(seqs)))}
         found += [ids[seq] for seq in seqs if seq in ids]
-    return found
+    return found, len(left)
 
 
 @dataclass(frozen=True, slots=True)

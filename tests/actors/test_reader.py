@@ -106,8 +106,8 @@ def test_each_question_gets_its_answer(session: Session, database: Database) -> 
     assert counted["other"][Status.QUEUED] == 1
     assert oldest.reply_to.wait(0) == NOW - 1
     assert no_oldest.reply_to.wait(0) is None
-    assert found.reply_to.wait(0) == [dead.id]
-    assert not_found.reply_to.wait(0) == []
+    assert found.reply_to.wait(0) == ([dead.id], 0)
+    assert not_found.reply_to.wait(0) == ([], 0)
     assert paused.reply_to.wait(0) == {"mail"}
     assert scheduled.reply_to.wait(0) == [NIGHTLY]
     reader.on_stop()

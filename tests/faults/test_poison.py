@@ -2,8 +2,10 @@
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.faults.stored import Row, Stored
@@ -68,3 +70,49 @@ def test_a_task_that_kills_its_process_ends_dead_and_its_neighbours_complete(
     assert [(rows[each].status, rows[each].output) for each in neighbours] == [
         ("completed", number) for number in range(NEIGHBOURS)
     ]
+
+
+@pytest.mark.parametrize("how", ["exit", "kill"])
+def test_what_took_the_service_down_is_put_back_only_by_its_id_or_in_a_process(
+    how: str, serve: Serve, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import os\ndef die(data):\n"
+        "    os._exit(17) if data['how'] == 'exit' else os.kill(os.getpid(), 9)\n"
+    )
+    server = serve("actions.die=mine:die", "queues.tasks.max_attempts=1").start()
+    failed = server.publish("sum", numbers=["no number"])
+    server.wait_for_status(failed, "dead")
+    server.client.post("/queues/tasks/pause")
+    poison = server.publish("die", how=how)
+    resume_and_die(server)
+    server.start().wait_for_status(poison, "dead")
+    for selector in ({"queue": "tasks"}, {"action": "die"}, {"error_contains": "lost"}):
+        answer = server.client.post("/dead-letters/redrive", json=selector).json()
+        assert answer["count"] == ("queue" in selector)
+        assert answer["quarantined"] == 1
+        assert 'execution = "process"' in answer["detail"]
+        server.wait_for_status(failed, "dead")
+    shown = server.client.get("/dead-letters?error_contains=lost").json()
+    assert [task["id"] for task in shown["tasks"]] == [poison]
+    server.client.post("/queues/tasks/pause")
+    answer = server.client.post("/dead-letters/redrive", json={"ids": [poison]}).json()
+    assert answer == {"count": 1}
+    resume_and_die(server)
+
+    isolated = 'actions.die={python = "mine:die", execution = "process"}'
+    server = serve(isolated, "queues.tasks.max_attempts=1").start()
+    server.wait_for_status(poison, "dead")
+    answer = server.client.post("/dead-letters/redrive", json={"action": "die"}).json()
+    assert answer == {"count": 1}
+    task = server.wait_for_status(poison, "dead")
+    outcomes = [attempt["outcome"] for attempt in task["attempts"]]
+    assert outcomes == ["lost", "lost", "crashed"]
+    assert server.terminate() == 0
+
+
+def resume_and_die(server: ServerProcess) -> None:
+    """Let it run what waits, and wait until it has died of it."""
+    with suppress(httpx.TransportError):  # it may die before it answers
+        server.client.post("/queues/tasks/resume")
+    server.wait()

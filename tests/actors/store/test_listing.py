@@ -47,7 +47,9 @@ def pages(session: Session, filters: Filters, limit: int) -> tuple[list[str], in
 
 
 def dead_ids(session: Session, filters: Filters, limit: int = 1_000) -> list[str]:
-    return call(session, lambda connection: listing.dead_ids(connection, filters, limit))
+    found = call(session, lambda connection: listing.dead_ids(connection, filters, limit))
+    assert found[1] == 0, "none was lost"
+    return found[0]
 
 
 def change(session: Session, task_id: str, **columns: object) -> None:
@@ -394,3 +396,38 @@ def test_the_dead_are_found_by_queue_action_and_a_part_of_their_error_the_oldest
         assert dead_ids(session, filters) == [row.id for row in dead if passes(filters, row)], (
             filters
         )
+
+
+def test_the_dead_that_were_lost_with_what_ran_them_are_left_out_and_counted(
+    session: Session,
+) -> None:
+    def die(action: str, last: Failure, losses: int) -> str:
+        (task_id,) = put(session, a_task(action=action, max_attempts=1))
+        (claimed,), _ = claim(session)
+        settlement = Settlement(
+            claimed.lease,
+            Status.DEAD,
+            attempt=1,
+            losses=losses,
+            processed_at=int(NOW),
+            ended_at=NOW,
+            failure=last,
+        )
+        settle(session, settlement)
+        return task_id
+
+    lost, crashed = Failure("lost", Outcome.LOST), Failure("crashed", Outcome.CRASHED)
+    failed = die("send", Failure("no such user"), 0)
+    kills = die("kill", lost, 1)
+    contained = die("send", crashed, 0)
+    crashes = die("crash", crashed, 2)
+    unlucky = die("send", Failure("no such host"), 1)
+
+    def found(limit: int = 9, isolated: Sequence[str] = ()) -> tuple[list[str], int]:
+        return call(session, lambda c: listing.dead_ids(c, Filters(queue="tasks"), limit, isolated))
+
+    assert found() == ([failed, contained, unlucky], 2)
+    assert found(2) == ([failed, contained], 1)  # those passed by
+    assert found(1) == ([failed], 0)
+    assert found(isolated=["kill", "send"]) == ([failed, kills, contained, unlucky], 1)
+    assert found(isolated=["kill", "crash"]) == ([failed, kills, contained, crashes, unlucky], 0)
