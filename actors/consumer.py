@@ -70,6 +70,7 @@ class ConsumerActor(Actor):
 
     def setup(self) -> None:
         """Ask for the first task."""
+        _forks.clear()  # a process that starts consumers was forked for that, if at all
         self._slot.thread_id = get_ident()
         self._queue.tell(Ready(self.name, self._slot))
 

@@ -159,7 +159,9 @@ def dead_ids(
     """
     dead = replace(filters, statuses=(Status.DEAD,), oldest_first=True)
     walk = _walk_by_state(connection, dead, _numbers(connection, dead))
-    in_quarantine = sa.and_(_was_lost, _looked_up(tasks.c.action).not_in(sorted(isolated)))
+    in_quarantine = _was_lost
+    if isolated:
+        in_quarantine &= _looked_up(tasks.c.action).not_in(sorted(isolated))
     harmless = replace(walk, rest=[*walk.rest, sa.not_(in_quarantine)])
     places = harmless.first(connection, _span(dead), limit)
     passed = _span(dead, end=places[-1] if len(places) == limit else None)

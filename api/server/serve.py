@@ -22,6 +22,7 @@ from task_queue.api.edge import Edge
 from task_queue.api.schedule_settings import schedules
 from task_queue.api.server.banner import banner
 from task_queue.api.server.dispatcher import Dispatcher
+from task_queue.api.server.init import leave_process_1
 from task_queue.api.server.listener import bound, cannot_listen, is_loopback
 from task_queue.api.server.parser import MAX_HEADER_BYTES
 from task_queue.api.server.patience import Patience
@@ -47,6 +48,7 @@ def serve(settings: Settings, version: str, read_again: Callable[[], Settings]) 
         TaskQueueError: It could not be started.
         SettingsError: A schedule of the settings cannot be followed, or not be published.
     """
+    leave_process_1()
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     if settings.process.one_core:
         _keep_to_one_core()

@@ -106,11 +106,11 @@ def hot_deeds(session: Session) -> dict[str, tuple[Deed, tuple[str, ...]]]:
         "history": (lambda c: listing.history(c, LEASE.task_id), ("attempts_task_id",)),
         "the dead": (
             lambda c: listing.dead_ids(c, Filters(error_contains="x"), 100),
-            ("tasks_by_state",),
+            ("tasks_by_state", "attempts_task_id"),
         ),
         "the dead of an action": (
-            lambda c: listing.dead_ids(c, Filters(action="rare", queue="mail"), 100),
-            ("tasks_by_state",),
+            lambda c: listing.dead_ids(c, Filters(action="rare", queue="mail"), 100, ["sum"]),
+            ("tasks_by_state", "attempts_task_id"),
         ),
     }
 
