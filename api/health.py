@@ -52,7 +52,7 @@ class ReadinessResource:
         except TaskQueueError as error:
             return self._problems() or [str(error)], ()
         failed = [f"the last commit failed: {database.problem}"] if database.problem else []
-        return [*failed, *self._problems()], database.warnings
+        return failed or self._problems(), database.warnings
 
     def _problems(self) -> list[str]:
         if self._edge.is_draining:

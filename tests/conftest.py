@@ -46,7 +46,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def empty_database(database_url: str) -> Database:
     """Each kind of database, without a schema; its URL is normalized as the settings do it."""
     settings = load(overrides=[f"database.url={database_url}"], environ={}).settings.database
-    return Database(settings.url)
+    database = Database(settings.url)
+    if database.is_sqlite:
+        database.path.touch()  # only a migration makes a file that is not there
+    return database
 
 
 @pytest.fixture

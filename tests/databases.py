@@ -16,7 +16,7 @@ from tests.fakes import NOW
 
 def execute(database: Database, *statements: str) -> None:
     """Say these statements in one transaction."""
-    with database.engine().connect() as connection, connection.begin():
+    with patient(database).engine().connect() as connection, connection.begin():
         for statement in statements:
             connection.execute(sa.text(statement))
 
@@ -32,8 +32,13 @@ def impatient(database: Database) -> Database:
 
 
 def patient(database: Database) -> Database:
-    """The same database, for those who wait for a lock, or hold one, as long as it takes."""
-    return replace(database, lock_timeout_seconds=30.0, idle_timeout_seconds=60.0)
+    """The same database, for those who take their time, wait for a lock, or hold one."""
+    return replace(
+        database,
+        statement_timeout_seconds=600.0,
+        lock_timeout_seconds=30.0,
+        idle_timeout_seconds=60.0,
+    )
 
 
 @contextmanager
