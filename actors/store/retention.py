@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from task_queue.actors.store.schema import attempts, idempotency_keys, is_final, tasks
+from task_queue.actors.tasks.clock import TOLERANCE_SECONDS
+from task_queue.actors.tasks.conditions import REMEMBERED_SECONDS
 from task_queue.actors.tasks.filters import Cursor
 from task_queue.actors.tasks.settlement import EXPIRED
 from task_queue.actors.tasks.states import Status
@@ -41,6 +43,17 @@ _FORGET = sa.delete(idempotency_keys).where(
         .where(idempotency_keys.c.expires_at <= sa.bindparam("now"))
         .limit(STEP_ROWS)
     )
+)
+_SHORTEN = (
+    sa.update(idempotency_keys)
+    .where(
+        idempotency_keys.c.key.in_(
+            sa.select(idempotency_keys.c.key)
+            .where(idempotency_keys.c.expires_at > sa.bindparam("ahead"))
+            .limit(STEP_ROWS)
+        )
+    )
+    .values(expires_at=sa.bindparam("until"))
 )
 _kept = sa.and_(tasks.c.keep_result_seconds.is_not(None), is_final)
 _NEXT_TERM = sa.select(sa.func.min(tasks.c.keep_result_seconds)).where(
@@ -82,7 +95,12 @@ def expire(connection: sa.Connection, now: float) -> int:
 
 
 def forget_keys(connection: sa.Connection, now: float) -> int:
-    """Delete idempotency keys whose time is over; return how many."""
+    """Delete idempotency keys whose time is over; return how many.
+
+    Those that a clock ahead has made are kept as if they had come now.
+    """
+    until = now + REMEMBERED_SECONDS
+    connection.execute(_SHORTEN, {"ahead": until + TOLERANCE_SECONDS, "until": until})
     return connection.execute(_FORGET, {"now": now}).rowcount
 
 

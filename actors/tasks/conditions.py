@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from task_queue.actors.tasks.limits import QueueLimits, Room
 from task_queue.actors.tasks.task import Receipt
 
+REMEMBERED_SECONDS = 86_400
+"""How long the first answer to an idempotency key is given again: a day."""
+
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:

@@ -15,14 +15,12 @@ import falcon
 import orjson
 
 from task_queue.actors.messages.reply import Reply
-from task_queue.actors.tasks.conditions import Idempotency
+from task_queue.actors.tasks.conditions import REMEMBERED_SECONDS, Idempotency
 from task_queue.api.responses.errors import InvalidRequestError
 
 ENVIRON_KEY = "HTTP_IDEMPOTENCY_KEY"
 """Where the header stands in a request's environment."""
 MAX_KEY_CHARS = 255
-REMEMBERED_SECONDS = 86_400
-"""How long the first answer is given again: a day."""
 
 _VISIBLE = re.compile(r"[!-~]{1,255}")
 _QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')

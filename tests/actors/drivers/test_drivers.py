@@ -35,7 +35,7 @@ from task_queue.actors.tasks.settlement import (
 )
 from task_queue.actors.tasks.slot import Progress
 from task_queue.actors.tasks.states import Outcome, Status
-from task_queue.actors.tasks.task import Attempt, Task
+from task_queue.actors.tasks.task import Attempt, Course, Task
 from task_queue.actors.writer import DatabaseWriter
 from tests.actors.store.calls import attempts, find
 from tests.databases import held, impatient, refuse
@@ -344,6 +344,28 @@ def test_a_task_published_for_later_comes_at_its_time_and_not_before(desk: Desk)
     desk.tick()
     (claimed,), _ = desk.claim()
     assert (claimed.lease.task_id, claimed.attempt) == (task.id, 1)
+
+
+@EVERY_DRIVER
+def test_a_wait_does_not_last_until_a_clock_set_back_shows_its_end(desk: Desk) -> None:
+    desk.clock.now = later = NOW + 30 * 86_400
+    claimed = desk.one()
+    course = Course(counted_from=later)
+    delayed = desk.publish(status=Status.SCHEDULED, run_at=later + 5, course=course)
+    desk.publish(status=Status.SCHEDULED, run_at=later + 5)  # its publisher said when
+    desk.tick()
+    backoff = Backoff(7.0, 1.0, 7.0)
+    failure = Failure("bad")
+    desk.settle(nack(claimed, failure, backoff=backoff, now=later, random=lambda: 1.0))
+    desk.clock.now = NOW
+    desk.tick()
+    desk.clock.advance(4.9)
+    desk.tick()
+    assert desk.claim() == ([], False)
+    desk.clock.advance(2.2)
+    desk.tick()
+    again, _ = desk.claim()
+    assert {each.lease.task_id for each in again} == {claimed.lease.task_id, delayed.id}
 
 
 @EVERY_DRIVER

@@ -18,6 +18,7 @@ from task_queue.actors.store import (
     listing,
     queues,
     rate_limit,
+    recount,
     retention,
 )
 from task_queue.actors.store import claim as claims
@@ -74,6 +75,10 @@ def hot_deeds(session: Session) -> dict[str, tuple[Deed, tuple[str, ...]]]:
                 session.connection, queue="tasks", now=NOW, keys_are_limited=True
             ),
             ("tasks_due",),
+        ),
+        "recount": (
+            lambda c: recount.recount(c, "tasks", NOW + 10**6),
+            ("tasks_waits", "tasks_by_state", "tasks_ready"),
         ),
         "lapsed": (
             lambda _: leases.lapsed(session.connection, queue="tasks", now=NOW),
@@ -185,6 +190,7 @@ def fill_with_everything(database: Database) -> None:
         " unique_key = CASE WHEN seq % 10 = 0 THEN 'key-' || seq"
         " WHEN seq % 10 = 1 AND status = 'completed' THEN 'common' END,"
         " expires_at = CASE WHEN seq % 10 = 2 THEN 1 END,"
+        f" counted_from = CASE WHEN seq % 2 = 0 THEN {SOON} END,"
         " keep_result_seconds = CASE WHEN seq % 10 = 3 THEN 60 END,"
         # SQLite's statistics leave out an index that is empty when they are gathered.
         " losses = CASE WHEN status = 'queued' AND seq % 50 = 0 THEN 1 ELSE 0 END,"

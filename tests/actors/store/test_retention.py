@@ -1,6 +1,7 @@
 """Housekeeping: what expired, what was kept long enough, and the room it took."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from task_queue.actors.store.schema import attempts as attempt_rows
 from task_queue.actors.store.schema import idempotency_keys
 from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.backoff import Backoff
-from task_queue.actors.tasks.conditions import Conditions, Idempotency
+from task_queue.actors.tasks.conditions import REMEMBERED_SECONDS, Conditions, Idempotency
 from task_queue.actors.tasks.filters import Cursor
 from task_queue.actors.tasks.settlement import EXPIRED, Failure, nack
 from task_queue.actors.tasks.states import FINAL, Status
@@ -283,6 +284,18 @@ def test_idempotency_keys_are_forgotten_after_their_time_so_many_at_a_time(
     assert [forget() for _ in range(3)] == [STEP_ROWS, 1, 0]
     names = sa.select(idempotency_keys.c.key)
     assert call(session, lambda connection: list(connection.scalars(names))) == ["key 0"]
+
+
+def test_keys_that_a_clock_ahead_has_made_are_forgotten_a_day_from_now(session: Session) -> None:
+    ahead = NOW + 30 * REMEMBERED_SECONDS
+    count = sa.select(sa.func.count()).select_from(idempotency_keys)
+    for key, until in (("ahead", ahead), ("today", NOW + REMEMBERED_SECONDS)):
+        conditions = Conditions(idempotency=Idempotency(key, "a", until))
+        with session.transaction():
+            conditional.publish(session.connection, [a_task()], conditions, NOW)
+    for now, left in ((NOW, 2), (NOW + REMEMBERED_SECONDS - 1, 2), (NOW + REMEMBERED_SECONDS, 0)):
+        call(session, partial(retention.forget_keys, now=now))
+        assert call(session, lambda each: each.scalar(count)) == left
 
 
 def test_one_step_does_all_of_it(session: Session) -> None:

@@ -14,7 +14,8 @@ from falcon.testing import create_environ
 from task_queue.actors.errors import AnswerTimeoutError
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.store.database import Database
-from task_queue.api.requests.idempotency import REMEMBERED_SECONDS, InFlight, asked_for
+from task_queue.actors.tasks.conditions import REMEMBERED_SECONDS
+from task_queue.api.requests.idempotency import InFlight, asked_for
 from task_queue.api.responses.errors import InvalidRequestError
 from tests.api.answers import complaints, problem
 from tests.api.servers import DATABASES, server_on
