@@ -88,7 +88,8 @@ class Life:
         self.system.start()
 
     def stop(self) -> None:
-        """Stop the actors."""
+        """Drain and stop the actors."""
+        self.system.drain(0.0)
         self.system.stop()
 
     def publish(self, action: str, queue: str = QUEUE, **members: Any) -> str:  # noqa: ANN401
