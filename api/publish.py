@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Any
 
 import falcon
-import structlog
 from orjson import dumps
 from uuid_utils import uuid7
 
@@ -34,8 +33,6 @@ from task_queue.api.requests.catalog import check_together, not_in_memory
 from task_queue.api.requests.validation import checked
 from task_queue.api.responses import published
 from task_queue.api.responses.late import Late, leave_after
-
-_log = structlog.get_logger()
 
 
 class Publisher:
@@ -91,8 +88,9 @@ class Publisher:
         text = dumps(data).decode()
         self._actions.check(action, text)
         task = plain_task(str(uuid7()), info, action, text, now)
-        reply = address.ask_later(Publish((task,), now + timeout))
-        late = Late(reply, partial(_queued, task.id, task.action))
+        publish = Publish((task,), now + timeout)
+        published.note_when_stored(publish)
+        late = Late(address.ask_later(publish), _as_prepared)
         if (changed := leave_after(req, late, timeout)) is not None:
             changed.fill(resp)
             return
@@ -136,6 +134,7 @@ class Publisher:
             key = publish.conditions.idempotency.key
             self._in_flight.enter(key)
             self._in_flight.leave_with(publish.reply_to, key)
+        published.note_when_stored(publish)
         late = Late(self._edge.publish(publish), partial(published.decided, publish, shape))
         answer = leave_after(req, late, self._edge.timeout)
         (answer or published.prepared(publish.tasks, shape)).fill(resp)
@@ -160,6 +159,5 @@ def _limits_that_bind(
     }
 
 
-def _queued(task_id: str, action: str, _published: Published | None) -> None:
-    """Log that a plain task is stored; the prepared answer stays."""
-    _log.info("task queued", id=task_id, action=action)
+def _as_prepared(_published: Published | None) -> None:
+    """Let the prepared answer stay: a plain task is stored or refused, and nothing else."""

@@ -17,6 +17,11 @@ import structlog
 from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from task_queue.config.repeats import Repeats
+
+repeats = Repeats()
+"""What counts the lines that say the same again; whoever configures logs has it tell of them."""
+
 _HANDLER_NAME = "task-queue"
 
 _LIBRARY_LEVELS = {
@@ -51,6 +56,7 @@ def configure(format: str, level: str, stream: TextIO | None = None) -> None:
     enrich: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        repeats,
         structlog.processors.TimeStamper(fmt="iso", utc=True) if pretty else _timestamp,
     ]
     if not pretty:  # The console renders tracebacks itself.

@@ -1,11 +1,14 @@
 """The answers to publishes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 
 import structlog
 from orjson import dumps
+from structlog.contextvars import get_contextvars
 
+from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.tasks.conditions import Published
 from task_queue.actors.tasks.task import Receipt, Task
@@ -44,26 +47,39 @@ def prepared(tasks: Sequence[Task], shape: Shape) -> Answer:
     return shape([Receipt(task.id, task.status.shown, duplicate=False) for task in tasks], [])
 
 
+def note_when_stored(publish: Publish) -> None:
+    """Have it logged what becomes of the tasks, once that is known.
+
+    The thread that answers the publish does it. It is that which afterwards tells of the tasks that
+    were claimed in the same commit, so that no task is seen to run before it is seen to be queued.
+    """
+    request_id = get_contextvars().get("request_id")
+    publish.reply_to.then(partial(_note, publish, {"request_id": request_id} if request_id else {}))
+
+
 def decided(publish: Publish, shape: Shape, published: Published | None) -> Answer | None:
-    """Log what became of the tasks, and return what is answered; None: as prepared."""
+    """Return what is answered to what became of the tasks; None: as prepared."""
     if published is None:
-        _note([task.id for task in publish.tasks], publish.tasks[0].action, again=False)
         return None
-    receipts = published.receipts
-    ids = [receipt.task_id for receipt in receipts]
-    again = published.replayed or all(receipt.duplicate for receipt in receipts)
-    _note(ids, publish.tasks[0].action, again=again)
     limits = {} if publish.conditions is None else publish.conditions.limits
     headers = rate_limit.left(limits, published.room)
     if published.replayed:
         headers.append(("Idempotency-Replayed", "true"))
-    return shape(receipts, headers)
+    return shape(published.receipts, headers)
 
 
-def _note(task_ids: Sequence[str], action: str, *, again: bool) -> None:
-    """Log a publish: a single task as a plain one is."""
-    what = "not queued again" if again else "queued"
-    if len(task_ids) == 1:
-        _log.info(f"task {what}", id=task_ids[0], action=action)
+def _note(publish: Publish, fields: Mapping[str, str]) -> None:
+    """Log a publish, if it was not refused: a single task by its id, a batch by its size."""
+    try:
+        published = publish.reply_to.wait(0)
+    except TaskQueueError:
+        return
+    what, ids = "queued", [task.id for task in publish.tasks]
+    if published is not None:
+        ids = [receipt.task_id for receipt in published.receipts]
+        if published.replayed or all(receipt.duplicate for receipt in published.receipts):
+            what = "not queued again"
+    if len(ids) == 1:
+        _log.info(f"task {what}", id=ids[0], action=publish.tasks[0].action, **fields)
     else:
-        _log.info(f"tasks {what}", count=len(task_ids), first_id=task_ids[0])
+        _log.info(f"tasks {what}", count=len(ids), first_id=ids[0], **fields)

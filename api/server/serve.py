@@ -28,6 +28,7 @@ from task_queue.api.server.parser import MAX_HEADER_BYTES
 from task_queue.api.server.patience import Patience
 from task_queue.api.server.server import Server
 from task_queue.api.server.signals import Signals
+from task_queue.config import logs
 from task_queue.config.settings import HttpSettings, Settings, SettingsError
 
 _log = structlog.get_logger()
@@ -82,6 +83,7 @@ def serve(settings: Settings, version: str, read_again: Callable[[], Settings]) 
     except SystemExit:
         _drain(system, settings.shutdown.drain_seconds)
     system.stop()
+    logs.repeats.tell(at_once=True)
     _log.info("stopped")
     return signals.exit_code
 

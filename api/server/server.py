@@ -10,6 +10,7 @@ from waitress.server import TcpWSGIServer
 from task_queue.api.server.channel import Channel
 from task_queue.api.server.listener import refuse_handshakes
 from task_queue.api.server.patience import LOOK_SECONDS, Patience, Stage
+from task_queue.config import logs
 
 LAST_CALL_SECONDS = 2.0
 """How long clients may take, once the tasks are drained, to come back for a last answer."""
@@ -41,6 +42,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
         if is_due:
             self._looked_at = now
             self._is_out_of_descriptors = False
+            logs.repeats.tell()
         if is_due or len(self.active_channels) > self._patience.room:
             self._patience.look(self.active_channels.values(), now)
 
