@@ -51,6 +51,7 @@ from task_queue.actors.messages.writer import (
 from task_queue.actors.store.commit import is_plain
 from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.tasks.claim import Claimant, ClaimedTask, Lease, Terms
+from task_queue.actors.tasks.clock import TOLERANCE_SECONDS
 from task_queue.actors.tasks.conditions import Conditions, Published
 from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits, Room
 from task_queue.actors.tasks.schedule import Schedule
@@ -468,7 +469,7 @@ class Model:
             for row in self.rows.values()
             if row["queue"] == change.queue
             and row["status"] in WAITING
-            and row["created_at"] <= change.created_until
+            and not change.created_until < row["created_at"] <= change.now + TOLERANCE_SECONDS
         ]
         waiting.sort(key=lambda row: (WAITING.index(row["status"]), row["created_at"]))
         for row in waiting[: change.limit]:
