@@ -102,6 +102,7 @@ class DatabaseWriter(Actor):
         self._max_batch = max_batch
         self._now = now
         self._buffer: list[AnyWrite] = []
+        self._doing: list[AnyWrite] = []  # the commit that is being made
         self._held: list[AnyWrite] = []  # publishes that wait for a lock of another session
         self._size = 0  # of the buffer; a batch counts as many times as it has tasks
         self._upkeep = upkeep
@@ -125,9 +126,9 @@ class DatabaseWriter(Actor):
 
     def give_up(self, error: TaskQueueError) -> None:
         """Fail the writes that are not committed."""
-        for write in (*self._buffer, *self._held):
+        for write in (*self._doing, *self._buffer, *self._held):
             write.abandon(error)
-        self._buffer, self._held, self._size = [], [], 0
+        self._doing, self._buffer, self._held, self._size = [], [], [], 0
 
     def on_stop(self) -> None:
         """Close the connection."""
@@ -145,16 +146,22 @@ class DatabaseWriter(Actor):
             self._flush()
 
     def _flush(self) -> None:
-        writes, self._buffer, self._size = self._buffer, [], 0
-        held, self._held = self._held, []
-        for together in (writes, held):  # those that wait for a lock do not hold up the others
-            if wanted := self._still_wanted(together):
-                self._write(wanted)
+        waiting = len(self._held)
+        self._doing, self._buffer, self._size = self._buffer, [], 0
+        self._write()
+        # By themselves: those that wait for a lock do not hold up the others.
+        self._doing, self._held = self._held[:waiting], self._held[waiting:]
+        self._write()
         if self._held:
             self.actor_ref.tell(_Flush())
 
-    def _write(self, writes: Sequence[AnyWrite]) -> None:
-        now = self._now()
+    def _write(self) -> None:
+        if writes := self._still_wanted(self._doing):
+            self._doing = writes
+            self._write_together(writes, self._now())
+        self._doing = []
+
+    def _write_together(self, writes: Sequence[AnyWrite], now: float) -> None:
         try:
             if self._upkeep is not None:
                 self._upkeep.check(now)
@@ -188,7 +195,7 @@ class DatabaseWriter(Actor):
         return DatabaseState(problem, self._warnings)
 
     def _warn(self, warnings: tuple[str, ...]) -> None:
-        if warnings != self._warnings:
+        if len(warnings) != len(self._warnings):  # their figures change all the time
             for text in warnings:
                 self.log.warning("database needs attention", warning=text)
         self._warnings = warnings

@@ -35,7 +35,9 @@ from task_queue.actors.messages.scheduler import Fired, SchedulesLoaded
 from task_queue.actors.messages.supervisor import Died
 from task_queue.actors.messages.writer import (
     Claim,
+    DatabaseState,
     Fire,
+    GetDatabaseState,
     Insert,
     KeyPlace,
     LoadSchedules,
@@ -53,6 +55,7 @@ from task_queue.actors.store.database import Database
 from task_queue.actors.store.insert import insert as add
 from task_queue.actors.store.notices import Notices
 from task_queue.actors.store.session import Session
+from task_queue.actors.store.upkeep import Upkeep
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
 from task_queue.actors.tasks.limits import QueueLimits, Room
@@ -63,6 +66,7 @@ from task_queue.actors.tasks.slot import Progress
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Options, Receipt, Task
 from task_queue.actors.writer import (
+    HELD_UP_SECONDS,
     MANY_SETTLED,
     SETTLE_PAUSE_SECONDS,
     DatabaseWriter,
@@ -82,13 +86,23 @@ class Idle:
     """A writer that was never started: the test hands it its messages."""
 
     def __init__(
-        self, session: Session, *, max_batch: int = 100, floor: DiskFloor | None = None
+        self,
+        session: Session,
+        *,
+        max_batch: int = 100,
+        floor: DiskFloor | None = None,
+        upkeep: Upkeep | None = None,
     ) -> None:
         self.commits = 0
         self.session = session
         self.clock = ManualClock()
         self.actor = DatabaseWriter(
-            life("writer"), session=session, max_batch=max_batch, now=self.clock, floor=floor
+            life("writer"),
+            session=session,
+            max_batch=max_batch,
+            now=self.clock,
+            floor=floor,
+            upkeep=upkeep,
         )
         sa.event.listen(session._engine, "commit", self._count)
 
@@ -403,6 +417,62 @@ def test_what_waits_for_a_lock_is_tried_again_and_does_not_hold_up_the_rest(
     assert published(keyed).receipts[0].duplicate
     for each in (holder, session):
         each.close()
+
+
+def state(writer: Idle) -> DatabaseState:
+    writer.take(question := GetDatabaseState())
+    return question.reply_to.wait(0)
+
+
+class Losing:
+    """Loses the database, and finds it again."""
+
+    def __init__(self) -> None:
+        self.lost = False
+
+    def check(self, now: float) -> None:
+        if self.lost:
+            raise StoreUnavailableError(f"lost at {now:g}")
+
+    def look(self, now: float) -> tuple[str, ...]:
+        return (f"seen at {now:g}",)
+
+
+def test_the_state_is_that_of_the_last_commit_and_nothing_is_written_to_what_is_lost(
+    session: Session,
+) -> None:
+    upkeep, inbox = Losing(), Inbox()
+    writer = Idle(session, upkeep=upkeep)
+    assert state(writer) == DatabaseState(None, ())
+    for upkeep.lost in (False, True, False):
+        writer.take(insert := an_insert(inbox))
+        writer.flush()
+        problem = f"lost at {NOW:g}" if upkeep.lost else None
+        assert state(writer) == DatabaseState(problem, (f"seen at {NOW:g}",))
+        if upkeep.lost:
+            refused(insert, StoreUnavailableError)
+            assert find(session, insert.tasks[0].id) is None
+        else:
+            answer(insert)
+
+
+def test_a_database_whose_locks_let_no_commit_through_is_unavailable_after_a_while(
+    postgres_only: Database,
+) -> None:
+    session, inbox = Session(impatient(postgres_only)), Inbox()
+    writer = Idle(session)
+    with held(postgres_only):
+        for seconds in (HELD_UP_SECONDS, 1):
+            assert state(writer) == DatabaseState(None, ())
+            writer.take(claim(inbox))
+            writer.flush()
+            writer.clock.advance(seconds)
+        problem = state(writer).problem
+    assert problem == "no commit for 4 s: another session holds the locks they need"
+    writer.take(claim(inbox))
+    writer.flush()
+    assert state(writer) == DatabaseState(None, ())
+    session.close()
 
 
 # --- publishes that are looked at -----------------------------------------------------------
@@ -848,7 +918,7 @@ def test_a_late_publish_on_a_full_disk_is_told_that_it_is_late(session: Session)
 def live(database: Database, watcher: Inbox | None = None) -> Iterator[Address]:
     ref = DatabaseWriter.start(
         Life(Address("writer"), watcher or Inbox()),
-        session=Session(database),
+        session=Session(patient(database)),
         max_batch=100,
         now=ManualClock(),
     )
@@ -894,6 +964,21 @@ def test_a_crash_answers_everyone_in_the_buffer_and_in_the_inbox(database: Datab
     failed = [failure.write for failure in inbox.all_of(WriteFailed)]
     assert all(insert in failed for insert in (taken, waiting, late))
     assert kept(database, taken.tasks[0], waiting.tasks[0], late.tasks[0]) == [False] * 3
+
+
+def test_a_crash_in_a_commit_answers_everyone_in_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> Notices:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("task_queue.actors.writer.Commit.run", crash)
+    inbox, watcher = Inbox(), Inbox()
+    with live(database, watcher) as writer:
+        writer.tell(insert := an_insert(inbox))
+        refused(insert, ActorUnavailableError)
+        assert inbox.wait_for(WriteFailed).write == insert
+        watcher.wait_for(Died)
 
 
 def test_a_stopped_writer_answers_whoever_comes_late(database: Database) -> None:
