@@ -1,7 +1,5 @@
 """The queue: delivers claimed tasks to free consumers, and settles what they return."""
 
-import sys
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -32,6 +30,7 @@ from task_queue.actors.messages.queue import (
 from task_queue.actors.messages.supervisor import Replace, Retire
 from task_queue.actors.messages.writer import Claim, ClaimSuspect, SetPaused, WriteFailed
 from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.runtime.stack import stack_of
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.rates import Rates
@@ -42,8 +41,6 @@ from task_queue.actors.tasks.window import Window
 
 LOST = "lost: what ran it died, or its lease lapsed"
 CRASHED = "crashed: the consumer that ran it died"
-MAX_STACK_FRAMES = 20
-"""How many frames of a stuck thread's stack are logged, the innermost ones."""
 
 
 class QueueActor(Actor):
@@ -76,7 +73,7 @@ class QueueActor(Actor):
             driver: Makes tasks durable, claims and settles them.
             consumers: Where each consumer is reached, by name.
             supervisor: Who replaces a consumer that does not come back.
-            prefetch: See `Window`.
+            prefetch: How many tasks are claimed ahead at most; see `Window`.
             backoff: How long a failed task waits before its next attempt.
             now: The present moment, Unix seconds.
             monotonic: Seconds on a clock that is never set back, for deadlines.
@@ -152,7 +149,7 @@ class QueueActor(Actor):
             case Stored() | Unblocked():
                 self._window.more = True
             case Claimed():
-                self._window.end_claim(notice.tasks, more=notice.more)
+                self._window.end_claim(notice.tasks, self._monotonic(), more=notice.more)
             case Settled():
                 for lease in notice.refused:
                     self.log.warning("late result refused, the lease is lost", id=lease.task_id)
@@ -185,11 +182,13 @@ class QueueActor(Actor):
             self._give_back(self._window.clear())
             return
         self._claim_suspect()
-        waiting, idle = self._window.tasks, self._idle
-        while waiting and idle:
-            self._deliver(waiting.popleft())
+        window, idle = self._window, self._idle
+        while window and idle:
+            self._deliver(window.take_first())
+        now = self._monotonic()
+        self._give_back(window.take_overdue(now))
         free = len(idle)
-        if wanted := self._window.begin_claim(free):
+        if wanted := window.begin_claim(free, now):
             self._driver.claim(wanted, free)
 
     def _deliver(self, claimed: ClaimedTask) -> None:
@@ -204,17 +203,19 @@ class QueueActor(Actor):
         """Claim a suspect for a free consumer, unless one is claimed already.
 
         The consumer is kept free until the answer comes: a suspect does not wait in the window,
-        where a crash would take another of its attempts, nor behind it, where it could starve.
+        where a crash would take another of its attempts, nor behind it, where it could starve. And
+        it is none that a claim under way is for: what that brings would have to wait.
         """
-        if self._suspect_due and self._idle and self._reserved is None:
+        free = len(self._idle) - self._window.promised
+        if self._suspect_due and free > 0 and self._reserved is None:
             self._suspect_due = False
-            if not any(task.is_suspect for task in (*self._window.tasks, *self._running.values())):
+            if not any(task.is_suspect for task in (*self._window, *self._running.values())):
                 self._reserved = self._idle.popleft()
                 self._driver.claim_suspect()
 
     def _on_suspect_claimed(self, claimed: SuspectClaimed) -> None:
         if claimed.task is not None:
-            self._window.tasks.appendleft(claimed.task)
+            self._window.put_first(claimed.task, self._monotonic())
         self._unreserve()
 
     def _unreserve(self) -> None:
@@ -227,6 +228,7 @@ class QueueActor(Actor):
         now = self._now()
         self._driver.settle(ack(done.claimed, done.result, done.started_at, now, done.stderr))
         self._rates.completed += 1
+        self._window.note_end(now - done.started_at, self._monotonic())
 
     def _report(self, consumer: str, claimed: ClaimedTask) -> None:
         """Have the driver keep what the task has reported since the last look."""
@@ -238,6 +240,8 @@ class QueueActor(Actor):
         now = self._now()
         settlement = nack(claimed, failure, backoff=self._backoff, now=now, random=self._random)
         self._driver.settle(settlement)
+        if failure.started_at is not None:
+            self._window.note_end(now - failure.started_at, self._monotonic())
         fields = {
             "id": claimed.lease.task_id,
             "action": claimed.action,
@@ -270,7 +274,7 @@ class QueueActor(Actor):
 
     def _reconfigure(self, settings: Reconfigure) -> None:
         self._consumers = settings.consumers
-        self._window.prefetch = settings.prefetch
+        self._window.resize(settings.prefetch)
         self._backoff = settings.backoff
         self._driver.reconfigure(settings.lease_seconds, settings.limits)
         idle, self._idle = self._idle, deque()
@@ -366,7 +370,7 @@ class QueueActor(Actor):
                 self._pausing = max(0, self._pausing - 1)  # the next `Tended` says what it is
 
     def _drain(self, drain: Drain) -> None:
-        self.log.info("draining", running=len(self._running), prefetched=len(self._window.tasks))
+        self.log.info("draining", running=len(self._running), prefetched=len(self._window))
         self._draining = drain
 
     def _advance_drain(self, drain: Drain) -> None:
@@ -383,19 +387,11 @@ class QueueActor(Actor):
         return QueueState(
             idle=len(self._idle),
             running=len(self._running),
-            prefetched=len(self._window.tasks),
+            prefetched=len(self._window),
             paused=self._paused,
             rates=self._rates.per_second(),
         )
 
     def _held(self) -> Iterator[Lease]:
-        yield from (task.lease for task in self._window.tasks)
+        yield from (task.lease for task in self._window)
         yield from (task.lease for task in self._running.values())
-
-
-def stack_of(thread_id: int) -> str:
-    """Return the stack of a thread, as text; empty if the thread has ended."""
-    frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - documented, for such a use
-    if frame is None:
-        return ""
-    return "".join(traceback.format_stack(frame)[-MAX_STACK_FRAMES:])

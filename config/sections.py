@@ -177,8 +177,8 @@ class QueueSettings(Section):
     in a process the default is the number of cores, if there are more than two."""
 
     prefetch: int = Field(ge=1, le=10_000)
-    """Tasks claimed ahead, in one buffer that all consumers share. It bounds the memory used; more
-    drains short tasks faster."""
+    """Short tasks claimed ahead of the consumers at most, in one buffer that all of them share:
+    what ended in the last 50 ms says how many. More drains short tasks faster."""
 
     max_attempts: int = Field(ge=1, le=1000)
     """Runs a task gets before it is dead; a run that kills its process counts."""

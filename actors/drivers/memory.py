@@ -114,7 +114,7 @@ class MemoryDriver:
             result=settlement.result,
             error=settlement.error,
             processed_at=settlement.processed_at,
-            started_at=settlement.started_at or task.started_at,
+            started_at=settlement.ended_at and (settlement.started_at or task.started_at),
             course=Course(
                 ended_at=settlement.ended_at,
                 postponed=settlement.postponed,

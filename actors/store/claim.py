@@ -49,6 +49,10 @@ def _first_ready(condition: sa.ColumnElement[bool]) -> Prepared:
             counted_from=sa.bindparam("now"),
             started_at=sa.bindparam("now"),
             worker=sa.bindparam("node"),
+            # Of a former attempt.
+            ended_at=sa.null(),
+            progress=sa.null(),
+            progress_message=sa.null(),
         )
         .returning(*LEASED_COLUMNS)
     )
@@ -76,6 +80,8 @@ def claim(
 
     Suspects are left to `claim_suspect`; a paused queue has no ready tasks. Expired tasks become
     `dead` instead.
+
+    What is claimed counts as running from now on, so it has to start in a moment.
 
     Args:
         connection: Inside a transaction.

@@ -46,6 +46,7 @@ _is_over = sa.and_(
         _new_status == literal(Status.SCHEDULED),
     ),
 )
+_never_began = sa.cast(sa.bindparam("new_ended_at"), sa.Double).is_(None)
 _SETTLE = Prepared(
     sa.update(tasks)
     .where(is_held)
@@ -70,9 +71,14 @@ _SETTLE = Prepared(
             ),
             else_=sa.bindparam("new_processed_at", type_=sa.BigInteger),
         ),
-        started_at=sa.func.coalesce(
-            sa.bindparam("new_started_at", type_=sa.Double), tasks.c.started_at
+        # The claim wrote these, for a run that never began.
+        started_at=sa.case(
+            (_never_began, sa.null()),
+            else_=sa.func.coalesce(
+                sa.bindparam("new_started_at", type_=sa.Double), tasks.c.started_at
+            ),
         ),
+        worker=sa.case((_never_began, sa.null()), else_=tasks.c.worker),
         ended_at=sa.bindparam("new_ended_at"),
         postponed=sa.bindparam("new_postponed"),
         counted_from=sa.bindparam("new_ended_at"),

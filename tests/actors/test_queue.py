@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import count
-from threading import get_ident
 from typing import Any
 
 import pytest
@@ -35,7 +34,7 @@ from task_queue.actors.messages.queue import (
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.supervisor import Replace, Retire
 from task_queue.actors.messages.writer import Claim, ClaimSuspect, SetPaused, WriteFailed
-from task_queue.actors.queue import CRASHED, LOST, QueueActor, stack_of
+from task_queue.actors.queue import CRASHED, LOST, QueueActor
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.store.database import Database
@@ -46,6 +45,7 @@ from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits
 from task_queue.actors.tasks.settlement import EXPIRED, Failure, Settlement
 from task_queue.actors.tasks.slot import Progress, Slot
 from task_queue.actors.tasks.states import Outcome, Status
+from task_queue.actors.tasks.window import AHEAD_SECONDS, FEW, MAX_WAIT_SECONDS
 from task_queue.actors.writer import DatabaseWriter
 from tests.actors.store.calls import claimant
 from tests.fakes import NOW, Inbox, ManualClock, a_task, life, work
@@ -191,11 +191,62 @@ def test_it_takes_back_the_work_of_former_lives_before_it_claims(queue: Queue) -
     assert queue.driver.claims == []
 
 
-def test_it_claims_for_free_consumers_and_the_window_one_claim_at_a_time(queue: Queue) -> None:
+def test_it_claims_for_free_consumers_one_claim_at_a_time(queue: Queue) -> None:
     queue.gets(ready("one"), ready("two"))
-    assert queue.driver.claims == [(5, 1)]
-    queue.gets(Claimed(some(5), more=True))
-    assert queue.busy() == (0, 2, 3)
+    assert queue.driver.claims == [(1, 1)]
+    queue.gets(Claimed(some(1), more=True))
+    assert queue.driver.claims == [(1, 1), (1, 1)]
+    queue.gets(Claimed(some(1), more=True))
+    assert queue.busy() == (0, 2, 0)
+    assert len(queue.driver.claims) == 2
+
+
+def does(queue: Queue, number: int, seconds: float = 0.0) -> None:
+    """Let the consumer `one` do so many tasks, each in this time."""
+    for task in some(number):
+        queue.gets(Claimed((task,), more=False))
+        queue.clock.advance(seconds)
+        queue.gets(Ack("one", task, "{}", queue.clock.now - seconds))
+
+
+def test_it_claims_as_many_ahead_as_have_just_ended_after_a_moment(queue: Queue) -> None:
+    queue.gets(ready("one"))
+    does(queue, FEW + 1)
+    queue.gets(Stored(("task",)))
+    assert queue.driver.claims[-1] == (2, 1)
+    (failed,) = some(1)
+    queue.gets(Claimed((failed,), more=False))
+    queue.gets(Nack("one", failed, Failure("no", started_at=NOW)), Stored(("task",)))
+    assert queue.driver.claims[-1] == (3, 1)
+    does(queue, FEW + 1, 2 * AHEAD_SECONDS)
+    queue.gets(Stored(("task",)))
+    assert queue.driver.claims[-1] == (1, 1)
+
+
+def test_what_waits_in_the_window_behind_a_long_task_goes_back_at_a_tick(queue: Queue) -> None:
+    long, *waiting = some(3)
+    queue.gets(ready("one"), Claimed((long, *waiting), more=False))
+    queue.clock.advance(0.9 * MAX_WAIT_SECONDS)
+    queue.gets(Tick(queue.clock.now))
+    assert queue.settled() == []
+    queue.clock.advance(0.2 * MAX_WAIT_SECONDS)
+    queue.gets(Tick(queue.clock.now))
+    # The last one first: each goes before those behind it.
+    assert queue.settled() == [(task.lease, Status.QUEUED, 0) for task in reversed(waiting)]
+    assert queue.outcomes() == [None, None]
+    assert queue.busy() == (0, 1, 0)
+
+
+def test_what_went_back_is_claimed_again_for_free_consumers_only(queue: Queue) -> None:
+    long, waiting = some(2)
+    queue.gets(ready("one"), Claimed((long, waiting), more=False))
+    queue.clock.advance(1)
+    queue.gets(Tick(queue.clock.now))
+    queue.driver.claims.clear()
+    queue.gets(Tick(queue.clock.now), Stored(("task",)))
+    assert queue.driver.claims == []
+    queue.gets(Ack("one", long, "{}", NOW), SuspectClaimed(None))
+    assert queue.driver.claims == [(1, 1)]
 
 
 def test_it_delivers_in_order_to_whoever_is_free(queue: Queue) -> None:
@@ -216,11 +267,14 @@ def test_a_long_task_does_not_hold_the_window_behind_it(queue: Queue) -> None:
 
 
 def test_it_claims_again_when_half_the_window_is_empty(queue: Queue) -> None:
-    queue.gets(ready("one"), Claimed(some(5), more=True))
+    tasks = some(7)
+    queue.gets(ready("one"))
+    does(queue, FEW)
+    queue.gets(Claimed(tasks, more=True))
     queue.driver.claims.clear()
-    queue.gets(Ack("one", queue.delivered("one")[0], "{}", NOW))
-    assert queue.driver.claims == []
-    queue.gets(Ack("one", queue.delivered("one")[1], "{}", NOW))
+    queue.gets(*(Ack("one", task, "{}", NOW) for task in tasks[:3]))
+    assert queue.driver.claims == []  # three ended, and three wait
+    queue.gets(Ack("one", tasks[3], "{}", NOW))
     assert queue.driver.claims == [(2, 0)]
 
 
@@ -230,33 +284,37 @@ def test_an_empty_queue_is_claimed_again_only_after_news(queue: Queue) -> None:
     queue.gets(ready("two"))
     assert queue.driver.claims == []
     queue.gets(Stored(("task",)))
-    assert queue.driver.claims == [(6, 2)]
+    assert queue.driver.claims == [(2, 2)]
 
 
 @pytest.mark.parametrize("news", [Tick(NOW), Tended(promoted=1, lapsed=()), Unblocked()])
 def test_due_tasks_free_places_and_time_are_news(queue: Queue, news: Message) -> None:
-    queue.gets(ready("one"), Claimed((), more=False))
+    queue.gets(ready("one"), ready("two"), Claimed((), more=False))
     queue.driver.claims.clear()
     queue.gets(news)
     assert len(queue.driver.claims) == 1
 
 
 def test_work_that_must_not_wait_is_not_asked_for_in_vain(queue: Queue) -> None:
-    # More is ready, but the claim stopped short: its head is only for a free consumer.
-    queue.gets(ready("one"), Claimed(some(1, attempt=2), more=True))
-    queue.driver.claims.clear()
+    (retried,) = some(1, attempt=2)
+    queue.gets(ready("one"))
+    does(queue, FEW + 1)
     queue.gets(Stored(("task",)))
+    assert queue.driver.claims[-1] == (2, 1)
+    queue.driver.claims.clear()
+    # More is ready, but the claim stopped short: its head is only for a free consumer.
+    queue.gets(Claimed((retried,), more=True), Stored(("task",)))
     assert queue.driver.claims == []
-    queue.gets(Ack("one", queue.delivered("one")[0], "{}", NOW))
-    assert queue.driver.claims == [(5, 1)]
+    queue.gets(Ack("one", retried, "{}", NOW))
+    assert queue.driver.claims == [(3, 1)]
 
 
 def test_a_claim_that_failed_is_repeated_at_the_next_tick_not_at_once(queue: Queue) -> None:
     queue.gets(ready("one"))
-    claim = Claim(Inbox(), claimant(), 5, 1)
+    claim = Claim(Inbox(), claimant(), 1, 1)
     queue.gets(WriteFailed(claim, StoreUnavailableError()))
-    assert queue.driver.claims == [(5, 1)]
-    queue.gets(Tick(NOW))
+    assert queue.driver.claims == [(1, 1)]
+    queue.gets(Tick(NOW), SuspectClaimed(None))
     assert len(queue.driver.claims) == 2
 
 
@@ -373,6 +431,13 @@ def test_a_suspect_is_claimed_for_a_free_consumer_only_and_goes_before_the_windo
     queue.gets(SuspectClaimed(lost), Ack("one", lost, "{}", NOW), SuspectClaimed(None))
     queue.gets(Ack("one", waiting, "{}", NOW))
     assert queue.delivered("one") == [running, lost, waiting, last]
+
+
+def test_no_suspect_is_claimed_for_a_consumer_that_a_claim_under_way_is_for(queue: Queue) -> None:
+    queue.gets(ready("one"), Tick(NOW))
+    assert (queue.driver.claims, queue.driver.suspect_claims) == ([(1, 1)], 0)
+    queue.gets(Claimed((), more=False))
+    assert queue.driver.suspect_claims == 1
 
 
 def test_only_one_suspect_is_claimed_at_a_time(queue: Queue) -> None:
@@ -515,11 +580,6 @@ def test_the_deadline_of_a_former_task_does_not_count(queue: Queue) -> None:
     assert queue.supervisor.messages == []
 
 
-def test_the_stack_of_a_thread_shows_where_it_is_and_that_of_one_that_is_over_nothing() -> None:
-    assert "test_the_stack_of_a_thread" in stack_of(get_ident())
-    assert stack_of(-1) == ""
-
-
 # --- other settings -------------------------------------------------------------------------
 
 
@@ -570,19 +630,25 @@ def test_a_consumer_that_is_wanted_again_before_its_task_ends_stays(queue: Queue
 
 
 def test_a_consumer_kept_free_for_a_suspect_goes_too_if_it_is_not_wanted(queue: Queue) -> None:
-    queue.gets(ready("one"), Tick(NOW), reconfigure(queue), SuspectClaimed(None))
+    queue.gets(ready("one"), Claimed((), more=False), Tick(NOW))
+    queue.gets(reconfigure(queue), SuspectClaimed(None))
     assert queue.supervisor.messages == [Retire(("one",))]
 
 
 def test_other_settings_hold_for_the_next_claim_the_next_failure_and_the_driver(
     queue: Queue,
 ) -> None:
-    task = some(1)[0]
-    queue.gets(ready("one"), Claimed((), more=False), reconfigure(queue, "one", prefetch=9))
-    assert queue.driver.claims[-1] == (10, 1)
+    (last,) = some(1)
+    one = queue.consumers["one"]
+    change = reconfigure(queue, "one", prefetch=2)
+    queue.consumers["one"] = one
+    queue.gets(ready("one"), change)
     assert queue.driver.settings == (7.0, NO_LIMITS)
-    queue.gets(Claimed((task,), more=False), Nack("one", task, NO))
-    assert queue.driver.settlements[0].run_at == NOW + 1.0
+    does(queue, FEW + 3)
+    queue.gets(Stored(("task",)))
+    assert queue.driver.claims[-1] == (3, 1)  # not (4, 1)
+    queue.gets(Claimed((last,), more=False), Nack("one", last, NO))
+    assert queue.driver.settlements[-1].run_at == NOW + 1.0
 
 
 def test_nothing_is_published_during_a_drain(queue: Queue) -> None:
@@ -675,7 +741,7 @@ def test_a_queue_that_goes_on_claims_at_once(queue: Queue) -> None:
     queue.pause().answer(None)
     queue.driver.claims.clear()
     queue.pause(paused=False)
-    assert queue.driver.claims == [(5, 1)]
+    assert queue.driver.claims == [(1, 1)]
     queue.gets(Claimed((task,), more=False))
     assert queue.delivered("one") == [task]
 
@@ -688,7 +754,7 @@ def test_a_pause_by_another_node_or_in_a_former_life_is_found_at_a_tick(queue: Q
     queue.gets(Ack("one", running, "{}", NOW))
     queue.driver.claims.clear()
     queue.gets(Tended(promoted=0, lapsed=(), paused=False))
-    assert queue.driver.claims == [(5, 1)]
+    assert queue.driver.claims == [(1, 1)]
 
 
 def test_a_pause_that_could_not_be_kept_ends_with_the_next_look(queue: Queue) -> None:
@@ -753,12 +819,12 @@ def test_a_consumer_that_took_the_place_of_a_dead_one_is_reached_by_its_own_slot
 
 def test_a_task_that_expired_in_the_window_is_dead_and_the_next_is_started(queue: Queue) -> None:
     running = some(1)[0]
-    late, in_time = some(2, expires_at=NOW + 5)
+    late, in_time = some(2, expires_at=NOW + 0.05)
     endless = some(1)[0]
     queue.gets(ready("one"), Claimed((running, late, in_time, endless), more=False))
-    queue.clock.advance(4.9)
+    queue.clock.advance(0.04)
     queue.gets(Ack("one", running, "{}", NOW))
-    queue.clock.advance(0.1)
+    queue.clock.advance(0.01)
     queue.gets(Ack("one", late, "{}", NOW))
     assert queue.delivered("one") == [running, late, endless]
     assert queue.settled()[2:] == [(in_time.lease, Status.DEAD, 0)]
@@ -912,7 +978,7 @@ def test_nothing_that_was_claimed_before_an_answered_pause_is_started_after_it(
     office: Office,
 ) -> None:
     office.told(ready("one"))
-    office.tell(Tick(NOW), Publish((a_task(),), NOW + 60))
+    office.tell(Publish((a_task(),), NOW + 60), Tick(NOW))
     work(office.queue)
     pause = Pause(paused=True)
     office.queue.receive(pause)

@@ -128,18 +128,18 @@ def test_a_running_task_that_does_not_look_completes(
     assert (task["result"], task["cancel_requested"]) == ({"output": "through"}, True)
 
 
-def test_what_is_claimed_but_not_started_is_cancelled_unrun(
+def test_what_waits_for_a_consumer_is_cancelled_at_once(
     controlled: ServerProcess, tmp_path: Path
 ) -> None:
     gate, file = Gate(tmp_path), tmp_path / "ran"
     running = publish(controlled, "wait", queue="held", data={"fifo": str(gate.path)})
     controlled.wait_for_status(running, "running")
     data = {"file": str(file), "line": "ran"}
-    claimed = publish(controlled, "record", queue="held", data=data)
-    controlled.wait_for_status(claimed, "running")  # it waits for the only consumer
-    assert act(controlled, claimed, "cancel").status_code == 202
-    task = controlled.wait_for_status(claimed, "cancelled")
-    assert (task["attempt"], task["attempts"]) == (0, [])
+    waiting = publish(controlled, "record", queue="held", data=data)
+    assert controlled.wait_for_status(waiting, "queued")["started_at"] is None
+    assert act(controlled, waiting, "cancel").json()["status"] == "cancelled"
+    task = controlled.task(waiting)
+    assert (task["status"], task["attempt"], task["attempts"]) == ("cancelled", 0, [])
     gate.open()
     controlled.wait_for_status(running, "completed")
     assert not file.exists()

@@ -187,14 +187,15 @@ def test_a_lone_task_takes_eleven_messages(machinery: Machinery) -> None:
 def test_publishes_that_wait_together_are_one_commit_with_one_insert(machinery: Machinery) -> None:
     machinery.publish(BATCH)
     assert machinery.said["INSERT"] == 1
-    # Each further commit settles what the two consumers have done.
-    assert machinery.commits == 1 + BATCH // 2
+    # Each further commit settles what the two consumers have done; a few only claim, as long as
+    # nothing is claimed ahead.
+    assert machinery.commits == 4 + BATCH // 2
     assert machinery.messages["Stored"] == 1
 
 
 @pytest.mark.parametrize(
     ("machinery", "claims", "messages_per_task"),
-    [(DEFAULT, 16, 6.7), (LARGE, 1, 6.1)],
+    [(DEFAULT, 20, 6.9), (LARGE, 13, 6.6)],
     indirect=["machinery"],
 )
 def test_a_task_among_many_takes_few_messages_and_a_share_of_a_claim(

@@ -507,10 +507,11 @@ def test_held_leases_are_renewed_and_the_others_lapse(desk: Desk) -> None:
     assert lapsed == (dropped,)
 
 
-@ON_DISK
-def test_a_task_that_came_too_late_is_a_dead_row_without_an_attempt(desk: Desk) -> None:
+@EVERY_DRIVER
+def test_a_task_that_came_too_late_is_a_dead_row_that_never_began(desk: Desk) -> None:
     row = desk.finished(expire(desk.one(), NOW + 2))
     assert (row.status, row.error, row.attempt) == (Status.DEAD, EXPIRED, 0)
+    assert (row.started_at, row.course.worker) == (None, None)
     assert row.processed_at == NOW + 2
 
 

@@ -277,6 +277,9 @@ class Model:
                 counted_from=claimant.now,
                 started_at=claimant.now,
                 worker=claimant.node,
+                ended_at=None,
+                progress=None,
+                progress_message=None,
             )
         return ready[:limit]
 
@@ -578,6 +581,8 @@ def _write(row: Row, settlement: Settlement) -> None:
     for name in ("run_at", "started_at"):
         if (moment := getattr(settlement, name)) is not None:
             row[name] = moment
+    if settlement.ended_at is None:  # it never began
+        row.update(started_at=None, worker=None)
 
 
 def _cancel(row: Row, now: float) -> None:

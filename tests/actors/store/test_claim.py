@@ -11,6 +11,7 @@ from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.claim import Lease, Terms
 from task_queue.actors.tasks.settlement import EXPIRED
 from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.task import Course
 from tests.actors.store.calls import (
     attempts,
     call,
@@ -80,6 +81,14 @@ def test_a_claim_writes_lease_attempt_and_start(session: Session) -> None:
     task = get(session, task_id)
     assert (task.status, task.attempt, task.started_at) == (Status.RUNNING, 1, NOW)
     assert task.course.worker == "worker"
+
+
+def test_a_claim_clears_what_is_shown_of_the_last_attempt(session: Session) -> None:
+    course = Course(worker="former", ended_at=NOW - 1, progress=0.9, progress_message="nearly")
+    (task_id,) = put(session, a_task(attempt=1, course=course, started_at=NOW - 2))
+    claim(session)
+    task = get(session, task_id)
+    assert (task.started_at, task.course) == (NOW, Course(worker="worker"))
 
 
 def test_a_claim_takes_ready_tasks_of_its_own_queue_only(session: Session) -> None:

@@ -100,6 +100,7 @@ def test_a_requeued_task_gets_its_attempt_back_and_keeps_its_last_error(session:
     settle(session, requeue(claimed))
     task = get(session, claimed.lease.task_id)
     assert (task.status, task.attempt, task.error) == (Status.QUEUED, 2, "last time")
+    assert (task.started_at, task.course.worker) == (None, None)  # it did not run
     (again,), _ = claim(session)
     assert again.attempt == 3
 
