@@ -195,7 +195,7 @@ def test_publishes_that_wait_together_are_one_commit_with_one_insert(machinery: 
 
 @pytest.mark.parametrize(
     ("machinery", "claims", "messages_per_task"),
-    [(DEFAULT, 20, 6.9), (LARGE, 13, 6.6)],
+    [(DEFAULT, 20, 7.0), (LARGE, 13, 6.7)],
     indirect=["machinery"],
 )
 def test_a_task_among_many_takes_few_messages_and_a_share_of_a_claim(
@@ -203,7 +203,7 @@ def test_a_task_among_many_takes_few_messages_and_a_share_of_a_claim(
 ) -> None:
     machinery.publish(BATCH)
     assert machinery.said["WITH"] == claims
-    assert machinery.said["UPDATE"] == BATCH // 2
+    assert machinery.said["UPDATE"] == 2 + BATCH // 2  # two of the first few are settled alone
     assert machinery.messages.total() / BATCH <= messages_per_task
 
 
