@@ -88,7 +88,7 @@ def test_a_claim_clears_what_is_shown_of_the_last_attempt(session: Session) -> N
     (task_id,) = put(session, a_task(attempt=1, course=course, started_at=NOW - 2))
     claim(session)
     task = get(session, task_id)
-    assert (task.started_at, task.course) == (NOW, Course(worker="worker"))
+    assert (task.started_at, task.course) == (NOW, Course(worker="worker", counted_from=NOW))
 
 
 def test_a_claim_takes_ready_tasks_of_its_own_queue_only(session: Session) -> None:
