@@ -356,6 +356,7 @@ class Model:
     def _tend(self, tend: Tend) -> None:
         own = [row for row in self.rows.values() if row["queue"] == tend.queue]
         limit = tend.concurrency_per_key
+        recounted = sum(_recount(row, tend.due) for row in own) if tend.recounts else 0
         ready = 0
         for row in own:
             if row["status"] is Status.SCHEDULED and row["run_at"] <= tend.due:
@@ -374,7 +375,14 @@ class Model:
         lapsed = [_claimed(row) for row in running if row["leased_until"] <= tend.lapsed]
         cancelling = [_lease(row) for row in running if row["cancel_requested_at"] is not None]
         is_paused = tend.queue in self.paused
-        tended = Tended(ready, tuple(lapsed), tuple(cancelling), is_paused, swept=len(swept))
+        tended = Tended(
+            ready,
+            tuple(lapsed),
+            tuple(cancelling),
+            is_paused,
+            swept=len(swept),
+            recounted=recounted,
+        )
         self._notices.other.append((tend.requester, tended))
 
     def _unblock(self, queue: str, key: str, limit: int) -> int:
@@ -583,6 +591,27 @@ def _write(row: Row, settlement: Settlement) -> None:
             row[name] = moment
     if settlement.ended_at is None:  # it never began
         row.update(started_at=None, worker=None)
+
+
+def _recount(row: Row, now: float) -> bool:
+    """Whether it was made by a clock that was ahead, and is counted anew."""
+    ahead = now + TOLERANCE_SECONDS
+    ends = {Status.SCHEDULED: "run_at", Status.RUNNING: "leased_until"}
+    match row["status"]:
+        case Status.SCHEDULED | Status.RUNNING as status:
+            began = row["counted_from"]
+            if began is None or began <= ahead:
+                return False
+            row.update({ends[status]: row[ends[status]] - (began - now), "counted_from": now})
+            return True
+        case Status.QUEUED:
+            fair = rank(now, row["priority"])
+            is_behind = row["rank"] > ahead or row["created_at"] > ahead
+            if not is_behind or row["rank"] - fair + now <= ahead:
+                return False
+            row["rank"] = fair
+            return True
+    return False
 
 
 def _cancel(row: Row, now: float) -> None:

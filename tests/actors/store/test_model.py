@@ -447,7 +447,8 @@ class Life(RuleBasedStateMachine):
 
     def a_tend(self, queue: str, lapsed: float, *, sweeps: bool) -> Tend:
         limit = QUEUES[queue].limits.concurrency_per_key
-        return Tend(self.inbox, queue, self.now, lapsed, limit, "" if sweeps else None)
+        after = "" if sweeps else None
+        return Tend(self.inbox, queue, self.now, lapsed, limit, after, recounts=sweeps)
 
     def settle(self, claimed: ClaimedTask, settlement: Settlement) -> None:
         queue = self.queue_of[claimed.lease.task_id]
