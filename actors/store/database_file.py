@@ -51,6 +51,11 @@ class DatabaseFile:
         for suffix in (LOG, INDEX):
             self._remember(suffix)
 
+    def closed(self) -> None:
+        """Forget the log and its index: SQLite deletes them with the last connection."""
+        for suffix in (LOG, INDEX):
+            self._known.pop(suffix, None)
+
     def check_is_same(self) -> None:
         """Accept the file that is about to be opened.
 

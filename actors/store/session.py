@@ -50,6 +50,11 @@ class Session:
         self._open: sa.Connection | None = None
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._open is not None
+
+    @property
     def connection(self) -> sa.Connection:
         """The connection, inside a transaction."""
         if self._open is None:

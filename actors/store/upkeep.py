@@ -98,6 +98,8 @@ class FileUpkeep:
 
     def check(self, now: float) -> None:
         """Accept the file if it is the one that is open; looks once a second."""
+        if not self._session.is_open:
+            self._file.closed()
         if abs(now - self._checked_at) >= CHECK_SECONDS:
             self._checked_at = now
             self._error = None

@@ -141,6 +141,24 @@ def test_a_file_that_is_back_and_was_written_to_meanwhile_is_not(opened: Open) -
     opened.session.close()
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_sqlite_itself_deletes_at_the_end_of_its_connections_is_not_missed(
+    opened: Open, *, restarted: bool
+) -> None:
+    opened.session.close()
+    assert not opened.at(LOG).exists()
+    if restarted:  # the writer, in its next life
+        opened.session = Session(opened.database, file=opened.file)
+        opened.upkeep = FileUpkeep(opened.session, opened.file)
+    for _ in range(2):
+        opened.check()
+        put(opened.session, a_task())
+        opened.upkeep.look(opened.now)
+    opened.at(LOG).unlink()
+    opened.is_lost("a part of the database")
+    opened.session.close()
+
+
 def test_it_is_looked_at_once_a_second(opened: Open) -> None:
     move(opened)
     opened.upkeep.check(opened.now + 0.9)
