@@ -8,6 +8,7 @@ from typing import Any
 import falcon
 import orjson
 
+from task_queue.actors.tasks.text import cut
 from task_queue.api.origin import comes_from_a_browser
 from task_queue.api.responses.answer import JSON
 from task_queue.api.responses.errors import InvalidRequestError
@@ -78,12 +79,12 @@ def refuse_members(req: falcon.Request) -> None:
 
 
 def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the JSON value in the body. Of a key that occurs twice the last one counts.
+    """Return the JSON value in the body.
 
     Raises:
         InvalidJSONError: It is not JSON (RFC 8259, UTF-8, no NaN), or holds what would not come
             back the same from every database and reader: an integer beyond 64 bits, a NUL
-            character, more than `MAX_DEPTH` levels.
+            character, a member twice in one object, more than `MAX_DEPTH` levels.
     """
     try:
         value = orjson.loads(body)
@@ -92,12 +93,23 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _too_deep(value):
         message = f"the body has more than {MAX_DEPTH} levels of nesting"
         raise InvalidJSONError(message)
-    # The quick parser turns an integer beyond 64 bits into a float silently. Such bodies are
-    # rare, so only those that might hold one, or a NUL, are read a second time. Digits are searched
-    # as zeros because that is 30 times as fast as a regular expression.
-    if b"\\u0000" in body or _LONG_INTEGER in body.translate(_ZEROS):
+    # The quick parser turns an integer beyond 64 bits into a float silently, and of a member that
+    # occurs twice it keeps the last. Such bodies are rare, so only those that might hold one, or a
+    # NUL, are read a second time. Digits are searched as zeros because that is 30 times as fast as
+    # a regular expression.
+    if b"\\u0000" in body or _LONG_INTEGER in body.translate(_ZEROS) or _may_repeat(body, value):
         _check_exactly(body)
     return value
+
+
+def _may_repeat(body: bytes, value: object) -> bool:
+    r"""Return whether the body may hold a member twice in one object.
+
+    The value, written again, has the quotes of all its strings: two around each, and those that are
+    escaped in it. The body has as many, and more if a member was dropped. Only where it writes a
+    quote as `\u0022`, it has fewer.
+    """
+    return b"\\u0022" in body or body.count(b'"') != orjson.dumps(value).count(b'"')
 
 
 def _why(body: bytes, error: orjson.JSONDecodeError) -> str:
@@ -111,11 +123,21 @@ def _why(body: bytes, error: orjson.JSONDecodeError) -> str:
 
 
 def _check_exactly(body: bytes) -> None:
-    value = json.loads(body, parse_int=_fits_in_64_bits)
+    value = json.loads(body, parse_int=_fits_in_64_bits, object_pairs_hook=_without_repetition)
     for text in _strings(value):
         if "\x00" in text:
             message = "a string holds the NUL character (\\u0000), which databases cannot store"
             raise InvalidJSONError(message)
+
+
+def _without_repetition(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    read: dict[str, Any] = {}
+    for name, value in members:
+        if name in read:
+            message = f"{cut(name)} is given twice in one object; give it once"
+            raise InvalidJSONError(message)
+        read[name] = value
+    return read
 
 
 def _fits_in_64_bits(digits: str) -> int:

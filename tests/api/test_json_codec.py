@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -34,6 +35,74 @@ def refusal(body: bytes) -> str:
     with pytest.raises(InvalidJSONError) as caught:
         parse(body)
     return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "member"),
+    [
+        (b'{"action":"a","action":"b"}', "action"),
+        (b'{"action": "a", "action": "a"}', "action"),
+        (b'{"data": {"text": "x", "text": "y"}}', "text"),
+        (b'{"data": [[{"a": {"": 1, "b": 2, "": 3}}]]}', ""),
+        (b'{"a": 1, "\\u0061": 2}', "a"),
+        (b'{"a\\u0022": 1, "a\\"": 2}', 'a"'),
+        (b'{"a": "\\u0022\\u0022", "b": 1, "b": 2}', "b"),
+        ('{"\u00e9": 1, "\\u00e9": 2}'.encode(), "\u00e9"),
+        (b'{"%s": 1, "%s": 2}' % (b"n" * 100, b"n" * 100), "n" * 60 + "\u2026"),
+    ],
+)
+def test_a_member_that_is_given_twice_is_refused_at_any_depth(body: bytes, member: str) -> None:
+    assert refusal(body) == f"{member} is given twice in one object; give it once"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a": {"x": 1}, "b": {"x": 1}, "c": [{"x": 1}, {"x": 1}]}',
+        b'{"a": "a", "A": "a", "a ": "\\"a\\": 1, \\"a\\": 2"}',
+        b'{"a": "\\u0022", "b": "\\\\u0022"}',
+        b'{"\\u0061": "\\u00e9\\/", "b": 1.50, "c": 1E5, "d": -0.0}',
+    ],
+)
+def test_members_that_only_look_alike_are_taken(text: bytes) -> None:
+    assert parse(text) == json.loads(text)
+
+
+pairs = st.deferred(lambda: st.lists(st.tuples(st.sampled_from('ab"\\\u00e9'), written)))
+written: st.SearchStrategy[object] = st.deferred(
+    lambda: st.integers(0, 9) | st.text('ab"\\:{}\u00e9', max_size=3) | pairs | st.lists(written)
+)
+
+
+def as_json(value: Any, *, escaped: bool) -> tuple[str, bool]:  # noqa: ANN401 - any JSON value
+    """The value as JSON, a list of pairs as an object, and whether one has a member twice."""
+    if isinstance(value, list):
+        each = [as_json(one, escaped=escaped) for one in value]
+        twice = any(inner for _, inner in each)
+        if not value or not isinstance(value[0], tuple):
+            return f"[{','.join(text for text, _ in each)}]", twice
+        twice = twice or len({name for name, _ in value}) < len(value)
+        return f"{{{' , '.join(text for text, _ in each)}}}", twice
+    if isinstance(value, tuple):
+        (name, _), (inner, twice) = (as_json(one, escaped=escaped) for one in value)
+        return f"{name} : {inner}", twice
+    if isinstance(value, str) and escaped:
+        return '"' + "".join(f"\\u{ord(char):04x}" for char in value) + '"', False
+    return json.dumps(value, ensure_ascii=False), False
+
+
+@settings(deadline=None, max_examples=60)
+@given(pairs, st.booleans())
+def test_a_body_is_refused_if_and_only_if_a_member_is_given_twice(
+    value: object,
+    escaped: bool,  # noqa: FBT001 - drawn
+) -> None:
+    text, twice = as_json(value, escaped=escaped)
+    try:
+        assert parse(text.encode()) == json.loads(text)
+        assert not twice
+    except InvalidJSONError:
+        assert twice
 
 
 @settings(deadline=None)
