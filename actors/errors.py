@@ -50,6 +50,10 @@ class OverLimitError(TaskQueueError):
         self.quota = quota
 
 
+class NeverStartsError(TaskQueueError):
+    """A task would expire before the time from which it may be started."""
+
+
 class KeyReusedError(TaskQueueError):
     """An idempotency key was used before, with another request."""
 

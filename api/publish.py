@@ -4,7 +4,7 @@ Each publish goes one way: what it asks for is checked, then the tasks are built
 queue, then the answer is prepared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -13,11 +13,13 @@ import falcon
 from orjson import dumps
 from uuid_utils import uuid7
 
+from task_queue.actors.errors import NeverStartsError
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.tasks.conditions import Conditions, Published
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.new import QueueInfo, plain_task, task_of
+from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json
@@ -59,16 +61,19 @@ class Publisher:
                 return
         body = publish_body(value)
         info = self._edge.catalog.check(body)
-        self._send(req, resp, self._build(req, value, [body], [info]), published.one)
+        self._send(req, resp, self._build(req, value, {"": (info, body)}), published.one)
 
     def on_post_batch(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Publish the tasks in the body, all or none."""
         value = read_json(req)
         bodies = checked(BatchBody, value).tasks
         catalog = self._edge.catalog
-        queues = [catalog.check(body, f"tasks[{index}]") for index, body in enumerate(bodies)]
-        check_together(queues)
-        self._send(req, resp, self._build(req, value, bodies, queues), published.batch)
+        asked = {
+            f"tasks[{index}].": (catalog.check(body, f"tasks[{index}]"), body)
+            for index, body in enumerate(bodies)
+        }
+        check_together([queue for queue, _ in asked.values()])
+        self._send(req, resp, self._build(req, value, asked), published.batch)
 
     def _publish_plain(
         self,
@@ -102,25 +107,34 @@ class Publisher:
         self,
         req: falcon.Request,
         value: object,
-        bodies: Sequence[PublishBody],
-        queues: Sequence[QueueInfo],
+        asked: Mapping[str, tuple[QueueInfo, PublishBody]],
     ) -> Publish:
         """Build the publish of tasks that may ask for anything.
 
         Args:
             req: The request.
             value: The JSON value in its body.
-            bodies: The tasks it asks for.
-            queues: The queue of each.
+            asked: The tasks it asks for with the queue of each, by where their members stand.
+
+        Raises:
+            InvalidRequestError: The queue cannot do it.
+            NeverStartsError: One of the tasks could not be started.
         """
         now = self._edge.now()
-        tasks = tuple(_task(queue, body, now) for queue, body in zip(queues, bodies, strict=True))
-        limits = _limits_that_bind(tasks, {queue.name: queue for queue in queues})
+        tasks = {where: _task(queue, body, now) for where, (queue, body) in asked.items()}
+        queues = {queue.name: queue for queue, _ in asked.values()}
+        limits = _limits_that_bind(tasks.values(), queues)
         again = idempotency.asked_for(req, value, now)
-        if again is not None and not queues[0].durable:
-            raise not_in_memory(queues[0].name, "Idempotency-Key")
-        conditions = Conditions(limits=limits, idempotency=again) if limits or again else None
-        return Publish(tasks, now + self._edge.timeout, conditions)
+        in_memory = next((name for name, queue in queues.items() if not queue.durable), None)
+        if again is not None and in_memory is not None:
+            raise not_in_memory(in_memory, "Idempotency-Key")
+        refusal = _refusal(tasks)
+        if refusal is not None and again is None:
+            raise refusal
+        conditions = None
+        if limits or again:
+            conditions = Conditions(limits=limits, idempotency=again, refusal=refusal)
+        return Publish(tuple(tasks.values()), now + self._edge.timeout, conditions)
 
     def _send(
         self,
@@ -147,8 +161,18 @@ def _task(queue: QueueInfo, body: PublishBody, now: float) -> Task:
     return task_of(own_id, queue, members_of(body), now)
 
 
+def _refusal(tasks: Mapping[str, Task]) -> NeverStartsError | None:
+    """Return the error of the first task that expires before its delay is over, if one does."""
+    for where, task in tasks.items():
+        expires_at = task.options.expires_at
+        if task.status is Status.SCHEDULED and expires_at is not None and expires_at <= task.run_at:
+            message = f"{where}expires_at must be later than the time when its delay is over"
+            return NeverStartsError(message)
+    return None
+
+
 def _limits_that_bind(
-    tasks: Sequence[Task], queues: dict[str, QueueInfo]
+    tasks: Collection[Task], queues: dict[str, QueueInfo]
 ) -> dict[str, QueueLimits]:
     """Return the limits that have to be checked when these tasks are stored, by queue."""
     keyed = {task.queue for task in tasks if task.options.key is not None}

@@ -71,6 +71,7 @@ def publish(
         now: The present moment, Unix seconds.
 
     Raises:
+        TaskQueueError: It is refused, and not a repetition.
         KeyReusedError: The idempotency key belongs to another request.
         OverLimitError: A queue is full.
         BadRowError: The database refuses a task.
@@ -80,6 +81,8 @@ def publish(
         remembered = _remember(connection, idempotency, now)
         if remembered is not None:
             return Published(receipts=remembered, replayed=True)
+    if conditions is not None and conditions.refusal is not None:
+        raise conditions.refusal
     receipts: list[Receipt] = []
     for is_plain, group in groupby(rows, key=lambda task: task.options.is_plain):
         if is_plain:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.tasks.limits import QueueLimits, Room
 from task_queue.actors.tasks.task import Receipt
 
@@ -32,10 +33,13 @@ class Conditions:
     Attributes:
         limits: The limits of the queues it goes to, by name; only of those that have any.
         idempotency: What identifies the request, if the client sent a key.
+        refusal: Why it is refused, unless it is a repetition: that has its first answer, even if
+            the time for it has gone meanwhile.
     """
 
     limits: Mapping[str, QueueLimits] = field(default_factory=dict)
     idempotency: Idempotency | None = None
+    refusal: TaskQueueError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,6 +92,14 @@ class PublishBody(_Body):
             raise rule("cannot be given together with delay_seconds; leave out one of them")
         return run_at
 
+    @field_validator("expires_at")
+    @classmethod
+    def _is_after_run_at(cls, expires_at: float | None, info: ValidationInfo) -> float | None:
+        run_at = info.data.get("run_at")
+        if expires_at is not None and run_at is not None and expires_at <= run_at:
+            raise rule("must be later than run_at, or the task could not be started")
+        return expires_at
+
     @property
     def given(self) -> list[str]:
         """The members that are given, in the order of this class."""

@@ -18,6 +18,7 @@ from task_queue.actors.errors import (
     ConflictError,
     InvalidDataError,
     KeyReusedError,
+    NeverStartsError,
     NotFoundError,
     OverLimitError,
     QueryFailedError,
@@ -35,6 +36,7 @@ RETRY_AFTER_SECONDS = 1
 _STATUSES = {
     InvalidDataError: HTTPStatus.BAD_REQUEST,
     InvalidRecurrenceError: HTTPStatus.BAD_REQUEST,
+    NeverStartsError: HTTPStatus.BAD_REQUEST,
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
