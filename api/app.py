@@ -9,7 +9,7 @@ from task_queue.api.dead_letters import DeadLettersResource
 from task_queue.api.edge import Edge
 from task_queue.api.health import HealthResource, ReadinessResource
 from task_queue.api.hosts import Hosts
-from task_queue.api.middleware import RequestId
+from task_queue.api.middleware import OneUrl, RequestId
 from task_queue.api.origin import OwnOrigin
 from task_queue.api.publish import Publisher
 from task_queue.api.queues import QueuesResource
@@ -24,9 +24,10 @@ from task_queue.config.settings import HttpSettings
 def create_app(edge: Edge, http: HttpSettings) -> "falcon.App[falcon.Request, falcon.Response]":
     """Return the application over the actors behind the edge."""
     hosts = Hosts(http.host, http.allowed_hosts, socket.gethostname())
-    middleware: list[RequestId | OwnOrigin | Unpacking] = [
+    middleware: list[RequestId | OwnOrigin | OneUrl | Unpacking] = [
         RequestId(),
         OwnOrigin(hosts),
+        OneUrl(),
         Unpacking(http.max_body_bytes),
     ]
     app = falcon.App(media_type=JSON, middleware=middleware)

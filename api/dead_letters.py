@@ -17,6 +17,7 @@ from task_queue.actors.tasks.task import Task
 from task_queue.actors.tasks.text import shown
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json
+from task_queue.api.requests.catalog import unknown_action, unknown_queue
 from task_queue.api.requests.listing import (
     MAX_ERROR_PART_CHARS,
     DeadLetterParameters,
@@ -82,15 +83,18 @@ class RedriveBody(BaseModel):
 class DeadLettersResource:
     """`GET /dead-letters` shows dead tasks, `POST /dead-letters/redrive` puts some back."""
 
+    takes_query = True
+
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Show a page of dead tasks, the newest first unless asked otherwise."""
         filters, limit, after = page_of(DeadLetterParameters, req)
+        self._edge.check_names(filters)
         page = ListTasks(limit=limit, filters=filters, after=after)
         tasks, last = self._edge.ask_reader(page)
-        resp.data = dumps(page_document(tasks, last))
+        resp.data = dumps(page_document(filters, tasks, last))
 
     on_head = on_get
 
@@ -101,8 +105,7 @@ class DeadLettersResource:
         if not any(getattr(body, name) for name in _SELECTORS):
             message = f"give at least one of {', '.join(_SELECTORS)}: which dead tasks"
             raise InvalidRequestError(message)
-        if body.queue is not None:
-            self._edge.check_has_rows(body.queue)
+        self._check_would_run(body)
         limit = DEFAULT_REDRIVE if body.limit is None else body.limit
         if body.ids:
             found, quarantined = list(islice(self._of_ids(body), limit)), 0
@@ -113,6 +116,20 @@ class DeadLettersResource:
         left = {"quarantined": quarantined, "detail": QUARANTINE} if quarantined else {}
         resp.data = dumps({"count": count, **left})
 
+    def _check_would_run(self, body: RedriveBody) -> None:
+        """Accept a queue and an action that would run what is put back.
+
+        Raises:
+            InvalidRequestError: It is not in the settings.
+            ConflictError: The queue keeps its tasks in memory.
+        """
+        if body.queue is not None:
+            if body.queue not in self._edge.queues:
+                raise unknown_queue(self._edge.queues, body.queue)
+            self._edge.check_has_rows(body.queue)
+        if body.action is not None and not self._edge.actions.knows(body.action):
+            raise unknown_action(self._edge.actions, body.action)
+
     def _search(self, body: RedriveBody, limit: int) -> tuple[list[str], int]:
         """Find dead tasks, the oldest of each queue first; count those left in quarantine."""
         ids: list[str] = []
@@ -120,7 +137,12 @@ class DeadLettersResource:
         for queue in self._queues(body):
             if len(ids) == limit:
                 break
-            filters = Filters(queue=queue, action=body.action, error_contains=body.error_contains)
+            filters = Filters(
+                queue=queue,
+                action=body.action,
+                actions=self._edge.actions.known,
+                error_contains=body.error_contains,
+            )
             find = FindDead(filters, limit - len(ids), self._edge.actions.isolated)
             found, left = self._edge.ask_reader(find)
             ids += found
@@ -139,6 +161,7 @@ class DeadLettersResource:
             task.status is Status.DEAD
             and task.queue in self._queues(body)
             and task.action == (body.action or task.action)
+            and self._edge.actions.knows(task.action)
             and (body.error_contains or "") in (task.error or "")
         )
 

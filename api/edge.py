@@ -9,12 +9,14 @@ from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import ActorUnavailableError, ConflictError, NotFoundError
 from task_queue.actors.messages.base import Request
 from task_queue.actors.messages.queue import Publish
+from task_queue.actors.messages.reader import CountTasks, ListTasks
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.conditions import Published
+from task_queue.actors.tasks.filters import Filters
 from task_queue.actors.tasks.new import QUEUE, QueueInfo
-from task_queue.api.requests.catalog import Catalog
+from task_queue.api.requests.catalog import Catalog, unknown_action, unknown_queue
 from task_queue.config.settings import QueueSettings
 
 R = TypeVar("R")
@@ -92,6 +94,24 @@ class Edge:
         if info is not None and not info.durable:
             text = f"the queue {name} keeps its tasks in memory, where this cannot be done to them"
             raise ConflictError(text)
+
+    def check_names(self, filters: Filters) -> None:
+        """Accept the filters of a listing by a queue and an action that there are or have been.
+
+        Raises:
+            InvalidRequestError: It is neither in the settings nor the one of a stored task.
+        """
+        queue, action = filters.queue, filters.action
+        if queue is not None and not self._has_had(queue):
+            raise unknown_queue(self.queues, queue)
+        if action is not None and not self.actions.knows(action):
+            stored, _ = self.ask_reader(ListTasks(limit=1, filters=Filters(action=action)))
+            if not stored:
+                raise unknown_action(self.actions, action)
+
+    def _has_had(self, queue: str) -> bool:
+        """Return whether there is such a queue, or was one that had tasks."""
+        return queue in self.queues or queue in self.ask_reader(CountTasks())
 
     def ask_reader(self, request: Request[R]) -> R:
         """Ask the reader of the database.

@@ -1,11 +1,16 @@
-"""The id of a request: the caller's or a new one, in the answer and in every log line."""
+"""What every request gets or has to pass: an id, one URL for each thing, no query in vain."""
 
 import re
+from http import HTTPStatus
 
 import falcon
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from uuid_utils import uuid7
 
+from task_queue.actors.tasks.text import cut
+from task_queue.api.responses.errors import InvalidRequestError
+
+_READS = ("GET", "HEAD")
 REQUEST_ID_HEADER = "X-Request-ID"
 
 _valid = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
@@ -14,6 +19,32 @@ _valid = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 def request_id(given: str | None) -> str:
     """Return the caller's id, if it is valid, or a new one."""
     return given if given and _valid.fullmatch(given) else str(uuid7())
+
+
+class OneUrl:
+    """Refuses a URL that is nearly one of ours, and a query where none is taken.
+
+    So each thing has one URL, and a parameter that would have no effect does not pass unseen. A
+    resource whose `GET` takes a query, and checks it itself, says so by `takes_query`.
+    """
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        """Refuse slashes that the router would overlook, or take for an empty name."""
+        path = req.path
+        if path != "/" and (path.endswith("/") or "//" in path):
+            message = f"there is no {cut(path)}; URLs have single slashes, and none at the end"
+            raise InvalidRequestError("not found", message, HTTPStatus.NOT_FOUND)
+
+    def process_resource(
+        self, req: falcon.Request, _resp: falcon.Response, resource: object, _params: object
+    ) -> None:
+        """Refuse a query that the resource does not look at."""
+        if not req.query_string or not req.params:
+            return
+        if req.method not in _READS or not getattr(resource, "takes_query", False):
+            name = cut(next(iter(req.params)))
+            message = f"{name} is not known; {req.method} {cut(req.path)} has no parameters"
+            raise InvalidRequestError(message)
 
 
 class RequestId:

@@ -25,6 +25,8 @@ _log = structlog.get_logger()
 class TasksResource:
     """`POST /tasks` publishes, `GET /tasks` lists."""
 
+    takes_query = True
+
     def __init__(self, publisher: Publisher, edge: Edge) -> None:
         self._edge = edge
         self.on_post = publisher.on_post
@@ -32,9 +34,10 @@ class TasksResource:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Show a page of tasks, the newest first unless asked otherwise."""
         filters, limit, after = page_of(ListParameters, req)
+        self._edge.check_names(filters)
         page = ListTasks(limit=limit, filters=filters, after=after)
         tasks, last = self._edge.ask_reader(page)
-        resp.data = dumps(page_document(tasks, last))
+        resp.data = dumps(page_document(filters, tasks, last))
 
     on_head = on_get
 
@@ -79,17 +82,18 @@ class TaskResource:
         refuse_members(req)
         own_id = _known(task_id)
         task, _ = self._look_up(own_id)
-        self._refuse_unserved(task.queue)
+        self._refuse_unserved(task)
         status = self._edge.ask_writer(RetryTask(own_id, self._edge.now()))
         _log.info("task put back", id=own_id)
         resp.status = HTTPStatus.ACCEPTED.value
         resp.data = dumps({"id": own_id, "status": status.shown})
 
-    def _refuse_unserved(self, queue: str) -> None:
-        if self._edge.queue_info(queue) is None:
-            message = f"the queue {queue} is no longer in the settings; nothing would run the task"
-            raise ConflictError(message)
-        self._edge.check_has_rows(queue)
+    def _refuse_unserved(self, task: Task) -> None:
+        if self._edge.queue_info(task.queue) is None:
+            raise _unserved(f"the queue {task.queue}")
+        if not self._edge.actions.knows(task.action):
+            raise _unserved(f"the action {task.action}")
+        self._edge.check_has_rows(task.queue)
 
     def _look_up(self, task_id: str) -> tuple[Task, list[Attempt]]:
         found = self._edge.ask_reader(GetTask(task_id))
@@ -107,6 +111,10 @@ def _known(task_id: str) -> str:
     if (canonical := canonical_id(task_id)) is None:
         raise _not_found()
     return canonical
+
+
+def _unserved(what: str) -> ConflictError:
+    return ConflictError(f"{what} is no longer in the settings; nothing would run the task")
 
 
 def _not_found() -> NotFoundError:

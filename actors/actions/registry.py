@@ -9,6 +9,7 @@ from task_queue.actors.actions.call import Call
 from task_queue.actors.errors import Reject
 from task_queue.actors.tasks.claim import ClaimedTask
 from task_queue.actors.tasks.slot import Slot
+from task_queue.actors.tasks.text import unknown
 
 
 class Registry:
@@ -48,6 +49,11 @@ class Registry:
             for name, action in self._actions.items()
             if (action.kind, action.execution) != ("python", "thread")
         )
+
+    @property
+    def known(self) -> tuple[str, ...] | None:
+        """The names of the actions that can be run; None: every name, by the fallback."""
+        return tuple(self._actions) if self._fallback is None else None
 
     def knows(self, action: str) -> bool:
         """Whether a task with this action can be run."""
@@ -99,8 +105,7 @@ class Registry:
         """
         action = self._actions.get(claimed.action, self._fallback)
         if action is None:
-            message = f"unknown action {claimed.action!r}; known: {', '.join(self.names)}"
-            raise Reject(message)
+            raise Reject(unknown("action", claimed.action, self.names))
         call = Call(
             claimed,
             slot,

@@ -343,6 +343,8 @@ def _conditions(
         for column, values in wanted.items()
         if values != [None] and column not in but
     ]
+    if filters.actions is not None:
+        conditions.append(_looked_up(t.action).in_(filters.actions))
     if filters.error_contains is not None:
         # Unlike LIKE, these are case-sensitive everywhere, and have no wildcards.
         position = sa.func.instr if connection.dialect.name == "sqlite" else sa.func.strpos

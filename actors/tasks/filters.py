@@ -16,6 +16,7 @@ class Filters:
         statuses: Only those in one of these states; none given: in any.
         queue: Only those of this queue.
         action: Only those with this action.
+        actions: Only those with one of these actions; None: with any.
         unique_key: Only those with this unique key.
         created_after: Only those created at this moment or later, whole Unix seconds.
         created_before: Only those created before this moment, whole Unix seconds.
@@ -26,6 +27,7 @@ class Filters:
     statuses: tuple[Status, ...] = ()
     queue: str | None = None
     action: str | None = None
+    actions: tuple[str, ...] | None = None
     unique_key: str | None = None
     created_after: int | None = None
     created_before: int | None = None

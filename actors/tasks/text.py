@@ -1,6 +1,8 @@
 """Foreign texts and values, bounded: as they are stored, and as errors show them."""
 
 import json
+from collections.abc import Collection
+from difflib import get_close_matches
 
 MAX_ERROR_CHARS = 2_000
 """What is kept of an error's text: enough to understand it, bounded in every row."""
@@ -51,6 +53,20 @@ def shown(value: object, max_chars: int = MAX_SHOWN_CHARS) -> str:
 def cut(text: str, max_chars: int = MAX_SHOWN_CHARS) -> str:
     """Return the text, cut where it gets long."""
     return text if len(text) <= max_chars else f"{text[:max_chars]}…"
+
+
+def unknown(what: str, name: str, known: Collection[str]) -> str:
+    """Return the sentence about a name that nothing has, with the ones that there are.
+
+    Args:
+        what: What should have it, as in `action`.
+        name: The name.
+        known: The names that there are; if one is nearly the same, it is asked for.
+    """
+    alike = {each.lower(): each for each in known}
+    near = get_close_matches(name.lower(), alike, 1)
+    guess = f" did you mean {alike[near[0]]!r}?" if near else ""
+    return f"{what} {cut(name)!r} is not known;{guess} known: {', '.join(known)}"
 
 
 def one_line(text: str, max_chars: int = MAX_LINE_CHARS) -> str:

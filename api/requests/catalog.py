@@ -1,6 +1,6 @@
 """The actions and queues there are, and whether a task can be published to them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -8,6 +8,7 @@ import orjson
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import InvalidDataError
 from task_queue.actors.tasks.new import QUEUE, QueueInfo
+from task_queue.actors.tasks.text import unknown
 from task_queue.api.requests.bodies import PublishBody
 from task_queue.api.responses.errors import InvalidRequestError
 
@@ -40,23 +41,29 @@ class Catalog:
         """
         prefix = f"{where}." if where else ""
         if not self.actions.knows(body.action):
-            known = ", ".join(self.actions.names)
-            message = f"{prefix}action {body.action!r} is not known; known: {known}"
-            raise InvalidRequestError("unknown action", message)
+            raise unknown_action(self.actions, body.action, prefix)
         try:
             self.actions.check(body.action, orjson.dumps(body.data or {}).decode())
         except InvalidDataError as error:
             raise InvalidRequestError(f"{prefix}{error}") from error
         queue = self.queues.get(body.queue or QUEUE)
         if queue is None:
-            known = ", ".join(self.queues)
-            message = f"{prefix}queue {body.queue!r} is not known; known: {known}"
-            raise InvalidRequestError("unknown queue", message)
+            raise unknown_queue(self.queues, body.queue or QUEUE, prefix)
         if not queue.durable:
             for member in body.given:
                 if member not in MEMORY_MEMBERS:
                     raise not_in_memory(queue.name, f"{prefix}{member}")
         return queue
+
+
+def unknown_action(actions: Registry, name: str, prefix: str = "") -> InvalidRequestError:
+    """Return the error of an action that there is not; `prefix` is where in the body, if at all."""
+    return InvalidRequestError("unknown action", unknown(f"{prefix}action", name, actions.names))
+
+
+def unknown_queue(queues: Collection[str], name: str, prefix: str = "") -> InvalidRequestError:
+    """Return the error of a queue that there is not; `prefix` is where in the body, if at all."""
+    return InvalidRequestError("unknown queue", unknown(f"{prefix}queue", name, queues))
 
 
 def check_together(queues: Sequence[QueueInfo]) -> None:

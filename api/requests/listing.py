@@ -4,16 +4,17 @@ import math
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote_to_bytes
 
 import falcon
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from task_queue.actors.tasks.filters import Cursor, Filters
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.text import shown
 from task_queue.api.requests.bodies import MAX_KEY_CHARS
 from task_queue.api.requests.times import QueryMoment
-from task_queue.api.requests.validation import checked, rule
+from task_queue.api.requests.validation import WholeNumber, checked, rule
 from task_queue.api.responses.cursor import place_of
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.names import MAX_NAME_CHARS
@@ -22,6 +23,7 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
 MAX_ERROR_PART_CHARS = 200
 
+_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 STATES = tuple(dict.fromkeys(status.shown for status in Status))
 """The states that users see, in the order of a task's life."""
 
@@ -42,7 +44,7 @@ class _Page(BaseModel):
     """What every listing of tasks may be asked for.
 
     Attributes:
-        queue: Only tasks of this queue; it need not be one of the settings any more.
+        queue: Only tasks of this queue.
         action: Only tasks with this action.
         created_after: Only tasks created then or later, Unix seconds.
         created_before: Only tasks created before then, Unix seconds.
@@ -58,8 +60,16 @@ class _Page(BaseModel):
     created_after: _Moment | None = None
     created_before: _Moment | None = None
     order: Literal["newest", "oldest"] = "newest"
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+    limit: Annotated[WholeNumber, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
     cursor: str | None = None
+
+    @field_validator("created_before")
+    @classmethod
+    def _is_not_before_after(cls, before: float | None, info: ValidationInfo) -> float | None:
+        after = info.data.get("created_after")
+        if before is not None and after is not None and before <= after:
+            raise rule("must be later than created_after, or no task is between them")
+        return before
 
     @field_validator("*", mode="before")
     @classmethod
@@ -132,14 +142,32 @@ def page_of(model: type[_Page], req: falcon.Request) -> tuple[Filters, int, Curs
     Raises:
         InvalidRequestError: A parameter is unknown or wrong.
     """
+    _check_encoding(req.query_string)
     query: dict[str, Any] = dict(req.params)
     for name, value in query.items():
         if isinstance(value, list) and name != "status":
             message = f"{name} is given {len(value)} times; once is allowed"
             raise InvalidRequestError(message)
     asked = checked(model, query)
-    after = None if asked.cursor is None else place_of(asked.cursor)
-    return Filters(**asked.filters()), asked.limit, after
+    filters = Filters(**asked.filters())
+    after = None if asked.cursor is None else place_of(asked.cursor, filters)
+    return filters, asked.limit, after
+
+
+def _check_encoding(query: str) -> None:
+    """Accept a query that says what it seems to say: each `%` begins a byte, all bytes are UTF-8.
+
+    Raises:
+        InvalidRequestError: Another would be guessed at.
+    """
+    if stray := _STRAY_PERCENT.search(query):
+        message = f"the query has a % at {shown(query[stray.start() :])} that begins no byte as %2B"
+        raise InvalidRequestError(message)
+    try:
+        unquote_to_bytes(query).decode()
+    except UnicodeDecodeError as error:
+        message = f"the query is not UTF-8: {error.reason}"
+        raise InvalidRequestError(message) from error
 
 
 def _listed(names: Sequence[str]) -> str:

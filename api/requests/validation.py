@@ -1,17 +1,20 @@
 """What a request holds, checked; what is wrong with it becomes one clear sentence."""
 
-from typing import Any, TypeVar
+import re
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError, PydanticKnownError
 
 from task_queue.actors.tasks.text import cut, shown
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.problems import look_up, predicate, types_of, way_to
 
 M = TypeVar("M", bound=BaseModel)
+
+_WHOLE_NUMBER = re.compile("-?(0|[1-9][0-9]{0,18})")
 
 
 def checked(model: type[M], value: object, where: str = "") -> M:
@@ -39,6 +42,16 @@ def rule(predicate: str) -> PydanticCustomError:
         predicate: As in `must be at least 5, not 4`; see `shown` for the value.
     """
     return PydanticCustomError("rule", "{predicate}", {"predicate": predicate})
+
+
+def _is_written_as_in_json(value: object) -> object:
+    if isinstance(value, str) and not _WHOLE_NUMBER.fullmatch(value):
+        raise PydanticKnownError("int_parsing")
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_is_written_as_in_json)]
+"""A whole number in a query, written as in JSON: not `+5`, `1_0`, `1.0`, `05` or ` 5`."""
 
 
 def canonical_id(text: str) -> str | None:

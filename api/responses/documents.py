@@ -6,22 +6,23 @@ from typing import Any
 import orjson
 
 from task_queue.actors.tasks.backoff import Backoff
-from task_queue.actors.tasks.filters import Cursor
+from task_queue.actors.tasks.filters import Cursor, Filters
 from task_queue.actors.tasks.task import Attempt, Task
 from task_queue.api.responses.cursor import cursor_of
 
 
-def page_document(tasks: Sequence[Task], last: Cursor | None) -> dict[str, Any]:
+def page_document(filters: Filters, tasks: Sequence[Task], last: Cursor | None) -> dict[str, Any]:
     """Return a page of tasks as the API shows it.
 
     Args:
-        tasks: The tasks on it.
+        filters: Which tasks the listing shows.
+        tasks: The tasks on this page.
         last: Where it ends, if there may be more after it.
     """
     return {
         "tasks": [task_document(task) for task in tasks],
         "count": len(tasks),
-        "next_cursor": None if last is None else cursor_of(last),
+        "next_cursor": None if last is None else cursor_of(last, filters),
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from task_queue.actors.tasks.filters import ALL
 from task_queue.api.requests.listing import DEFAULT_LIMIT
 from task_queue.api.responses.cursor import cursor_of
 from tests.benchmarks import measures
@@ -25,7 +26,7 @@ def pages(server: Server, size: Size) -> Iterator[tuple[Measure, float]]:
         last_before = seen.newest() - (size.of(_DEEP_PAGE) - 1) * DEFAULT_LIMIT + 1
         if last_before > DEFAULT_LIMIT:
             place = (seen.created_at(last_before), last_before)
-            paths[measures.DEEP_PAGE] = f"/tasks?cursor={cursor_of(place)}"
+            paths[measures.DEEP_PAGE] = f"/tasks?cursor={cursor_of(place, ALL)}"
     for measure, path in paths.items():
         load = answered(server, request("GET", path), 1, _SECONDS)
         yield measure, load.percentile(50)
