@@ -53,7 +53,7 @@ from task_queue.actors.errors import (
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.failures import Ended, failure_of
 from task_queue.actors.tasks.slot import Progress, Slot
-from task_queue.actors.tasks.text import shown
+from task_queue.actors.tasks.text import shown, unknown
 from task_queue.config.names import NAME_RULE, is_name
 from task_queue.config.settings import ExecutionSettings, Settings, load
 
@@ -254,14 +254,13 @@ class InlineQueue:
             raise RefusedError(f"action must be a string, not {shown(action)}")
         if not isinstance(data, dict | None):
             raise RefusedError(f"data must be a JSON object, not {shown(data)}")
-        if unknown := [name for name in members if name not in MEMBERS]:
-            known = ", ".join(("action", "data", *MEMBERS))
-            raise RefusedError(f"{unknown[0]} is not known; known: {known}")
+        if foreign := [name for name in members if name not in MEMBERS]:
+            members_there_are = ", ".join(("action", "data", *MEMBERS))
+            raise RefusedError(f"{foreign[0]} is not known; known: {members_there_are}")
         registry = next((each for each in self._registries if each.knows(action)), None)
         if registry is None:
-            known = ", ".join(sorted({name for each in self._registries for name in each.names}))
-            message = f"action {action!r} is not known; known: {known}"
-            raise RefusedError("unknown action", message)
+            known = sorted({name for each in self._registries for name in each.names})
+            raise RefusedError("unknown action", unknown("action", action, known))
         text = orjson.dumps(data or {}).decode()
         registry.check(action, text)
         given = orjson.loads(text)

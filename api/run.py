@@ -29,6 +29,7 @@ from task_queue.actors.tasks.new import QUEUE
 from task_queue.actors.tasks.settlement import Failure
 from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.states import Outcome
+from task_queue.actors.tasks.text import unknown
 from task_queue.api.json_codec import InvalidJSONError, parse
 from task_queue.api.requests.bodies import publish_body
 from task_queue.api.responses.errors import InvalidRequestError
@@ -106,7 +107,7 @@ def _claimed(
         UsageError: It would be refused.
     """
     if action not in actions.names:  # one that only the fallback knows is a typing error here
-        raise UsageError(f"action {action!r} is not known; known: {', '.join(actions.names)}")
+        raise UsageError(unknown("action", action, actions.names))
     try:
         body = publish_body(
             {

@@ -113,7 +113,8 @@ def _allowed(field: FieldInfo) -> str:
     kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if kind is not None]
     for kind in kinds:
         if get_origin(kind) is Literal:
-            return ", ".join(f"`{choice}`" for choice in get_args(kind))
+            choices = [*get_args(kind), *(["true", "false"] if bool in kinds else [])]
+            return ", ".join(f"`{choice}`" for choice in choices)
     limits = {
         name: str(getattr(limit, name))
         for limit in field.metadata

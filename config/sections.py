@@ -6,7 +6,7 @@ has none.
 """
 
 import re
-from typing import Annotated, Any, Literal, LiteralString, get_args
+from typing import Annotated, Any, Literal, LiteralString, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -14,7 +14,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -247,12 +249,23 @@ class RetentionSettings(Section):
 class BuiltinSettings(Section):
     """The actions that are always there."""
 
-    fallback: bool
-    """Whether an unknown action answers `{"output": "processed"}`; if not, it is refused at
-    publish."""
+    fallback: Literal["auto"] | bool
+    """Whether an action that is not known answers `{"output": "processed"}`; if not, it is refused
+    at publish. `auto`: only where there is no other action, in the settings or of a package."""
 
     simulated_work_seconds: float = Field(ge=0, le=60)
     """Seconds every built-in action sleeps before it works, to see queueing happen."""
+
+    @field_validator("fallback", mode="wrap")
+    @classmethod
+    def _says_when(
+        cls, value: object, check: ValidatorFunctionWrapHandler
+    ) -> Literal["auto"] | bool:
+        try:
+            return cast("Literal['auto'] | bool", check(value))
+        except ValidationError:  # it would say of each alternative what it is not
+            message = "must be auto, true or false"
+            raise ValueError(message) from None
 
 
 class ScheduleSettings(Section):

@@ -70,15 +70,14 @@ class _Loader:
 
     def registry(self) -> Registry:
         builtin = self._settings.builtin
-        actions: dict[str, Action] = {
-            "uppercase": self._builtin(uppercase),
-            "sum": self._builtin(total),
-        }
-        actions |= dict(self._offered())
+        actions = {"uppercase": self._builtin(uppercase), "sum": self._builtin(total)}
+        own = dict(self._offered())
         for name, settings in self._settings.actions.items():
-            actions[name] = self._configured(name, settings)
-        fallback = self._builtin(processed) if builtin.fallback else None
-        return Registry(actions, fallback, let_go=self._workers.retire)
+            own[name] = self._configured(name, settings)
+        # With actions of its own, a service is past the tutorial: another name is a typing error.
+        falls_back = not own if builtin.fallback == "auto" else builtin.fallback
+        fallback = self._builtin(processed) if falls_back else None
+        return Registry(actions | own, fallback, let_go=self._workers.retire)
 
     def _builtin(self, function: Any) -> Action:  # noqa: ANN401 - a function
         seconds = self._settings.builtin.simulated_work_seconds

@@ -177,7 +177,7 @@ def test_a_result_that_is_no_json_is_refused_as_in_the_service() -> None:
 def test_a_name_that_is_no_action_is_refused_whatever_the_fallback(tmp_path: Path) -> None:
     (path := tmp_path / "shop.toml").write_text("[builtin]\nfallback = true\n")
     with run_inline(path, resize=resize) as queue:
-        with pytest.raises(RefusedError, match=r"^action 'size' is not known; known: resize, sum,"):
+        with pytest.raises(RefusedError, match=r"^action 'size' is not known; did you mean"):
             queue.publish("size")
         assert queue.published == []
 

@@ -26,6 +26,7 @@ ACTIONS = {
 }
 SETTINGS = (
     *(f"actions.{name}=tests.actions:{function}" for name, function in ACTIONS.items()),
+    "builtin.fallback=true",
     "queues.held.concurrency=1",
     "queues.quick.driver=memory",
 )
@@ -428,7 +429,9 @@ def test_nothing_is_put_back_on_a_queue_that_is_no_longer_there(
     server.start()
     error = "the queue old is no longer in the settings; nothing would run the task"
     problem(act(server, task_id, "retry"), 409, error)
-    for members in ({"queue": "old"}, {"action": "reject"}, {"ids": [task_id]}):
+    answer = server.client.post("/dead-letters/redrive", json={"queue": "old"})
+    assert problem(answer, 400, "unknown queue") == "queue 'old' is not known; known: tasks"
+    for members in ({"action": "reject"}, {"ids": [task_id]}):
         answer = server.client.post("/dead-letters/redrive", json=members)
         assert (answer.status_code, answer.json()) == (200, {"count": 0})
     assert server.client.get("/tasks?queue=old").json()["tasks"][0]["status"] == "dead"

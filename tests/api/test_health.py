@@ -99,7 +99,7 @@ def test_a_server_whose_consumers_are_all_busy_is_ready(
     gate = Gate(tmp_path)
     task_id = server.publish("wait", fifo=str(gate.path))
     server.wait_for_status(task_id, "running")
-    waiting = server.publish("x")
+    waiting = server.publish("sum")
     assert server.client.get("/readyz").json() == READY
     gate.open()
     server.wait_for_status(waiting, "completed")

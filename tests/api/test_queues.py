@@ -32,6 +32,7 @@ STATES = ["scheduled", "queued", "running", "completed", "dead", "cancelled"]
 NOTHING = dict.fromkeys(STATES, 0)
 SETTINGS = (
     "actions.wait=tests.actions:wait_for_fifo",
+    "builtin.fallback=true",
     "queues.mail.concurrency=1",
     "queues.mail.max_length=100",
     "queues.quick.driver=memory",
@@ -137,7 +138,7 @@ def test_rates_tell_of_the_last_minute(serve: Callable[..., ServerProcess]) -> N
     server = serve("actions.fail=tests.actions:fail", "queues.tasks.max_attempts=1").start()
     assert queue(server, "tasks")["rates"] == {"published": 0.0, "completed": 0.0, "failed": 0.0}
     for _ in range(6):
-        server.publish("x")
+        server.publish("sum")
     server.wait_for_status(server.publish("fail"), "dead")
 
     def counted() -> bool:

@@ -127,7 +127,7 @@ def test_the_tutorials_own_settings_give_the_same_answers(tutorials: ServerProce
         ("sum", {"numbers": [0.5, 1]}, {"output": 1.5}),
         ("sum", {"numbers": [2**63 - 2, 1]}, {"output": 2**63 - 1}),
         ("sum", {}, {"output": 0}),
-        ("anything else", {"at": "all"}, {"output": "processed"}),
+        ("anything-else", {"at": "all"}, {"output": "processed"}),
     ],
 )
 def test_an_action_gives_its_result(
@@ -183,11 +183,19 @@ def test_data_is_empty_when_left_out(server: ServerProcess, body: bytes) -> None
     assert server.task(task_id)["payload"]["data"] == {}
 
 
-def test_of_duplicate_keys_the_last_counts(server: ServerProcess) -> None:
-    body = b'{"action": "first", "data": {"a": 1, "a": 2}, "action": "last"}'
-    task = server.task(server.client.post("/tasks", content=body).json()["id"])
-    assert task["payload"]["action"] == "last"
-    assert task["payload"]["data"] == {"a": 2}
+@pytest.mark.parametrize(
+    ("body", "member"),
+    [
+        (b'{"action": "first", "action": "last"}', "action"),
+        (b'{"action": "x", "data": {"a": 1, "a": 2}}', "a"),
+    ],
+)
+def test_a_member_that_is_given_twice_is_refused(
+    server: ServerProcess, body: bytes, member: str
+) -> None:
+    detail = f"{member} is given twice in one object; give it once"
+    answer = server.client.post("/tasks", content=body)
+    assert problem(answer, 400, "invalid JSON") == detail
 
 
 @pytest.mark.parametrize(

@@ -448,7 +448,10 @@ def test_a_schedule_for_a_queue_that_is_not_there_is_refused_with_those_that_are
             "shutdown.drain_seconds=soon",
             "shutdown.drain_seconds = soon (from --set): must be a number",
         ),
-        ("builtin.fallback=maybe", "builtin.fallback = maybe (from --set): must be true or false"),
+        (
+            "builtin.fallback=maybe",
+            "builtin.fallback = maybe (from --set): must be auto, true or false",
+        ),
         (
             "log.level=LOUD",
             "log.level = LOUD (from --set): must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
@@ -628,7 +631,7 @@ def test_the_settings_in_force_are_listed_with_origins_and_without_passwords() -
     found = loaded("database.url=postgresql://u:hunter2@h/db")
     rows = effective(found)
     assert ("database.url", "postgresql://u:***@h/db", "--set") in rows
-    assert ("builtin.fallback", "true", "default") in rows
+    assert ("builtin.fallback", "auto", "default") in rows
     assert ("http.port", "8080", "default") in rows
     assert [key for key, _, _ in rows] == [key for key, _ in model_keys(Settings)]
     assert "hunter2" not in repr(found)
@@ -641,7 +644,7 @@ def test_the_tutorials_settings_are_the_tutorials() -> None:
     assert (tasks.driver, tasks.concurrency, tasks.prefetch) == ("memory", 2, 5)
     assert settings.database.url == "sqlite:///data/tasks.db"
     assert (settings.http.host, settings.http.port) == ("127.0.0.1", 8080)
-    assert settings.builtin.fallback
+    assert settings.builtin.fallback is True
     assert settings.builtin.simulated_work_seconds == 0.1
 
 

@@ -1,5 +1,6 @@
 """Which actions there are by the settings, what is known of them, and how they are called."""
 
+import re
 import time
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -75,6 +76,32 @@ def test_without_the_fallback_other_names_are_unknown() -> None:
     assert actions.knows("sum")
     with pytest.raises(Reject, match="known: sum, uppercase"):
         run(actions, "anything")
+
+
+@pytest.mark.parametrize(
+    ("fallback", "known_alone", "known_beside_an_own_one"),
+    [("auto", True, False), ("true", True, True), ("false", False, False)],
+)
+def test_any_other_name_is_known_as_the_fallback_says(
+    fallback: str, *, known_alone: bool, known_beside_an_own_one: bool
+) -> None:
+    setting = f"builtin.fallback={fallback}"
+    assert registry(setting).knows("anything") is known_alone
+    beside = registry(setting, double=f"{__name__}:double")
+    assert beside.knows("anything") is known_beside_an_own_one
+    assert beside.knows("double")
+
+
+@pytest.mark.parametrize(
+    ("action", "guess"), [("sun", "sum"), ("Sum", "sum"), ("upercase", "uppercase"), ("x", None)]
+)
+def test_a_task_of_no_known_action_is_rejected_with_those_that_are_there_and_the_nearest(
+    action: str, guess: str | None
+) -> None:
+    meant = f" did you mean '{guess}'?" if guess else ""
+    sentence = f"action '{action}' is not known;{meant} known: sum, uppercase"
+    with pytest.raises(Reject, match=f"^{re.escape(sentence)}$"):
+        run(registry("builtin.fallback=false"), action)
 
 
 def test_a_configured_action_is_found_by_its_name() -> None:
@@ -179,7 +206,9 @@ def test_built_in_actions_pretend_to_work_and_configured_ones_do_not(
         "task_queue.actors.actions.load.slowed", lambda f, seconds: slowed(f, seconds, slept.append)
     )
     actions = registry(
-        "builtin.simulated_work_seconds=0.1", shout="task_queue.actors.actions.builtin:uppercase"
+        "builtin.simulated_work_seconds=0.1",
+        "builtin.fallback=true",
+        shout="task_queue.actors.actions.builtin:uppercase",
     )
     for action in ("uppercase", "sum", "anything", "shout"):
         run(actions, action)
@@ -224,4 +253,19 @@ def test_what_an_installed_package_offers_and_is_not_there_is_one_clear_line(
 ) -> None:
     offered.append(EntryPoint("double", "no_such_module:f", "task_queue.actions"))
     with pytest.raises(ActionLoadError, match="the action double of an installed package = "):
+        registry()
+
+
+def test_an_action_of_a_package_is_an_own_one_and_ends_the_fallback(
+    offered: list[EntryPoint],
+) -> None:
+    assert registry().knows("anything")
+    offered.append(EntryPoint("double", f"{__name__}:double", "task_queue.actions"))
+    assert not registry().knows("anything")
+    assert registry("builtin.fallback=true").knows("anything")
+
+
+def test_an_action_of_a_package_whose_name_is_none_is_refused(offered: list[EntryPoint]) -> None:
+    offered.append(EntryPoint("two words", f"{__name__}:double", "task_queue.actions"))
+    with pytest.raises(ActionLoadError, match=r"two words .* cannot be used: the name must have"):
         registry()
