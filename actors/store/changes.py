@@ -6,7 +6,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from task_queue.actors.errors import ConflictError, NotFoundError
-from task_queue.actors.store.schema import attempts, in_state, is_final, tasks
+from task_queue.actors.store.schema import attempts, holds_unique_key, in_state, tasks
 from task_queue.actors.tasks.clock import TOLERANCE_SECONDS
 from task_queue.actors.tasks.states import FINAL, Status
 from task_queue.actors.tasks.task import rank
@@ -36,8 +36,7 @@ _FIND = (
 _HOLDS_KEY = sa.select(tasks.c.id).where(
     tasks.c.queue == sa.bindparam("queue_name"),
     tasks.c.unique_key == sa.bindparam("wanted"),
-    tasks.c.unique_key.is_not(None),
-    sa.not_(is_final),
+    holds_unique_key,
 )
 
 
@@ -180,7 +179,7 @@ def _found(connection: sa.Connection, task_id: str) -> _Found:
 
 
 def _holder(connection: sa.Connection, row: _Found) -> str | None:
-    """Return the id of the unfinished task that has this one's unique key, if there is one."""
+    """Return the id of the task that keeps this one's unique key from it, if there is one."""
     if row.unique_key is None:
         return None
     held = {"queue_name": row.queue, "wanted": row.unique_key}

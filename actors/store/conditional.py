@@ -12,7 +12,7 @@ from task_queue.actors.errors import BadRowError, KeyReusedError, OverLimitError
 from task_queue.actors.store import advisory_locks, counts
 from task_queue.actors.store.columns import ATTRIBUTES
 from task_queue.actors.store.insert import insert
-from task_queue.actors.store.schema import idempotency_keys, is_final, tasks
+from task_queue.actors.store.schema import holds_unique_key, idempotency_keys, tasks
 from task_queue.actors.store.session import insert_into
 from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
 from task_queue.actors.tasks.limits import QueueLimits, Room
@@ -25,8 +25,7 @@ TRIES = 3
 _HOLDER = sa.select(tasks.c.id, tasks.c.status).where(
     tasks.c.queue == sa.bindparam("queue_name"),
     tasks.c.unique_key == sa.bindparam("wanted"),
-    tasks.c.unique_key.is_not(None),
-    sa.not_(is_final),
+    holds_unique_key,
 )
 _REMEMBERED = sa.select(
     idempotency_keys.c.fingerprint, idempotency_keys.c.receipts, idempotency_keys.c.expires_at

@@ -158,6 +158,12 @@ is_final = tasks.c.processed_at.is_not(None)
 """The condition that a task is in a final state. Not by a list of states: for a list of more than
 two SQLite builds a table at every row it looks at."""
 
+holds_unique_key = sa.and_(
+    tasks.c.unique_key.is_not(None), sa.not_(is_final), tasks.c.cancel_requested_at.is_(None)
+)
+"""The condition that a task keeps its unique key from others in its queue. One that was asked to
+stop does not: it never starts again, so a duplicate of it would be work that nobody does."""
+
 
 def _partial(
     name: str, condition: sa.ColumnElement[bool], *columns: sa.Column[Any], unique: bool = False
@@ -192,7 +198,7 @@ _partial(
 )
 _partial(
     "tasks_unique",
-    sa.and_(t.unique_key.is_not(None), sa.not_(is_final)),
+    holds_unique_key,
     t.queue,
     t.unique_key,
     unique=True,

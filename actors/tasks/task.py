@@ -14,7 +14,8 @@ class Options:
     """What a publisher may ask for; a plain task asks for none of it, and most are plain.
 
     Attributes:
-        unique_key: Its queue holds only one task with this key that is not final.
+        unique_key: Its queue holds only one task with this key that is neither final nor asked to
+            stop.
         key: Of its queue's tasks with this key, only so many run at once.
         expires_at: The task is not started from this moment on, Unix seconds.
         keep_result_seconds: How long the task is kept once it is final.

@@ -65,7 +65,8 @@ class PublishBody(_Body):
         expires_at: Not to be started from then on, Unix seconds.
         max_attempts: How many attempts it has.
         backoff: How long it waits after a failed one.
-        unique_key: Its queue has at most one task with this key that is not final.
+        unique_key: Its queue has at most one task with this key that is neither final nor
+            asked to stop.
         key: Its queue runs only so many tasks with this key at once.
         keep_result_seconds: How long it is kept once it is final.
         timeout_seconds: What an attempt may take.

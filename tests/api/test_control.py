@@ -115,6 +115,26 @@ def test_a_running_task_that_looks_is_cancelled(controlled: ServerProcess) -> No
     assert [attempt["outcome"] for attempt in task["attempts"]] == ["cancelled"]
 
 
+def test_a_task_that_is_asked_to_stop_swallows_no_new_work(
+    controlled: ServerProcess, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path)
+    first = publish(controlled, "wait", data={"fifo": str(gate.path)}, unique_key="only")
+    controlled.wait_for_status(first, "running")
+    again = {"action": "x", "unique_key": "only"}
+    answer = controlled.client.post("/tasks", json=again)
+    assert (answer.status_code, answer.json()["id"]) == (200, first)
+    assert act(controlled, first, "cancel").status_code == 202
+    answer = controlled.client.post("/tasks/batch", json={"tasks": [again, again]})
+    second, duplicate = answer.json()["ids"]
+    assert (answer.status_code, answer.json()["duplicates"]) == (202, 1)
+    assert first != second == duplicate
+    controlled.wait_for_status(second, "completed")
+    assert controlled.task(first)["status"] == "running"
+    gate.open()
+    controlled.wait_for_status(first, "completed")
+
+
 def test_a_running_task_that_does_not_look_completes(
     controlled: ServerProcess, tmp_path: Path
 ) -> None:

@@ -156,6 +156,55 @@ def test_what_has_expired_already_is_dead_and_never_run(server: ServerProcess) -
 
 
 @system
+@pytest.mark.parametrize(
+    ("members", "error"),
+    [
+        (
+            {"run_at": "2030-01-01T00:00:00Z", "expires_at": "2029-01-01T00:00:00Z"},
+            'expires_at must be later than run_at, or the task could not be started, not "2029',
+        ),
+        ({"run_at": 5, "expires_at": 5}, "expires_at must be later than run_at"),
+        (
+            {"delay_seconds": 3_600, "expires_at": 5},
+            "expires_at must be later than the time when its delay is over",
+        ),
+    ],
+)
+def test_a_task_that_would_expire_before_it_may_start_is_refused(
+    server: ServerProcess, members: dict[str, Any], error: str
+) -> None:
+    answer = server.client.post("/tasks", json={"action": "sum", **members})
+    assert problem(answer, 400, answer.json()["error"]).startswith(error)
+    tasks = [{"action": "sum"}, {"action": "sum", **members}]
+    answer = server.client.post("/tasks/batch", json={"tasks": tasks})
+    assert problem(answer, 400, answer.json()["error"]).startswith(f"tasks[1].{error}")
+    headers = {"Idempotency-Key": str(uuid4())}
+    for _ in range(2):
+        answer = server.client.post("/tasks", json={"action": "sum", **members}, headers=headers)
+        assert problem(answer, 400, answer.json()["error"]).startswith(error)
+
+
+@system
+def test_a_repetition_has_its_first_answer_even_if_its_time_has_gone(
+    server: ServerProcess,
+) -> None:
+    # From the first request to the second the delay comes to reach beyond the expiry.
+    expires_at = time.time() + 1_003
+    body = {"action": "sum", "delay_seconds": 1_000, "expires_at": expires_at}
+    headers = {"Idempotency-Key": str(uuid4())}
+
+    def publish() -> httpx.Response:
+        return server.client.post("/tasks", json=body, headers=headers)
+
+    first = publish()
+    assert first.status_code == 202
+    eventually(lambda: time.time() + 1_000 > expires_at, "the time has gone")
+    again = publish()
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert server.client.post("/tasks", json=body).status_code == 400
+
+
+@system
 @pytest.mark.parametrize("queue", ["mail", "quick", "tenants"])
 def test_a_task_runs_on_the_queue_it_names(server: ServerProcess, queue: str) -> None:
     data = {"numbers": [1, 2]}

@@ -77,6 +77,36 @@ def test_actions_come_and_go_while_what_runs_and_what_waits_goes_on(
     assert names == ["record", "sum", "uppercase"]
 
 
+def test_the_first_own_action_ends_the_fallback_and_what_nothing_runs_is_told_so(
+    serve: Serve, tmp_path: Path
+) -> None:
+    live = Configured(serve, tmp_path, "")
+    client = live.server.client
+    task_id = live.post("anything", delay_seconds=1_000).json()["id"]
+    client.put(
+        "/schedules/s", json={"cron": "0 0 1 1 *", "task": {"action": "anything"}}
+    ).raise_for_status()
+    live.reload('[actions]\nrecord = "tests.actions:record"\n')
+    for action in ("recrod", "anything"):
+        detail = live.post(action).json()["detail"]
+        assert detail.startswith(f"action '{action}' is not known;")
+    assert "did you mean 'record'?" in live.post("recrod").json()["detail"]
+    client.post(f"/tasks/{task_id}/cancel").raise_for_status()
+    answer = client.post(f"/tasks/{task_id}/retry")
+    assert (answer.status_code, answer.json()["error"]) == (
+        409,
+        "the action anything is no longer in the settings; nothing would run the task",
+    )
+    assert client.get("/tasks?action=anything").json()["count"] == 1
+    assert client.get("/tasks?action=nothing").json()["error"] == "unknown action"
+    answer = client.post("/dead-letters/redrive", json={"action": "anything"})
+    assert (answer.status_code, answer.json()["error"]) == (400, "unknown action")
+    assert client.get("/schedules/s").json()["task"]["action"] == "anything"
+    live.reload("")
+    assert client.post(f"/tasks/{task_id}/retry").status_code == 202
+    assert live.server.wait_for_status(task_id, "completed")["result"] == {"output": "processed"}
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

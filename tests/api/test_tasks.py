@@ -263,7 +263,7 @@ def test_the_filter_tells_running_from_queued(
     gate = Gate(tmp_path)
     running = server.publish("wait", fifo=str(gate.path))
     server.wait_for_status(running, "running")
-    ready = [server.publish("x") for _ in range(10)]
+    ready = [server.publish("sum") for _ in range(10)]
     assert list(pages(server, status="running")) == [[running]]
     assert next(pages(server, status="queued")) == ready[::-1]
     gate.open()

@@ -226,9 +226,10 @@ class Model:
         return Receipt(task.id, task.status.shown, duplicate=False)
 
     def _holder(self, queue: str, unique_key: str | None) -> Row | None:
-        """The unfinished task with this unique key."""
+        """The task that keeps this unique key from others: not one that was asked to stop."""
         for row in self.unfinished():
-            if unique_key is not None and (row["queue"], row["unique_key"]) == (queue, unique_key):
+            its = (row["queue"], row["unique_key"], row["cancel_requested_at"])
+            if unique_key is not None and its == (queue, unique_key, None):
                 return row
         return None
 

@@ -188,6 +188,34 @@ def test_a_task_whose_unique_key_went_to_another_is_not_put_back(session: Sessio
     assert retry(session, dead) is Status.QUEUED
 
 
+@pytest.mark.parametrize("how", ["retry", "redrive"])
+def test_a_task_that_was_asked_to_stop_is_in_nobodys_way(session: Session, how: str) -> None:
+    dead, holder = put(
+        session,
+        a_task(status=Status.DEAD, unique_key="u"),
+        a_task(status=Status.RUNNING, unique_key="u"),
+    )
+    cancel(session, holder)
+    if how == "retry":
+        assert retry(session, dead) is Status.QUEUED
+    else:
+        assert redrive(session, (dead, LATER)) == 1
+    assert get(session, holder).status is Status.RUNNING
+
+
+def test_a_task_that_stopped_is_not_put_back_over_the_one_that_came_after_it(
+    session: Session,
+) -> None:
+    (first,) = put(session, a_task(unique_key="u"))
+    (claimed,), _ = claim(session)
+    cancel(session, first)
+    (second,) = put(session, a_task(unique_key="u"))
+    settle(session, requeue(claimed))
+    assert get(session, first).status is Status.CANCELLED
+    with pytest.raises(ConflictError, match=f"'u' has gone to the task {second}"):
+        retry(session, first)
+
+
 def test_dead_tasks_are_put_back_each_at_its_time(session: Session) -> None:
     now, later = put(session, *(a_task(status=Status.DEAD) for _ in range(2)))
     others = put(

@@ -80,6 +80,48 @@ def test_a_unique_key_is_taken_until_its_task_is_final(session: Session, status:
         assert receipt == Receipt(holder.id, status.shown, duplicate=True)
 
 
+def a_stopping(session: Session, unique_key: str = "u") -> str:
+    """A running task with this unique key that was asked to stop."""
+    (task_id,) = put(session, a_task(unique_key=unique_key, status=Status.RUNNING))
+    call(session, lambda connection: changes.cancel(connection, task_id, NOW))
+    return task_id
+
+
+def test_a_task_that_was_asked_to_stop_leaves_its_unique_key_to_new_work(session: Session) -> None:
+    stopping = a_stopping(session)
+    fresh, again = a_task(unique_key="u"), a_task(unique_key="u")
+    assert publish(session, fresh).receipts == (Receipt(fresh.id, "queued", duplicate=False),)
+    assert publish(session, again).receipts == (Receipt(fresh.id, "queued", duplicate=True),)
+    assert get(session, stopping).status is Status.RUNNING
+
+
+def test_each_of_several_that_are_stopping_leaves_its_unique_key_to_the_next(
+    session: Session,
+) -> None:
+    stopping = [a_stopping(session) for _ in range(3)]
+    rows = [a_task(), a_task(unique_key="u"), a_task(unique_key="u")]
+    receipts = publish(session, *rows, once=a_request()).receipts
+    assert [each.task_id for each in receipts] == [rows[0].id, rows[1].id, rows[1].id]
+    for task_id in stopping:  # it ends as it would have
+        row = get(session, task_id)
+        assert (row.status, row.options.unique_key) == (Status.RUNNING, "u")
+
+
+def test_a_publish_beside_a_cancel_on_another_node_is_never_answered_with_what_stops(
+    postgres_only: Database,
+) -> None:
+    session = Session(postgres_only)
+    (holder,) = put(session, a_task(unique_key="u", status=Status.RUNNING))
+    fresh = a_task(unique_key="u")
+
+    def cancel(other: Session) -> None:
+        changes.cancel(other.connection, holder, NOW)
+
+    receipts = while_held(postgres_only, cancel, lambda other: publish(other, fresh)).receipts
+    assert receipts == (Receipt(fresh.id, "queued", duplicate=False),)
+    session.close()
+
+
 def test_a_unique_key_is_its_queues_own(session: Session) -> None:
     rows = [a_task(unique_key="u", queue=queue) for queue in ("tasks", "mail")]
     assert ids(publish(session, *rows)) == [row.id for row in rows]

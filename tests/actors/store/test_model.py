@@ -722,7 +722,13 @@ def check_limits(rows: Sequence[Row]) -> None:
         assert not limit or number <= limit
     unfinished = [row for row in rows if row["processed_at"] is None]
     assert not any(row["status"] in FINAL for row in unfinished)
-    uniques = Counter((row["queue"], row["unique_key"]) for row in unfinished if row["unique_key"])
+    uniques = Counter(
+        (row["queue"], row["unique_key"])
+        for row in unfinished
+        if row["unique_key"] and row["cancel_requested_at"] is None
+    )
+    stopping = [row for row in unfinished if row["cancel_requested_at"] is not None]
+    assert all(row["status"] == Status.RUNNING for row in stopping)
     assert max(uniques.values(), default=1) == 1
 
 

@@ -186,6 +186,16 @@ def test_a_schedule_whose_task_is_unique_publishes_none_while_there_is_one(
     assert counts(session) == {Status.CANCELLED: 1, Status.QUEUED: 1}
 
 
+def test_a_schedule_whose_task_is_unique_publishes_beside_one_that_was_asked_to_stop(
+    session: Session,
+) -> None:
+    keep(session, a_schedule())
+    (holder,) = put(session, a_task(unique_key="u", status=Status.RUNNING))
+    call(session, lambda connection: changes.cancel(connection, holder, NOW))
+    assert fire(session, NOW + HOUR, an_occurrence(NOW + HOUR, unique_key="u"))
+    assert counts(session) == {Status.RUNNING: 1, Status.QUEUED: 1}
+
+
 def test_an_occurrence_whose_commit_fails_is_still_due(session: Session) -> None:
     keep(session, a_schedule())
     step = (NOW + HOUR, NOW + 2 * HOUR, NOW + HOUR)
