@@ -51,6 +51,13 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
         has_room = len(self.active_channels) < self.adj.connection_limit
         return bool(self.accepting and has_room and not self._is_out_of_descriptors)
 
+    def handle_accept(self) -> None:
+        """Accept all that wait and there is room for; waitress takes one with each turn."""
+        before = -1
+        while self.readable() and len(self.active_channels) > before:
+            before = len(self.active_channels)
+            super().handle_accept()
+
     def accept(self) -> Any:  # noqa: ANN401 - waitress has no types
         """Return the next connection; None if there is none, or no descriptor for it."""
         try:

@@ -22,6 +22,7 @@ RELIED_UPON = {
         "adj": "has the limit of connections",
         "accepting": "is asked before a connection is accepted",
         "readable": "is replaced by ours",
+        "handle_accept": "accepts a connection; ours repeats it",
         "accept": "gives the next connection",
         "socket": "is closed before the connections are",
         "del_channel": "takes it out of the loop",
