@@ -82,7 +82,8 @@ class Patience:
     Behind a proxy all clients have its address, so no address has a limit of its own.
 
     Attributes:
-        room: How many connections there may be before they make room for others.
+        places: How many connections there may be.
+        room: How many there may be before they make room for others.
     """
 
     def __init__(self, http: HttpSettings) -> None:
@@ -98,7 +99,8 @@ class Patience:
         self.limit_to(http.max_connections)
 
     def limit_to(self, connections: int) -> None:
-        """Have room for so many connections, of which a twentieth is kept free."""
+        """Have places for so many connections, of which a twentieth is kept free."""
+        self.places = max(1, connections)
         self.room = max(1, connections - max(1, connections // 20))
 
     def look(self, connections: Iterable[Connection], now: float) -> None:

@@ -155,7 +155,6 @@ def _server(edge: Edge, http: HttpSettings, listener: socket.socket) -> Server:
     logging.getLogger("waitress").setLevel(logging.WARNING)
     limits = Adjustments(
         sockets=[listener],
-        connection_limit=http.max_connections,
         max_request_body_size=http.max_body_bytes + 1,  # waitress refuses from its limit on
         max_request_header_size=MAX_HEADER_BYTES + 1,
         ident=None,

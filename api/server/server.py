@@ -48,7 +48,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
 
     def readable(self) -> bool:
         """Return whether another connection may be accepted now."""
-        has_room = len(self.active_channels) < self.adj.connection_limit
+        has_room = len(self.active_channels) < self._patience.places
         return bool(self.accepting and has_room and not self._is_out_of_descriptors)
 
     def handle_accept(self) -> None:
@@ -63,8 +63,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
         try:
             return super().accept()
         except OSError as error:
-            # It stays in the kernel's queue, and would be tried again with every turn. There is no
-            # room for more connections than there are.
+            # It stays in the kernel's queue, and would be tried again with every turn. There are no
+            # places for more connections than there are.
             self._is_out_of_descriptors = True
             self._patience.limit_to(len(self.active_channels))
             _log.error("connection not accepted", error=error.strerror)

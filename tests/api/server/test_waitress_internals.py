@@ -19,7 +19,6 @@ RELIED_UPON = {
     "server": {
         "_map": "the loop runs over it, one pass at a time",
         "asyncore": "has the loop",
-        "adj": "has the limit of connections",
         "accepting": "is asked before a connection is accepted",
         "readable": "is replaced by ours",
         "handle_accept": "accepts a connection; ours repeats it",
