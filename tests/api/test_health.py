@@ -58,6 +58,7 @@ def readiness(  # noqa: PLR0913 - all that it looks at
 ) -> tuple[int, dict[str, Any]]:
     states = states or {"tasks": state()}
     system = SimpleNamespace(
+        is_draining=False,
         supervisor=Answers(lambda asked: stuck if isinstance(asked, CountStuck) else children),
         max_stuck_threads=2,
         queues=SimpleNamespace(
