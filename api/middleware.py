@@ -30,10 +30,10 @@ class OneUrl:
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         """Refuse slashes that the router would overlook, or take for an empty name."""
-        path = req.path
-        # The server leaves out a second slash at the beginning, but for here.
+        # Of several slashes at the beginning the server's path has one.
         begins_twice = req.env.get("REQUEST_URI", "").startswith("//")
-        if begins_twice or (path != "/" and (path.endswith("/") or "//" in path)):
+        path = f"/{req.path}" if begins_twice else req.path
+        if path != "/" and (path.endswith("/") or "//" in path):
             message = f"there is no {cut(path)}; URLs have single slashes, and none at the end"
             raise InvalidRequestError("not found", message, HTTPStatus.NOT_FOUND)
 

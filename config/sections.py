@@ -26,6 +26,13 @@ from sqlalchemy.exc import ArgumentError
 from task_queue.config import postgresql_url
 
 
+def _may_be_whole(value: object) -> bool:
+    """Return whether the value may be a whole number: not `1.0`, nor the text `1_0`, `+5` or ` 5`."""
+    if isinstance(value, str):
+        return re.fullmatch("-?(0|[1-9][0-9]*)", value) is not None
+    return not isinstance(value, float)
+
+
 class Section(BaseModel):
     """What all sections share: frozen, no unknown keys, the docstrings are the descriptions."""
 
@@ -35,11 +42,14 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_true_for_one(cls, value: object, info: ValidationInfo) -> object:
+    def _refuse_what_is_no_number(cls, value: object, info: ValidationInfo) -> object:
         field = cls.model_fields[info.field_name or ""]
         kinds = {field.annotation, *get_args(field.annotation)}
         if isinstance(value, bool) and not kinds.isdisjoint({int, float}):
             message = "must be a number"
+            raise ValueError(message)
+        if int in kinds and not _may_be_whole(value):
+            message = "must be a whole number"
             raise ValueError(message)
         return value
 

@@ -247,6 +247,17 @@ def test_what_cannot_be_seen_or_is_too_long_is_no_name(named: str, name: str) ->
     assert refusal(named.format(name)).endswith(f": the name {NAME_RULE}")
 
 
+@pytest.mark.parametrize("written", ["1_0", "1.0", "+5", " 5", "5 ", "05", "\u0665", "1e1", ""])
+def test_a_whole_number_of_the_environment_is_written_as_in_json(written: str) -> None:
+    problem = refusal(TASK_QUEUE_HTTP__THREADS=written)
+    assert problem.endswith("(from environment TASK_QUEUE_HTTP__THREADS): must be a whole number")
+
+
+def test_a_number_with_a_fraction_is_no_whole_one_and_toml_may_group_digits() -> None:
+    assert refusal("http.threads=8.0").endswith(": must be a whole number")
+    assert loaded("http.max_body_bytes=1_048_576").settings.http.max_body_bytes == 2**20
+
+
 def test_a_typo_in_any_queue_is_told_with_the_known_keys(file: Path) -> None:
     known = f"unknown key; known are {QUEUE_KEYS}"
     assert refusal("queues.tasks.prefetsch=1") == f"queues.tasks.prefetsch (from --set): {known}"
