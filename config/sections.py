@@ -27,7 +27,7 @@ from task_queue.config import postgresql_url
 
 
 def _may_be_whole(value: object) -> bool:
-    """Return whether the value may be a whole number: not `1.0`, nor the text `1_0`, `+5` or ` 5`."""
+    """Return whether it may be a whole number: not `1.0`, nor the text `1_0`, `+5` or ` 5`."""
     if isinstance(value, str):
         return re.fullmatch("-?(0|[1-9][0-9]*)", value) is not None
     return not isinstance(value, float)
