@@ -185,10 +185,8 @@ class QueueActor(Actor):
         window, idle = self._window, self._idle
         while window and idle:
             self._deliver(window.take_first())
-        now = self._monotonic()
-        self._give_back(window.take_overdue(now))
         free = len(idle)
-        if wanted := window.begin_claim(free, now):
+        if wanted := window.begin_claim(free, self._monotonic()):
             self._driver.claim(wanted, free)
 
     def _deliver(self, claimed: ClaimedTask) -> None:
@@ -332,6 +330,8 @@ class QueueActor(Actor):
             self._report(consumer, claimed)
             if self._slots[consumer].is_overdue(claimed.lease, monotonic):
                 self._leave_behind(consumer, claimed)
+        # Not at each message: after a stall of the whole process the window would go back in vain.
+        self._give_back(self._window.take_overdue(monotonic))
         self._window.more = True
         self._suspect_due = True
         if self._draining is not None and tick.now >= self._draining.deadline:
