@@ -3,10 +3,12 @@
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from threading import get_ident
 from typing import Protocol
 
 from task_queue.actors.actions.action import Done
+from task_queue.actors.actions.prints import PRINTS, Prints, fields_of
 from task_queue.actors.messages.base import Message, Recipient
 from task_queue.actors.messages.consumer import Deliver
 from task_queue.actors.messages.queue import Ack, Nack, Ready
@@ -84,26 +86,28 @@ class ConsumerActor(Actor):
 
     def _run(self, claimed: ClaimedTask) -> None:
         if self._tells:
-            self.log.info("processing task", **_fields(claimed))
+            self.log.info("processing task", **fields_of(claimed))
+        prints = Prints(claimed)
+        before = PRINTS.set(prints)
         started, started_at = self._monotonic(), self._now()
         try:
             done = self._actions.run(claimed, self._slot)
         except BaseException as error:  # noqa: BLE001 - the action's failure, whatever it is
             _end_if_forked()
+            PRINTS.reset(before)
             failure = failure_of(error, started_at, asked_to_stop=self._slot.stop == claimed.lease)
+            if printed := prints.close():
+                failure = replace(failure, stderr=printed)
             self._queue.tell(Nack(self.name, claimed, failure))
         else:
             _end_if_forked()
+            PRINTS.reset(before)
             ended = self._monotonic()
-            self._queue.tell(Ack(self.name, claimed, done.result, started_at, done.stderr))
+            stderr = prints.close() or done.stderr
+            self._queue.tell(Ack(self.name, claimed, done.result, started_at, stderr))
             if self._tells:
                 duration = round(ended - started, 6)
-                self.log.info("task completed", **_fields(claimed), duration_seconds=duration)
-
-
-def _fields(claimed: ClaimedTask) -> dict[str, object]:
-    """Return what a log line says of a task."""
-    return {"id": claimed.lease.task_id, "action": claimed.action, "attempt": claimed.attempt}
+                self.log.info("task completed", **fields_of(claimed), duration_seconds=duration)
 
 
 def _end_if_forked() -> None:

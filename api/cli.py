@@ -9,6 +9,8 @@ from typing import Annotated
 import structlog
 import typer
 
+from task_queue.actors.actions.prints import fields_of_present_task, output_is_caught
+from task_queue.actors.actions.python.thread import keep_output_open
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.system import migrate_only
 from task_queue.api.run import UsageError
@@ -95,7 +97,11 @@ def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     settings = _load(config, overrides).settings
     # Wherever an action leads this process later, and whatever it does to the environment.
     again = partial(load, config and config.absolute(), overrides or (), environment())
-    raise SystemExit(serve_http(settings, _version(), lambda: again().settings))
+    keep_output_open()
+    stdout = sys.stdout
+    with output_is_caught():
+        exit_code = serve_http(settings, _version(), lambda: again().settings, stdout)
+    raise SystemExit(exit_code)
 
 
 @app.command(epilog=RUN_EXAMPLES)
@@ -156,7 +162,8 @@ def main() -> None:
 
 def _load(config: Path | None, overrides: list[str] | None) -> Loaded:
     loaded = load(config, overrides or ())
-    logs.configure(loaded.settings.log.format, loaded.settings.log.level)
+    log = loaded.settings.log
+    logs.configure(log.format, log.level, present=fields_of_present_task)
     if loaded.unused_variables:
         structlog.get_logger().warning(
             "environment variables that set nothing; a setting's name has __ before its key,"

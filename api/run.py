@@ -75,8 +75,6 @@ def run(settings: Settings, action: str, data: str, timeout_seconds: float | Non
     children = Children()
     actions = load_actions(settings, children)
     claimed, slot = _claimed(actions, action, data, timeout_seconds), Slot(QUEUE)
-    # What an action prints in its own process is not held back: that process is killed at the end.
-    children.environment["PYTHONUNBUFFERED"] = "1"
     ended: Future[Done] = Future()
     thread = threading.Thread(target=_work, args=(actions, claimed, slot, ended), daemon=True)
     try:

@@ -8,7 +8,7 @@ cannot be written to loses the line.
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import BinaryIO, TextIO
 
@@ -38,7 +38,12 @@ _JSON_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 _Render = Callable[[WrappedLogger, str, EventDict], bytes]
 
 
-def configure(format: str, level: str, stream: TextIO | None = None) -> None:
+def configure(
+    format: str,
+    level: str,
+    stream: TextIO | None = None,
+    present: Callable[[], Mapping[str, object]] = dict,
+) -> None:
     """Send all logs, ours and the libraries', to the stream; the last call wins.
 
     Call it before the first line is logged: a logger keeps what it found then.
@@ -48,6 +53,7 @@ def configure(format: str, level: str, stream: TextIO | None = None) -> None:
             terminal and `json` otherwise.
         level: The least severe level shown: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
         stream: A text stream over a binary `buffer`; standard error by default.
+        present: Returns what every line says besides, as of the task that runs in its thread.
     """
     stream = sys.stderr if stream is None else stream
     minimum = logging.getLevelNamesMapping()[level]
@@ -55,6 +61,7 @@ def configure(format: str, level: str, stream: TextIO | None = None) -> None:
     render = _console(colors=stream.isatty()) if pretty else _json
     enrich: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        lambda _logger, _name, event: {**present(), **event},
         structlog.processors.add_log_level,
         repeats,
         structlog.processors.TimeStamper(fmt="iso", utc=True) if pretty else _timestamp,

@@ -5,16 +5,15 @@ import logging
 import os
 import random
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
 from threading import Event
+from typing import TextIO
 
 import structlog
 from waitress.adjustments import Adjustments
 
-from task_queue.actors.actions.python.thread import keep_output_open
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.system import ActorSystem
 from task_queue.api.app import create_app
@@ -34,13 +33,16 @@ from task_queue.config.settings import HttpSettings, Settings, SettingsError
 _log = structlog.get_logger()
 
 
-def serve(settings: Settings, version: str, read_again: Callable[[], Settings]) -> int:
+def serve(
+    settings: Settings, version: str, read_again: Callable[[], Settings], stdout: TextIO
+) -> int:
     """Serve until a signal comes, then drain.
 
     Args:
         settings: All of them.
         version: For the banner.
         read_again: Reads the settings anew, from where they came.
+        stdout: Where the banner goes; `sys.stdout` is for what actions print.
 
     Returns:
         The process's exit code: 0 after a signal, 1 if actors died too often.
@@ -65,10 +67,9 @@ def serve(settings: Settings, version: str, read_again: Callable[[], Settings]) 
             except SystemExit:  # it has stopped what was running
                 return signals.exit_code
             server = _server(edge, settings.http, listener)
-            keep_output_open()
             gc.freeze()  # what exists by now stays; collecting it again and again costs 5 %
-            sys.stdout.write(banner(settings, version, server.effective_port))
-            sys.stdout.flush()
+            stdout.write(banner(settings, version, server.effective_port))
+            stdout.flush()
             if not is_loopback(listener):
                 _log.warning(
                     "whoever reaches this port can publish, read, cancel and delete all tasks:"

@@ -2,11 +2,13 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from structlog.testing import capture_logs
 
 from task_queue.actors.actions.action import Done
+from task_queue.actors.actions.prints import PRINTS, output_is_caught
 from task_queue.actors.actions.python.function import PythonFunction
 from task_queue.actors.actions.python.thread import ThreadAction
 from task_queue.actors.actions.registry import Registry
@@ -83,6 +85,22 @@ def failure(action: Callable[[], str], *, stop: bool = False) -> Failure:
 
 def test_what_the_action_returns_is_acked_with_the_moment_it_began() -> None:
     assert outcome(OneAction(lambda: "1")) == Ack("one", TASK, "1", NOW)
+
+
+@output_is_caught()
+def test_what_the_action_prints_is_told_whether_it_succeeds_or_fails() -> None:
+    def succeed() -> str:
+        print("working")
+        return "1"
+
+    def fail() -> NoReturn:
+        print("failing")
+        raise ValueError
+
+    with capture_logs():
+        assert outcome(OneAction(succeed)) == Ack("one", TASK, "1", NOW, "working\n")
+        assert failure(fail).stderr == "failing\n"
+    assert PRINTS.get() is None
 
 
 def test_what_the_action_raises_is_nacked_with_its_kind_text_and_place() -> None:

@@ -1,10 +1,11 @@
 """What runs in a worker's process: Python actions, one after the other, as the parent asks.
 
-`process.worker` starts it, and it imports as little as it can. What its actions print goes where
-the service prints. It talks with its parent over a socket of their own, in JSON, so that nothing an
-action returns or raises has to be pickled.
+`process.worker` starts it, and it imports as little as it can. What its actions print goes into
+pipes that the parent reads. It talks with its parent over a socket of their own, in JSON, so that
+nothing an action returns or raises has to be pickled.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -27,6 +28,9 @@ from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.failures import failure_of
 from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.text import printable
+
+_LEVELS = {"debug", "info", "warning", "error", "critical"}
+_log = structlog.get_logger()
 
 REPORT_SECONDS = 0.1
 """How often progress is passed on."""
@@ -145,12 +149,26 @@ def main(descriptor: int) -> NoReturn:
         raise structlog.DropEvent
 
     structlog.configure(processors=[structlog.processors.format_exc_info, forward])
+    logging.basicConfig(level=logging.INFO, handlers=[_Handler()])
     threading.Thread(target=runner.listen, daemon=True).start()
     runner.send({"ready": True})
     try:
         runner.work()
     except _Interrupted:  # while it waited for a task
         os._exit(0)
+
+
+class _Handler(logging.Handler):
+    """Passes on what an action logs by `logging`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {"logger": record.name, "exc_info": record.exc_info}
+        level = record.levelname.lower()
+        log = getattr(_log, level if level in _LEVELS else "info")
+        try:
+            log(record.getMessage(), **{key: each for key, each in fields.items() if each})
+        except Exception:  # noqa: BLE001 - foreign code: what is logged
+            self.handleError(record)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextvars import Context
 from dataclasses import replace
 from multiprocessing import connection
 from typing import Any
@@ -17,6 +18,7 @@ import structlog
 from task_queue.actors.actions.action import Done, Execution
 from task_queue.actors.actions.call import Call
 from task_queue.actors.actions.process.child import Child, Children, crashed
+from task_queue.actors.actions.process.printed import Printed
 from task_queue.actors.actions.process.watch import watch
 from task_queue.actors.errors import Cancelled, TimedOut
 from task_queue.actors.tasks.claim import Lease
@@ -59,12 +61,14 @@ class Worker:
         ours, theirs = socket.socketpair()
         for each in (ours, theirs):
             each.settimeout(None)  # an action in a thread may have set a default for all sockets
+        self._printed = Printed()
         with theirs:
             self._line = connection.Connection(ours.detach())
             # `-P`: nor is the current folder searched, with its `json.py`.
             command = [
                 sys.executable,
                 "-P",
+                "-u",  # what has been printed is here even if the process is killed
                 "-c",
                 _BOOT,
                 json.dumps([*children.path, str(children.directory)]),
@@ -72,11 +76,16 @@ class Worker:
             ]
             try:
                 self._child: Child = children.start(
-                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                    command,
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    **self._printed.streams,
                 )
             except BaseException:
                 self._line.close()
+                self._printed.close()
                 raise
+        self._printed.started()
         self.tasks = 0
         self.is_clean = True
         self._stopping: Lease | None = None  # the task that it knows it has to stop
@@ -103,13 +112,16 @@ class Worker:
         if self.tasks == 0:
             self._wait_until_ready(call)
         self.tasks += 1
+        Context().run(self._printed.pass_on)  # what came late from former tasks is not this one's
         try:
             self._line.send_bytes(orjson.dumps({"run": request}))
         except OSError as error:
             raise WorkerGoneError from error
         answer = self._answer(call, execution.kill_grace_seconds, limit_mib)
         if answer is None:
-            raise Ended(crashed(self._child.kill()))
+            exit_code = self._child.kill()
+            self._printed.pass_on()
+            raise Ended(crashed(exit_code))
         self.is_clean = answer["clean"]
         if "done" in answer:
             return Done(answer["done"])
@@ -151,12 +163,15 @@ class Worker:
         except (TimedOut, Cancelled) as error:
             failure = failure_of(error, None, asked_to_stop=call.cancelled)
             raise Ended(replace(failure, traceback=None)) from error
+        finally:
+            self._printed.pass_on()
         return answers[0] if answers else None
 
     def close(self) -> None:
         """End the process, if it has not ended, and all that it started."""
         self._child.kill()
         self._line.close()
+        self._printed.close()
 
     def _tell_to_stop(self, call: Call, answers: list[dict[str, Any]]) -> bool:
         """Tell it that somebody asked for it, and wait until it knows; return whether it is done.
@@ -179,10 +194,11 @@ class Worker:
 
     def _listen(self, call: Call, seconds: float, answers: list[dict[str, Any]]) -> bool:
         """Take its next message, if one comes; return whether it is done, or dead."""
-        sources: list[Any] = [self._line]
+        sources: list[Any] = [self._line, *self._printed.sources]
         if self._child.pidfd is not None:
             sources.append(self._child.pidfd)
         ready = connection.wait(sources, seconds)
+        self._printed.pass_on()
         if self._line not in ready:
             return self._child.has_ended
         try:

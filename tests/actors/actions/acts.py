@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import logging
 import os
 import select
 import signal
@@ -156,6 +157,38 @@ def log(_data: Data, task: Context) -> None:
         raise ValueError("caught")  # noqa: TRY301 - to have one
     except ValueError:
         structlog.get_logger().exception("failed")
+
+
+def write_in_every_way(data: Data) -> None:
+    print("printed")
+    sys.stderr.write("error\n")
+    os.write(1, b"descriptor\n")
+    subprocess.run(["echo", "a program's"], check=True)
+    thread = threading.Thread(target=print, args=("thread",))
+    thread.start()
+    thread.join()
+    if data["how"] == "exit":
+        os._exit(3)
+    if data["how"] == "hang":
+        time.sleep(DEADLINE_SECONDS)
+
+
+def print_later(data: Data) -> None:
+    def wait() -> None:
+        threading.Event().wait(0.2)  # until after the answer, most likely; before it is as good
+        print("late")
+        with Path(data["ear"]).open("w") as ear:
+            ear.write("printed\n")
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def log_by_logging(_data: Data) -> None:
+    logging.getLogger("mine").warning("seen %s", 5)
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        logging.getLogger("mine").exception("failed")
 
 
 def print_and_close(data: Data) -> None:

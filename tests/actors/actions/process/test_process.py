@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 
 from task_queue.actors.actions.action import Done, Execution
 from task_queue.actors.actions.call import Call
+from task_queue.actors.actions.prints import PRINTS, Prints, output_is_caught
 from task_queue.actors.actions.process.action import ProcessAction
 from task_queue.actors.actions.process.child import NICENESS, Children
 from task_queue.actors.actions.process.pool import Workers
@@ -213,6 +214,49 @@ def test_what_it_prints_goes_where_the_service_prints_even_after_it_closed_that(
     for text in ("once", "twice"):
         run("print_and_close", workers, text=text)
     assert capfd.readouterr().out == "once\ntwice\n"
+
+
+@contextmanager
+def printing() -> Iterator[Prints]:
+    """What is printed in the block, as in a task."""
+    prints = Prints(a_call().claimed)
+    token = PRINTS.set(prints)
+    try:
+        with output_is_caught():
+            yield prints
+    finally:
+        PRINTS.reset(token)
+
+
+@pytest.mark.parametrize("how", ["return", "exit", "hang"])
+def test_all_that_a_process_and_what_it_starts_write_is_its_tasks_however_it_ends(
+    workers: Workers, how: str
+) -> None:
+    call = a_call({"how": how}, timeout_seconds=2.0)
+    with printing() as prints, nullcontext() if how == "return" else pytest.raises(Ended):
+        action("write_in_every_way", workers).run(call)
+    lines = (prints.close() or "").splitlines()
+    assert sorted(lines) == ["a program's", "descriptor", "error", "printed", "thread"]
+
+
+def test_what_comes_late_from_a_former_task_is_not_the_next_ones(
+    workers: Workers, ear: Ear
+) -> None:
+    with printing():
+        run("print_later", workers, ear=str(ear.path))
+    assert ear.hear() == "printed"
+    with printing() as prints:
+        run("echo", workers)
+    assert prints.close() is None
+
+
+def test_what_it_logs_by_the_standard_library_reaches_the_log(workers: Workers) -> None:
+    with capture_logs() as lines:
+        run("log_by_logging", workers)
+    first, second = lines
+    assert first == {"event": "seen 5", "logger": "mine", "log_level": "warning"}
+    assert second["event"] == "failed"
+    assert second["exception"].endswith("ZeroDivisionError: division by zero")
 
 
 # --- how it fails ---------------------------------------------------------------------------
