@@ -233,7 +233,7 @@ def test_an_error_of_ours_before_the_action_began_has_a_traceback_all_the_same()
     assert message.failure.permanent
     assert message.failure.traceback is not None
     assert message.failure.traceback.splitlines()[-1].startswith(
-        "task_queue.actors.errors.Reject: unknown"
+        "task_queue.actors.errors.Reject: action 'sum' is not known"
     )
 
 
