@@ -24,7 +24,7 @@ Serve = Callable[..., ServerProcess]
 
 def publish(server: ServerProcess, gates: Sequence[Gate], *, short: int = 0) -> list[str]:
     """So many short tasks and then one that waits at each gate, at once; the ids of the latter."""
-    tasks: list[dict[str, Any]] = [{"action": "x"}] * short
+    tasks: list[dict[str, Any]] = [{"action": "sum", "data": {"numbers": [1]}}] * short
     tasks += [{"action": "wait", "data": {"fifo": str(gate.path)}} for gate in gates]
     answer = server.client.post("/tasks/batch", json={"tasks": tasks})
     assert answer.status_code == 202, answer.text
@@ -54,7 +54,9 @@ def test_behind_a_long_task_that_follows_short_ones_all_is_queued(
         assert (task["started_at"], task["worker"]) == (None, None)
     cancelled = server.client.post(f"/tasks/{waiting[0]}/cancel").json()
     assert cancelled["status"] == "cancelled"
-    first = server.client.post("/tasks", json={"action": "x", "priority": 100}).json()["id"]
+    first = server.client.post(
+        "/tasks", json={"action": "sum", "data": {"numbers": [1]}, "priority": 100}
+    ).json()["id"]
     gates[0].open()
     assert server.wait_for_log("processing task")["id"] == first
     assert server.wait_for_log("processing task")["id"] == waiting[1]
