@@ -49,12 +49,17 @@ class Unspeakable(Exception):  # noqa: N818
         raise ValueError
 
 
-class BadNote(Exception):  # noqa: N818
-    """An error that no traceback can be made of: its notes are no texts."""
+class Nameless(type):
+    """The type of errors that no traceback can be made of: it does not tell what it is called."""
 
-    @property
-    def __notes__(self) -> list[str]:  # type: ignore[override] # foreign code does as it likes
-        raise ZeroDivisionError
+    def __getattribute__(cls, name: str) -> object:
+        if name == "__qualname__":
+            raise ZeroDivisionError
+        return super().__getattribute__(name)
+
+
+class NamelessError(Exception, metaclass=Nameless):
+    pass
 
 
 def raises(error: BaseException) -> Callable[[], str]:
@@ -188,8 +193,8 @@ def test_an_error_that_cannot_say_its_text_is_a_failure_like_any_other() -> None
 
 
 def test_an_error_that_cannot_be_traced_is_a_failure_without_a_traceback() -> None:
-    seen = failure(raises(BadNote("no")))
-    assert (seen.error, seen.traceback) == ("BadNote: no", None)
+    seen = failure(raises(NamelessError("no")))
+    assert (seen.error, seen.traceback) == ("NamelessError: no", None)
 
 
 # --- tracebacks -----------------------------------------------------------------------------
