@@ -247,7 +247,7 @@ def test_old_tasks_are_listed_the_newest_first(upgraded: Session) -> None:
 def old_file(tmp_path: Path) -> Database:
     """A SQLite file as version 0001 made it, which could not give pages back."""
     database = Database(f"sqlite:///{tmp_path}/tasks.db")
-    with sa.create_engine(database.url).connect() as connection:
+    with sa.create_engine(database.url, poolclass=sa.NullPool).connect() as connection:
         connection.exec_driver_sql("PRAGMA auto_vacuum = NONE")
         connection.exec_driver_sql("CREATE TABLE first (x INTEGER)")
         connection.exec_driver_sql("DROP TABLE first")
@@ -259,7 +259,7 @@ def old_file(tmp_path: Path) -> Database:
 
 
 def auto_vacuum(database: Database) -> int:
-    with sa.create_engine(database.url).connect() as connection:
+    with sa.create_engine(database.url, poolclass=sa.NullPool).connect() as connection:
         return int(connection.exec_driver_sql("PRAGMA auto_vacuum").scalar_one())
 
 
