@@ -54,7 +54,10 @@ class DiskFloor:
         """Return whether less than that is left; looks once a second."""
         if abs(now - self._looked_at) >= LOOK_SECONDS:
             self._looked_at = now
-            self._low = self.free_bytes() < self.min_bytes
+            try:
+                self._low = self.free_bytes() < self.min_bytes
+            except OSError:  # the directory is gone: `DatabaseFile` tells so
+                self._low = False
         return self._low
 
 

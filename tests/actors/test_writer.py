@@ -903,6 +903,17 @@ def test_a_disk_is_looked_at_once_a_second_and_taken_for_what_it_is_then(session
     assert disk.looks == 3
 
 
+def test_a_directory_that_is_gone_does_not_crash_the_writer(session: Session) -> None:
+    def gone() -> int:
+        raise FileNotFoundError
+
+    inbox = Inbox()
+    writer = Idle(session, floor=DiskFloor(gone, min_bytes=100))
+    writer.take(insert := an_insert(inbox, deadline=NOW + 5))
+    writer.flush()
+    assert answer(insert) is None
+
+
 def test_a_late_publish_on_a_full_disk_is_told_that_it_is_late(session: Session) -> None:
     inbox = Inbox()
     writer = Idle(session, floor=DiskFloor(Disk(free=0), min_bytes=1))
