@@ -130,6 +130,10 @@ class _Output(io.TextIOBase):
     encoding = "utf-8"
     errors = "backslashreplace"
 
+    @property
+    def name(self) -> str:
+        return "<output>" if self._stream is None else self._stream.name
+
     def write(self, text: Any) -> int:  # noqa: ANN401 - what an action gives it
         if not isinstance(text, str):
             message = f"write() takes a str, not {type(text).__name__}"

@@ -163,6 +163,7 @@ def test_the_streams_are_such_as_libraries_expect_and_an_action_cannot_close_the
     streams: list[Any] = [sys.stdout, sys.stderr]
     for stream in streams:
         assert (stream.encoding, stream.isatty(), stream.writable()) == ("utf-8", False, True)
+        assert isinstance(stream.name, str)
         assert isinstance(stream, cast("Any", io.TextIOBase))
         stream.reconfigure(line_buffering=True)
         stream.close()
