@@ -12,12 +12,14 @@ _OURS = (
     "default_transaction_read_only",
     "extra_float_digits",
     "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
     "lock_timeout",
     "session_replication_role",
     "standard_conforming_strings",
     "statement_timeout",
     "synchronous_commit",
     "timezone",
+    "transaction_timeout",
 )
 """The settings of a session that the service makes itself; see `actors/store/postgresql.py`."""
 

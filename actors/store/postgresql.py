@@ -26,6 +26,9 @@ _NEEDED: Mapping[str, str] = {
 }
 """What we ask for, whatever the defaults of the server, the database and the role are."""
 
+_UNLIMITED: Mapping[str, int] = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}
+"""What must not end our sessions, and the first version of the server that has it."""
+
 _APPLY = """
     SELECT set_config(name, value, false)
     FROM unnest(%s::text[], %s::text[]) AS asked (name, value)
@@ -151,7 +154,9 @@ def _set_up(connection: Connection, terms: Terms) -> None:
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     connection.read_only = terms.read_only
     connection.prepare_threshold = None
-    settings = terms.settings
+    version = connection.info.server_version
+    unlimited = {name: "0" for name, since in _UNLIMITED.items() if version >= since}
+    settings = {**terms.settings, **unlimited}
     if _is_pooled(connection):
         connection.local = sql.SQL("SELECT {}").format(
             sql.SQL(", ").join(
@@ -162,7 +167,8 @@ def _set_up(connection: Connection, terms: Terms) -> None:
     else:
         connection.execute(_APPLY, [list(settings), list(settings.values())])
         connection.commit()
-    _check(connection, terms)
+    needed = {name: value for name, value in settings.items() if name not in terms.options}
+    _check(connection, needed, read_only=terms.read_only)
     if connection.local is None:
         connection.prepare_threshold = 5  # psycopg's own
 
@@ -177,13 +183,12 @@ def _is_pooled(connection: Connection) -> bool:
     return row is None or row[0] != connection.info.backend_pid
 
 
-def _check(connection: Connection, terms: Terms) -> None:
+def _check(connection: Connection, needed: Mapping[str, str], *, read_only: bool) -> None:
     """See in a transaction like all later ones that what was asked for is in force."""
     expected = {
-        name: value for name, value in terms.settings.items() if name not in terms.options
-    } | {
+        **needed,
         "transaction_isolation": "read committed",
-        "transaction_read_only": "on" if terms.read_only else "off",
+        "transaction_read_only": "on" if read_only else "off",
         "session_replication_role": "origin",  # or no trigger would count the tasks
     }
     begin(connection)
