@@ -118,6 +118,10 @@ class RetryLater(TaskQueueError):  # noqa: N818 - raised by actions
     """
 
     def __init__(self, seconds: float, reason: str = "") -> None:
+        if not isinstance(seconds, int | float):
+            kind = type(seconds).__name__  # type: ignore[unreachable] # an action may pass anything
+            text = f"RetryLater takes seconds, a number, and not {kind}"
+            raise TypeError(text)
         super().__init__(reason or f"to be run again in {seconds:g} s")
         self.seconds = seconds
 

@@ -2,6 +2,7 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import pytest
@@ -135,6 +136,11 @@ def test_later_by_seconds_that_are_none_is_a_failure_like_any_other(seconds: Any
     error.seconds = seconds
     seen = failure(raises(error))
     assert (seen.error, seen.retry_after) == ("RetryLater: busy", None)
+
+
+def test_later_takes_a_number_of_seconds_and_says_so() -> None:
+    with pytest.raises(TypeError, match=r"^RetryLater takes seconds, a number, and not timedelta$"):
+        RetryLater(timedelta(minutes=5), "busy")  # type: ignore[arg-type]
 
 
 def test_an_action_that_was_asked_to_stop_and_does_is_cancelled() -> None:
