@@ -9,7 +9,7 @@ from types import TracebackType
 from task_queue.actors.errors import Cancelled, Reject, RetryLater, TaskQueueError, TimedOut
 from task_queue.actors.tasks.settlement import MAX_POSTPONE_SECONDS, Failure
 from task_queue.actors.tasks.states import Outcome
-from task_queue.actors.tasks.text import MAX_ERROR_CHARS, described, printable, titled
+from task_queue.actors.tasks.text import MAX_ERROR_CHARS, NO_TEXT, described, printable, titled
 
 # Cut from the names that the modules have themselves, as frames have them: links are not resolved.
 _OURS = __file__.removesuffix(str(Path("tasks", "failures.py")))
@@ -42,23 +42,30 @@ def failure_of(error: BaseException, started_at: float | None, *, asked_to_stop:
         started_at: When the attempt began, Unix seconds.
         asked_to_stop: Whether somebody asked to cancel it.
     """
+    try:
+        failure = _failure_of(error, asked_to_stop)
+    except BaseException:  # noqa: BLE001 - foreign code: even its class may be computed
+        failure = Failure(NO_TEXT)
+    return replace(failure, started_at=started_at)
+
+
+def _failure_of(error: BaseException, asked_to_stop: bool) -> Failure:  # noqa: FBT001 - as above
     match error:
         case Ended():
-            failure = error.failure
+            return error.failure
         case Reject():
-            failure = Failure(described(error), permanent=True, traceback=last_lines(error))
+            return Failure(described(error), permanent=True, traceback=last_lines(error))
         case RetryLater(seconds=int() | float() as seconds) if seconds >= 0:
             # Bounded here: JSON has no infinity, and not every number.
             seconds = float(min(seconds, MAX_POSTPONE_SECONDS))
-            failure = Failure(described(error), retry_after=seconds)
+            return Failure(described(error), retry_after=seconds)
         case Cancelled() if asked_to_stop:
-            failure = Failure(described(error, "cancelled"), Outcome.CANCELLED)
+            return Failure(described(error, "cancelled"), Outcome.CANCELLED)
         case TimedOut():
             text = described(error, "timed out")
-            failure = Failure(text, Outcome.TIMED_OUT, traceback=last_lines(error))
+            return Failure(text, Outcome.TIMED_OUT, traceback=last_lines(error))
         case _:
-            failure = Failure(titled(error), traceback=last_lines(error))
-    return replace(failure, started_at=started_at)
+            return Failure(titled(error), traceback=last_lines(error))
 
 
 def last_lines(error: BaseException) -> str | None:

@@ -12,6 +12,7 @@ MAX_SHOWN_CHARS = 60
 """What an error shows of a value."""
 MAX_LINE_CHARS = 200
 """What an error shows of a text that came from a server."""
+NO_TEXT = "an error whose text cannot be shown"
 
 
 def printable(text: str, longest: int = MAX_ERROR_CHARS) -> str:
@@ -28,7 +29,7 @@ def described(error: BaseException, otherwise: str | None = None) -> str:
     try:
         text = printable(str(error))
     except BaseException:  # noqa: BLE001 - foreign code: `__str__` may raise anything, too
-        return "an error whose text cannot be shown"
+        return NO_TEXT
     return text if text.strip() else otherwise or type(error).__name__
 
 

@@ -137,6 +137,21 @@ def test_whatever_is_raised_is_the_failure_of_its_attempt_with_texts_that_can_be
     assert failure.retry_after is None or 0 < failure.retry_after <= MAX_POSTPONE_SECONDS
 
 
+class EvasiveError(Exception):
+    """Refuses to be looked at."""
+
+    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - of any attribute
+        raise RuntimeError(name)
+
+
+def evade(_: object) -> None:
+    raise EvasiveError
+
+
+def test_an_error_that_refuses_to_be_looked_at_is_a_failure_like_any_other() -> None:
+    assert failure_in_thread(evade).error == "an error whose text cannot be shown"
+
+
 def test_what_a_task_binds_to_the_log_or_sets_in_decimal_ends_with_it() -> None:
     def change(_data: object) -> int:
         before = decimal.getcontext().prec
