@@ -1,10 +1,11 @@
 """The result of an action as JSON, which is what is stored of it."""
 
+import codecs
 from enum import StrEnum
 
 import orjson
 
-from task_queue.actors.actions.plain import plain
+from task_queue.actors.actions.plain import MAX_DEPTH, plain
 from task_queue.actors.actions.strict_json import LONG_DIGITS, NotJSONError, check, has_long_digits
 from task_queue.actors.errors import Reject
 
@@ -82,13 +83,17 @@ def program_text(output: bytes, form: Form, max_bytes: int) -> str:
 def foreign_text(output: bytes, max_bytes: int) -> str:
     """Return a server's answer as JSON: as it is, or as a string; empty is null.
 
+    So many levels that readers of JSON give up make it a string, as what is not JSON.
+
     Raises:
         Reject: It is too long.
     """
-    text = output.strip()
+    text = output.removeprefix(codecs.BOM_UTF8).strip()
     try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = orjson.loads(text)
+        if text.count(b"[") + text.count(b"{") > MAX_DEPTH:
+            orjson.dumps(value)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         text = orjson.dumps(text.decode("utf-8", "replace")) if text else b"null"
     return _bounded(text, max_bytes)
 

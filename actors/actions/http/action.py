@@ -15,11 +15,12 @@ import orjson
 from task_queue.actors.actions.action import Done
 from task_queue.actors.actions.call import Call
 from task_queue.actors.actions.http.addresses import address_of, host, site, with_query
-from task_queue.actors.actions.http.answer import outcome_of
+from task_queue.actors.actions.http.answer import is_delivered, outcome_of
 from task_queue.actors.actions.http.connection import (
     AddressRefusedError,
     Connector,
     Resolver,
+    Stream,
     default_ssl_context,
 )
 from task_queue.actors.actions.http.request import FIXED_HEADERS, REDIRECTS, HttpRequest
@@ -35,6 +36,10 @@ URL_SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "properties": {"url": {"type": "string", "format": "uri"}},
 }
+
+
+class _UnreadableError(Exception):
+    """The headers of an answer of 2xx cannot be read; it never leaves `HttpAction.run`."""
 
 
 class HttpAction:
@@ -127,6 +132,12 @@ class HttpAction:
             Cancelled: Somebody asked for it.
             TimedOut: It took too long.
         """
+        try:
+            return self._delivered(call)
+        except _UnreadableError:
+            return Done("null", "the answer was not kept: its headers cannot be read")
+
+    def _delivered(self, call: Call) -> Done:
         request = self._first(call.claimed.data)
         first_site, timestamp = site(request.url), int(self._now())
         for _ in range(1 + MAX_REDIRECTS):
@@ -205,6 +216,7 @@ class HttpAction:
         headers = request.headers(call.claimed.lease.task_id, timestamp, own, self._secrets)
         name = url.raw_host.decode()
         context = (self._ssl_context or default_ssl_context()) if url.scheme == "https" else None
+        stream: Stream | None = None
         try:
             stream = self._connector.connect(name, target.origin.port, call)
             if context is not None:
@@ -220,7 +232,11 @@ class HttpAction:
         except httpcore.LocalProtocolError:
             text = f"{peer} was sent nothing: a header or the address is not valid"
             raise Ended(Failure(text)) from None
-        except httpcore.RemoteProtocolError as error:
+        except (httpcore.RemoteProtocolError, httpcore.ReadError) as error:
+            if stream is not None and is_delivered(stream.beginning):
+                raise _UnreadableError from None
+            if isinstance(error, httpcore.ReadError):
+                raise Ended(Failure(f"{peer} {error}")) from None
             text = f"{peer} gave no proper answer: {one_line(str(error))}"
             raise Ended(Failure(text)) from None
         except (httpcore.NetworkError, httpcore.TimeoutException) as error:

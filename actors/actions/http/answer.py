@@ -28,6 +28,11 @@ GZIP = 16 + zlib.MAX_WBITS
 _broken_off = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
 
 
+def is_delivered(beginning: bytes) -> bool:
+    """Return whether an answer that begins so says 2xx, even if nothing else of it can be read."""
+    return re.match(rb"HTTP/1\.[01] 2[0-9][0-9]", beginning) is not None
+
+
 def outcome_of(
     url: httpx.URL,
     response: httpcore.Response,

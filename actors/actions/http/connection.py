@@ -21,6 +21,8 @@ from task_queue.actors.errors import TaskQueueError
 
 CONNECT_SECONDS = 5.0
 """How long each address of a name has to answer, so that a dead one leaves time for the next."""
+STATUS_BYTES = len("HTTP/1.1 200")
+"""How much of an answer says its status."""
 
 Resolver = Callable[..., Sequence[tuple[int, int, int, str, tuple[Any, ...]]]]
 """Finds the addresses of a name, like `socket.getaddrinfo`."""
@@ -45,23 +47,30 @@ class Stream(httpcore.NetworkStream):
 
     Its methods raise `Cancelled` and `TimedOut`, besides the errors that httpcore expects. The text
     of an error continues a sentence that begins with the peer's name.
+
+    Attributes:
+        beginning: The first bytes that came, as many as say the status.
     """
 
     def __init__(self, sock: socket.socket, call: Call) -> None:
         """Take a connected socket that does not block."""
         self._socket = sock
         self._call = call
+        self.beginning = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return the next bytes, at least one; none at the end."""
         try:
-            return self._done(
+            data = self._done(
                 partial(self._socket.recv, max_bytes), selectors.EVENT_READ, _moment(timeout)
             )
         except TimeoutError as error:
             raise httpcore.ReadTimeout("sent nothing for too long") from error
         except OSError as error:
             raise httpcore.ReadError(f"broke the connection: {_cause(error)}") from error
+        if len(self.beginning) < STATUS_BYTES:
+            self.beginning += data[: STATUS_BYTES - len(self.beginning)]
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of it."""

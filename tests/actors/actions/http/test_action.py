@@ -548,7 +548,7 @@ def test_of_an_endless_error_the_beginning_is_read(status: int, kind: type[Excep
 
 def test_headers_without_end_are_an_error() -> None:
     with pytest.raises(Ended, match="gave no proper answer"):
-        answered(says(b"HTTP/1.1 200 OK\r\n" + b"X-Much: x\r\n" * 100_000))
+        answered(says(b"HTTP/1.1 404 No\r\n" + b"X-Much: x\r\n" * 100_000))
 
 
 def test_an_error_that_is_packed_all_the_same_is_told_by_its_status() -> None:
@@ -589,6 +589,29 @@ def test_an_error_that_is_packed_all_the_same_is_told_by_its_status() -> None:
             "the answer was broken off: this is what came of it",
         ),
         (answers(200, b'{"a": NaN}'), '"{\\"a\\": NaN}"', None),
+        (answers(200, b'\xef\xbb\xbf{"a": 1}'), '{"a": 1}', None),
+        (answers(200, b"[" * 254 + b"]" * 254), "[" * 254 + "]" * 254, None),
+        (answers(200, b"[" * 255 + b"]" * 255), f'"{"[" * 255}{"]" * 255}"', None),
+        (
+            says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx"),
+            "null",
+            "the answer was not kept: its headers cannot be read",
+        ),
+        (
+            says(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n7"),
+            "null",
+            "the answer was not kept: its headers cannot be read",
+        ),
+        (
+            says(b"HTTP/1.1 200 OK\r\n" + b"X-Much: x\r\n" * 100_000),
+            "null",
+            "the answer was not kept: its headers cannot be read",
+        ),
+        (
+            says(b"HTTP/1.0 202 Accepted\r\nX-Bro"),
+            "null",
+            "the answer was not kept: its headers cannot be read",
+        ),
         (answers(204), "null", None),
     ],
 )
