@@ -78,7 +78,8 @@ def _plain(value: Any, depth: int) -> Any:  # noqa: ANN401 - any value, any JSON
         return _object(own, depth)
     if hasattr(kind, "model_dump"):  # a model of pydantic
         return _plain(_asked(lambda: value.model_dump(mode="json")), _deeper(depth))
-    if hasattr(kind, "tolist"):  # a number or an array of numpy
+    # A number or an array of numpy; a view of bytes is refused as these are.
+    if hasattr(kind, "tolist") and kind is not memoryview:
         return _plain(_asked(value.tolist), _deeper(depth))
     advice = next((f"; {each}" for types, each in _ADVICE if isinstance(value, types)), "")
     message = f"{kind.__name__} has no JSON form{advice}"

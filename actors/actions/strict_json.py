@@ -66,7 +66,9 @@ def _is_nearly_json(text: str) -> bool:
     """Return whether Python's own reader takes it: it takes NaN, 1e999, and half a surrogate."""
     try:
         json.loads(text, parse_int=str)
-    except (ValueError, RecursionError):
+    except RecursionError:  # so many levels that it gives up, too: no text happens to begin so
+        return True
+    except ValueError:
         return False
     return True
 
