@@ -8,7 +8,7 @@ from typing import Any
 import falcon
 import orjson
 
-from task_queue.actors.tasks.text import cut
+from task_queue.actors.tasks.text import named
 from task_queue.api.origin import comes_from_a_browser
 from task_queue.api.responses.answer import JSON
 from task_queue.api.responses.errors import InvalidRequestError
@@ -59,7 +59,7 @@ def _check_type(req: falcon.Request) -> None:
         raise _wrong_type(message, f"{message}; with curl: -H 'Content-Type: {JSON}'")
     charset = parameters.get("charset", "utf-8")
     if charset.lower() not in _CHARSETS:
-        raise _wrong_type(f"charset must be utf-8, as JSON is always, not {charset}")
+        raise _wrong_type(f"charset must be utf-8, as JSON is always, not {named(charset)}")
 
 
 def _wrong_type(message: str, detail: str | None = None) -> InvalidRequestError:
@@ -74,7 +74,7 @@ def refuse_members(req: falcon.Request) -> None:
     """
     if req.content_length and (value := read_json(req)) != {}:
         name = next(iter(value), "") if isinstance(value, dict) else "the body"
-        message = f"{name} is not known; this request has no members"
+        message = f"{named(name)} is not known; this request has no members"
         raise InvalidRequestError(message)
 
 
@@ -134,7 +134,7 @@ def _without_repetition(members: list[tuple[str, Any]]) -> dict[str, Any]:
     read: dict[str, Any] = {}
     for name, value in members:
         if name in read:
-            message = f"{cut(name)} is given twice in one object; give it once"
+            message = f"{named(name)} is given twice in one object; give it once"
             raise InvalidJSONError(message)
         read[name] = value
     return read

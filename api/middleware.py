@@ -7,7 +7,7 @@ import falcon
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from uuid_utils import uuid7
 
-from task_queue.actors.tasks.text import cut
+from task_queue.actors.tasks.text import cut, named
 from task_queue.api.responses.errors import InvalidRequestError
 
 _READS = ("GET", "HEAD")
@@ -44,7 +44,7 @@ class OneUrl:
         if not req.query_string or not req.params:
             return
         if req.method not in _READS or not getattr(resource, "takes_query", False):
-            name = cut(next(iter(req.params)))
+            name = named(next(iter(req.params)))
             message = f"{name} is not known; {req.method} {cut(req.path)} has no parameters"
             raise InvalidRequestError(message)
 

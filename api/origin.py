@@ -91,4 +91,4 @@ def _is_at(source: str, host: str) -> bool:
 
 
 def _shown(value: str) -> str:
-    return value if len(value) <= _MAX_SHOWN_CHARS else f"{value[:_MAX_SHOWN_CHARS]}…"
+    return value or '""' if len(value) <= _MAX_SHOWN_CHARS else f"{value[:_MAX_SHOWN_CHARS]}…"

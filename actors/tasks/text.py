@@ -56,6 +56,11 @@ def cut(text: str, max_chars: int = MAX_SHOWN_CHARS) -> str:
     return text if len(text) <= max_chars else f"{text[:max_chars]}…"
 
 
+def named(name: str) -> str:
+    """Return a name that a client gave, as errors begin with it: cut, and in quotes if empty."""
+    return cut(name) or '""'
+
+
 def unknown(what: str, name: str, known: Collection[str]) -> str:
     """Return the sentence about a name that nothing has, with the ones that there are.
 

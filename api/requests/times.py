@@ -20,7 +20,7 @@ _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
     r"(Z|[+-][0-9]{2}:[0-5][0-9])"
 )
-_NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,9})?")
 _PREDICATE = (
     "must be a time up to the year 9999, as 2026-11-22T10:00:00Z"
     " (RFC 3339, with Z or an offset) or in Unix seconds"

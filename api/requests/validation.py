@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError, PydanticKnownError
 
-from task_queue.actors.tasks.text import cut, shown
+from task_queue.actors.tasks.text import named, shown
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.problems import look_up, predicate, types_of, way_to
 
@@ -66,7 +66,7 @@ def _invalid(model: type[BaseModel], error: ErrorDetails, where: str) -> Invalid
     kind, value, path = error["type"], error["input"], error["loc"]
     if kind == "model_type" and not path and not where:
         return InvalidRequestError("invalid JSON", "the body must be a JSON object")
-    member = way_to((cut(part) if isinstance(part, str) else part for part in path), where)
+    member = way_to((named(part) if isinstance(part, str) else part for part in path), where)
     holder, field = look_up(model, path)
     length = len(value) if isinstance(value, str | list) else 0
     said = predicate(kind, error.get("ctx", {}))

@@ -54,6 +54,8 @@ def fault_of(head: bytes) -> Fault | None:
     if version not in {b"1.1", b"1.0"}:
         message = f"HTTP/1.1 and HTTP/1.0 are spoken here, not HTTP/{_shown(version)}"
         return Fault(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, message)
+    if not (target.startswith(b"/") or b"://" in target or target == b"*"):
+        return _bad(f"the target must begin with /, not {_shown(target)}")
     values: _Values = {}
     for name, value in _FRAMING.findall(head):
         values.setdefault(name.lower(), []).append(value.rstrip(b"\t "))

@@ -43,7 +43,7 @@ def refusal(body: bytes) -> str:
         (b'{"action":"a","action":"b"}', "action"),
         (b'{"action": "a", "action": "a"}', "action"),
         (b'{"data": {"text": "x", "text": "y"}}', "text"),
-        (b'{"data": [[{"a": {"": 1, "b": 2, "": 3}}]]}', ""),
+        (b'{"data": [[{"a": {"": 1, "b": 2, "": 3}}]]}', '""'),
         (b'{"a": 1, "\\u0061": 2}', "a"),
         (b'{"a\\u0022": 1, "a\\"": 2}', 'a"'),
         (b'{"a": "\\u0022\\u0022", "b": 1, "b": 2}', "b"),

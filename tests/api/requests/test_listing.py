@@ -174,6 +174,8 @@ def test_every_status_may_be_asked_for_at_once(listed: Listed) -> None:
         ("unique_key=%00", f'unique_key {NUL} "\\u0000" does'),
         ("created_after=yesterday", f'created_after {A_TIME}, not "yesterday"'),
         ("created_after=", f'created_after {A_TIME}, not ""'),
+        ("created_after=05", f'created_after {A_TIME}, not "05"'),
+        ("=5", '"" is not known; known: '),
         ("created_before=2026-02-30T00:00:00Z", f'created_before {A_TIME}, not "2026-02-30T00'),
         ("created_before=2026-11-22T10:00:00", f'created_before {A_TIME}, not "2026-11-22T10'),
         ("created_before=99999999999999", f'created_before {A_TIME}, not "99999999999999"'),
