@@ -144,7 +144,7 @@ def _fits_in_64_bits(digits: str) -> int:
     too_long = len(digits) > MAX_INTEGER_DIGITS + 3
     if too_long or not -(2**63) <= int(digits) < 2**63:
         shown = digits if not too_long else f"{digits[:MAX_INTEGER_DIGITS]}…"
-        message = f"the integer {shown} does not fit in 64 bits with a sign; send it as a string"
+        message = f"the integer {shown} does not fit in signed 64 bits; send it as a string"
         raise InvalidJSONError(message)
     return int(digits)
 

@@ -185,7 +185,7 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
         self._flush_exception(self._flush_some)
         if self.will_close:
             self.handle_close()
-        elif not self.total_outbufs_len:
+        elif self.socket is not None and not self.total_outbufs_len:  # None: the client has gone
             self._close_our_side()
 
     def _close_our_side(self) -> None:

@@ -82,17 +82,17 @@ def nested(levels: int) -> bytes:
         ),
         pytest.param(
             b'{"action": "x", "data": {"a": 9223372036854775808}}',
-            "the integer 9223372036854775808 does not fit in 64 bits with a sign; send it as a string",
+            "the integer 9223372036854775808 does not fit in signed 64 bits; send it as a string",
             id="integer above 64 bits",
         ),
         pytest.param(
             b'{"action": "x", "data": {"a": [-9223372036854775809]}}',
-            "the integer -9223372036854775809 does not fit in 64 bits with a sign; send it as a string",
+            "the integer -9223372036854775809 does not fit in signed 64 bits; send it as a string",
             id="integer below 64 bits",
         ),
         pytest.param(
             b'{"action": "x", "data": {"a": 1' + b"0" * 100 + b"}}",
-            "the integer 100000000000000000… does not fit in 64 bits with a sign; send it as a string",
+            "the integer 100000000000000000… does not fit in signed 64 bits; send it as a string",
             id="endless integer",
         ),
         pytest.param(nested(200), "the body has more than 100 levels of nesting", id="200 levels"),

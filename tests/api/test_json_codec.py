@@ -140,7 +140,7 @@ def test_an_integer_of_64_bits_is_taken(number: int) -> None:
 
 @pytest.mark.parametrize("number", [MAX + 1, -MAX - 2, 2**64, 10**19, 10**300, -(10**21)])
 def test_a_longer_integer_is_refused_instead_of_rounded(number: int) -> None:
-    assert "does not fit in 64 bits with a sign; send it as a string" in refusal(b"[%d]" % number)
+    assert "does not fit in signed 64 bits; send it as a string" in refusal(b"[%d]" % number)
 
 
 @pytest.mark.parametrize(

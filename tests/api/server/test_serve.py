@@ -145,6 +145,18 @@ def test_requests_that_are_sent_ahead_are_answered_in_order(small: ServerProcess
         assert read_answer(client).status_code == 404
 
 
+def test_clients_that_leave_with_the_last_answer_half_read_are_no_defect(
+    small: ServerProcess,
+) -> None:
+    def leave(_number: int) -> None:
+        with connection(small) as client:
+            client.sendall(b"junk\r\n\r\n")
+            assert client.recv(4) == b"HTTP"
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(leave, range(1_000)))  # and the log shows no complaint
+
+
 def test_an_answer_without_a_body_says_that_the_connection_closes(small: ServerProcess) -> None:
     # A client that did not know would send its next request into the void.
     for number in range(20):
