@@ -213,8 +213,9 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
             return Stage.SENDING, self._answered
         if self.requests:
             return Stage.WORKING, None
-        if (request := self.request) is None:
-            return Stage.IDLE, self._answered
+        request = self.request
+        if request is None or not (request.headers_finished or request.header_plus.strip()):
+            return Stage.IDLE, self._answered  # blank lines are no part of a request
         return (Stage.BODY if request.headers_finished else Stage.HEAD), request
 
     def drop(self) -> None:

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
@@ -182,6 +182,19 @@ def test_a_client_that_sends_a_byte_now_and_then_does_not_stay(
         finally:
             answered.set()
             dripping.join()
+
+
+@pytest.mark.system
+def test_a_client_that_sends_nothing_but_blank_lines_is_idle(impatient: ServerProcess) -> None:
+    began = time.monotonic()
+    with connection(impatient) as client, suppress(ConnectionError):
+        client.settimeout(0.3)
+        while True:
+            assert time.monotonic() - began < 2 + BUSY_SECONDS
+            client.sendall(b"\r\n")
+            with suppress(TimeoutError):
+                assert client.recv(1) == b""
+                break
 
 
 @pytest.mark.system
