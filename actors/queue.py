@@ -235,6 +235,8 @@ class QueueActor(Actor):
             self._driver.report(progress)
 
     def _nack(self, claimed: ClaimedTask, failure: Failure) -> None:
+        if claimed.lease.task_id in self._cut_short:
+            return  # it was given back, and ends because of that
         now = self._now()
         settlement = nack(claimed, failure, backoff=self._backoff, now=now, random=self._random)
         self._driver.settle(settlement)

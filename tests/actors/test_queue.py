@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from task_queue.actors.drivers.database import DatabaseDriver
 from task_queue.actors.drivers.memory import MemoryDriver
@@ -527,6 +528,17 @@ def test_what_is_cut_short_by_a_drain_is_asked_to_stop_so_that_no_process_of_it_
     task, slot = some(1)[0], Slot()
     queue.gets(Ready("one", slot), Claimed((task,), more=False), Drain(NOW + 10), Tick(NOW + 10))
     assert slot.stop == task.lease
+
+
+def test_what_ends_because_a_drain_has_cut_it_short_is_not_logged_as_cancelled(
+    queue: Queue,
+) -> None:
+    task = some(1)[0]
+    queue.gets(ready("one"), Claimed((task,), more=False), Drain(NOW + 10), Tick(NOW + 10))
+    with capture_logs() as lines:
+        queue.gets(Nack("one", task, Failure("cancelled", Outcome.CANCELLED)))
+    assert lines == []
+    assert queue.outcomes() == [Outcome.DRAINED]
 
 
 # --- deadlines ------------------------------------------------------------------------------
