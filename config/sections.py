@@ -33,6 +33,12 @@ def _may_be_whole(value: object) -> bool:
     return not isinstance(value, float)
 
 
+def _may_be_number(value: object) -> bool:
+    """Return whether it may be a number; a text is written as in JSON: not `1_0.5` or `+5`."""
+    pattern = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+    return not isinstance(value, str) or re.fullmatch(pattern, value) is not None
+
+
 class Section(BaseModel):
     """What all sections share: frozen, no unknown keys, the docstrings are the descriptions."""
 
@@ -45,7 +51,8 @@ class Section(BaseModel):
     def _refuse_what_is_no_number(cls, value: object, info: ValidationInfo) -> object:
         field = cls.model_fields[info.field_name or ""]
         kinds = {field.annotation, *get_args(field.annotation)}
-        if isinstance(value, bool) and not kinds.isdisjoint({int, float}):
+        is_none = isinstance(value, bool) or (float in kinds and not _may_be_number(value))
+        if is_none and not kinds.isdisjoint({int, float}):
             message = "must be a number"
             raise ValueError(message)
         if int in kinds and not _may_be_whole(value):

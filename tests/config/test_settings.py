@@ -253,6 +253,14 @@ def test_a_whole_number_of_the_environment_is_written_as_in_json(written: str) -
     assert problem.endswith("(from environment TASK_QUEUE_HTTP__THREADS): must be a whole number")
 
 
+@pytest.mark.parametrize(
+    "written", ["1_0", "1_0.5", "+5", " 5", "5 ", "05", "5.", ".5", "\u0665", ""]
+)
+def test_any_other_number_of_the_environment_is_too(written: str) -> None:
+    problem = refusal(TASK_QUEUE_HTTP__ANSWER_TIMEOUT_SECONDS=written)
+    assert problem.endswith("_SECONDS): must be a number")
+
+
 def test_a_number_with_a_fraction_is_no_whole_one_and_toml_may_group_digits() -> None:
     assert refusal("http.threads=8.0").endswith(": must be a whole number")
     assert loaded("http.max_body_bytes=1_048_576").settings.http.max_body_bytes == 2**20
