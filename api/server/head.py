@@ -18,6 +18,7 @@ _REQUEST_LINE = rb"[!#$%&'*+\-.^_`|~0-9A-Z]+ ([!-~]+) HTTP/([!-~]+)"
 _FIELD_LINE = rb"%b:[\t -~\x80-\xff]*" % _TOKEN
 # The head that waitress makes up for one that is too long has no empty line at its end.
 _HEAD = re.compile(rb"%b\r\n(?:%b\r\n)*(?:\r\n)?" % (_REQUEST_LINE, _FIELD_LINE))
+_TARGET = re.compile(rb"/|https?://|\*\Z", re.IGNORECASE)
 _FRAMING = re.compile(
     rb"\r\n(host|content-length|transfer-encoding|expect):[\t ]*([^\r]*)", re.IGNORECASE
 )
@@ -54,7 +55,7 @@ def fault_of(head: bytes) -> Fault | None:
     if version not in {b"1.1", b"1.0"}:
         message = f"HTTP/1.1 and HTTP/1.0 are spoken here, not HTTP/{_shown(version)}"
         return Fault(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, message)
-    if not (target.startswith(b"/") or b"://" in target or target == b"*"):
+    if not _TARGET.match(target):
         return _bad(f"the target must begin with /, not {_shown(target)}")
     values: _Values = {}
     for name, value in _FRAMING.findall(head):

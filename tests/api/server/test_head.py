@@ -78,6 +78,7 @@ def test_nothing_is_wrong_with(good: bytes) -> None:
         (head(b"X: a\rContent-Length: 5"), 400, f"{FIELD}, not X: a\\rContent-Length: 5"),
         (head(b"X" * 200), 400, f"{FIELD}, not {'X' * 100}…"),
         (head(line=b"GET tasks HTTP/1.1"), 400, "the target must begin with /, not tasks"),
+        (head(line=b"GET ftp://x/a HTTP/1.1"), 400, "the target must begin with /, not ftp://x/a"),
         (head(line=b"GET ?a HTTP/1.1"), 400, "the target must begin with /, not ?a"),
         (head(b"X: a", b" b"), 400, "a header may not go on in the next line, as it does with  b"),
         (
