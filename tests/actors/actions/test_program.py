@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +262,7 @@ def test_exit_code_75_asks_for_later_and_each_time_for_later_still(children: Chi
 
 
 def test_it_gets_the_usual_variables_those_that_are_passed_and_what_is_said_of_the_task(
-    children: Children, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SECRET", "hunter2")
     monkeypatch.setenv("PASSED", "yes")
@@ -271,9 +271,10 @@ def test_it_gets_the_usual_variables_those_that_are_passed_and_what_is_said_of_t
     monkeypatch.delenv("LC_ALL", raising=False)
     monkeypatch.delenv("TZ", raising=False)
     setting = 'actions.env={command=["env"], pass_environment=["PASSED", "NOT_THERE"]}'
-    actions = load_actions(load(overrides=[setting], environ={}).settings, children)
     call = a_call()
-    output = actions.run(call.claimed._replace(action="env"), call.slot).result
+    with closing(Children()) as children:  # which takes the environment as it is now
+        actions = load_actions(load(overrides=[setting], environ={}).settings, children)
+        output = actions.run(call.claimed._replace(action="env"), call.slot).result
     assert dict(line.split("=", 1) for line in orjson.loads(output).splitlines()) == {
         "PATH": PATH,
         "HOME": "/home",

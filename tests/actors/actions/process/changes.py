@@ -120,7 +120,11 @@ def state() -> Data:
         "environment": dict(os.environ),
         "zone": time.tzname[0],
         "umask": umask,
-        "open": [str(Path(f"/proc/self/fd/{number}").readlink()) for number in range(3)],
+        # Without its number: each process has pipes of its own.
+        "open": [
+            str(Path(f"/proc/self/fd/{number}").readlink()).partition(":[")[0]
+            for number in range(3)
+        ],
         "blocking": [os.get_blocking(number) for number in range(3)],
         "handlers": [
             getattr(handler := signal.getsignal(number), "__name__", str(handler))
