@@ -6,7 +6,12 @@ from http import HTTPStatus
 import falcon
 from orjson import dumps
 
-from task_queue.actors.errors import NotFoundError, TaskQueueError
+from task_queue.actors.errors import (
+    NotFoundError,
+    QueryFailedError,
+    StoreUnavailableError,
+    TaskQueueError,
+)
 from task_queue.actors.messages.queue import GetQueueState
 from task_queue.actors.messages.reader import OldestReady
 from task_queue.actors.messages.supervisor import CountStuck, ListChildren
@@ -67,6 +72,8 @@ class ReadinessResource:
             if down := [f"the {name} is down" for name, up in children.items() if not up]:
                 return down
             stalled = [(name, self._stalled_seconds(name)) for name in self._edge.queues]
+        except (QueryFailedError, StoreUnavailableError) as error:
+            return [f"the database cannot be read: {error}"]
         except TaskQueueError as error:
             return [str(error)]
         return [

@@ -9,7 +9,7 @@ import falcon
 import falcon.testing
 import pytest
 
-from task_queue.actors.errors import AnswerTimeoutError
+from task_queue.actors.errors import AnswerTimeoutError, StoreUnavailableError
 from task_queue.actors.messages.queue import QueueState
 from task_queue.actors.messages.reader import OldestReady
 from task_queue.actors.messages.supervisor import CountStuck
@@ -129,6 +129,11 @@ def test_it_is_not_ready_when_the_last_commit_did_not_go_through() -> None:
 def test_it_is_not_ready_while_the_writer_does_not_answer() -> None:
     status, document = readiness(database=AnswerTimeoutError("no answer within 1 s"))
     assert (status, document["problems"]) == (503, ["no answer within 1 s"])
+
+
+def test_a_database_that_cannot_be_read_is_named_beside_its_own_words() -> None:
+    status, document = readiness(oldest=StoreUnavailableError("lock timeout"))
+    assert (status, document["problems"]) == (503, ["the database cannot be read: lock timeout"])
 
 
 def test_what_needs_attention_is_named_and_keeps_it_ready() -> None:
