@@ -20,6 +20,10 @@ from task_queue.actors.tasks.text import described, shown, titled
 CONTEXT_NAMES = {"task", "context"}
 """The names by which a second parameter with a default gets the context all the same."""
 
+_NO_OBJECTS = {"array", "boolean", "integer", "null", "number", "string"}
+"""The types of JSON but object."""
+_OWN_ERRORS = {"value_error", "assertion_error"}
+"""What pydantic calls the errors of a type's own validators."""
 _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
 
@@ -247,12 +251,29 @@ def _adapter(hint: Any) -> Any:  # noqa: ANN401 - a type, and pydantic's `TypeAd
 
     try:
         adapter = TypeAdapter(understood(hint))
-        adapter.json_schema()
+        kind = adapter.json_schema().get("type")
     except Exception as error:  # whatever a type's own code raises
         text = described(error).partition("\n")[0]
         message = f"the type of its data cannot be checked: {text}"
         raise ActionLoadError(message) from error
+    if kind in _NO_OBJECTS and _refuses_objects(adapter):
+        message = f"the type of its data is JSON's {kind}, and data is always an object"
+        raise ActionLoadError(message)
     return adapter
+
+
+def _refuses_objects(adapter: Any) -> bool:  # noqa: ANN401 - pydantic's `TypeAdapter`
+    """Return whether the type itself takes no object; a validator of its own may make one fit."""
+    from pydantic import ValidationError  # noqa: PLC0415 - see `_adapter`
+
+    try:
+        adapter.validate_json("{}")
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return first["type"] not in _OWN_ERRORS and (first["loc"], first["input"]) == ((), {})
+    except Exception:  # noqa: BLE001 - a validator's own code, which may ask for members
+        return False
+    return False
 
 
 def _first_line(function: Callable[..., Any]) -> str | None:

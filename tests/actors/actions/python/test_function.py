@@ -9,7 +9,16 @@ import typing
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, NotRequired, Required, TypedDict
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    NotRequired,
+    Required,
+    TypedDict,
+)
 
 import pydantic
 import pytest
@@ -256,6 +265,46 @@ def test_what_would_fail_at_every_run_is_refused(function: Any, problem: str) ->
     with pytest.raises(ActionLoadError) as refused:
         PythonFunction(function)
     assert str(refused.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("hint", "kind"),
+    [
+        (int, "integer"),
+        (str, "string"),
+        (type(None), "null"),
+        (list[dict[str, int]], "array"),
+        (tuple, "array"),
+        (Literal["x"], "string"),
+        (pydantic.RootModel[list[int]], "array"),
+    ],
+)
+def test_so_is_a_type_of_the_data_that_takes_no_object(hint: Any, kind: str) -> None:  # noqa: ANN401
+    def function(data: Any) -> None: ...  # noqa: ANN401
+
+    function.__annotations__["data"] = hint
+    with pytest.raises(ActionLoadError) as refused:
+        PythonFunction(function)
+    assert str(refused.value) == (
+        f"the type of its data is JSON's {kind}, and data is always an object"
+    )
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        NamedTuple("Size", [("width", int)]),
+        Annotated[str, pydantic.BeforeValidator(lambda data: data["name"])],
+        Annotated[str, pydantic.BeforeValidator(lambda data: data.get("name"))],
+        int | dict[str, int],
+        pydantic.RootModel[dict[str, int]],
+    ],
+)
+def test_a_type_that_an_object_may_become_is_taken(hint: Any) -> None:  # noqa: ANN401
+    def function(data: Any) -> None: ...  # noqa: ANN401
+
+    function.__annotations__["data"] = hint
+    PythonFunction(function)
 
 
 def test_what_a_decorator_makes_of_a_generator_counts() -> None:
