@@ -88,6 +88,7 @@ class ConsumerActor(Actor):
         if self._tells:
             self.log.info("processing task", **fields_of(claimed))
         prints = Prints(claimed)
+        self._slot.printed = prints.so_far
         before = PRINTS.set(prints)
         started, started_at = self._monotonic(), self._now()
         try:

@@ -358,7 +358,7 @@ class QueueActor(Actor):
             stack=stack_of(slot.thread_id),
         )
         text = f"timed out after {slot.timeout_seconds:g} s, and did not stop"
-        self._nack(claimed, Failure(text, Outcome.TIMED_OUT))
+        self._nack(claimed, Failure(text, Outcome.TIMED_OUT, stderr=slot.printed()))
         del self._running[consumer]
         self._supervisor.tell(Replace(consumer))
 

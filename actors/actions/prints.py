@@ -71,7 +71,11 @@ class Prints:
             self._show(self._to_be_logged([self._rest]))
         if self._lines > MAX_LINES:
             _log.warning("not all that it printed is logged", lines=self._lines, **self.fields)
-        return printable(self._kept, MAX_STDERR_CHARS)
+        return self.so_far()
+
+    def so_far(self) -> str | None:
+        """Return the last of all that was printed until now, None if nothing was."""
+        return printable(self._kept, MAX_STDERR_CHARS) if self._kept else None
 
     def _to_be_logged(self, lines: list[str]) -> list[str]:
         if self._claimed is None:

@@ -6,6 +6,10 @@ from typing import NamedTuple
 from task_queue.actors.tasks.claim import Lease
 
 
+def _nothing() -> str | None:
+    return None
+
+
 class Progress(NamedTuple):
     """How far an action is.
 
@@ -48,11 +52,14 @@ class Slot:
         timeout_seconds: What that task may take.
         overdue_at: When nobody waits for that task any more, on the clock `time.monotonic`: some
             time after its deadline, so that it can notice by itself; infinite if it has none.
+        printed: Returns the last of what that task has printed so far; None: nothing. Written by
+            the consumer before each run; called by the queue for a task that it leaves behind.
     """
 
     __slots__ = (
         "_taken",
         "overdue_at",
+        "printed",
         "progress",
         "queue",
         "running",
@@ -68,6 +75,7 @@ class Slot:
         self.running: Lease | None = None
         self.timeout_seconds = 0.0
         self.overdue_at = inf
+        self.printed = _nothing
         self.thread_id = 0
         self._taken: Progress | None = None  # the reader's own
 

@@ -109,6 +109,22 @@ def test_what_the_action_prints_is_told_whether_it_succeeds_or_fails() -> None:
     assert PRINTS.get() is None
 
 
+@output_is_caught()
+def test_the_queue_can_see_what_an_action_that_hangs_has_printed() -> None:
+    def hang() -> str:
+        assert actions.slot is not None
+        seen.append(actions.slot.printed())
+        print("waiting")
+        seen.append(actions.slot.printed())
+        return "1"
+
+    seen: list[str | None] = []
+    actions = OneAction(hang)
+    with capture_logs():
+        outcome(actions)
+    assert seen == [None, "waiting\n"]
+
+
 def test_what_the_action_raises_is_nacked_with_its_kind_text_and_place() -> None:
     seen = failure(raises(ValueError("no")))
     assert (seen.error, seen.outcome, seen.permanent) == ("ValueError: no", Outcome.FAILED, False)

@@ -553,6 +553,7 @@ def test_a_consumer_that_does_not_come_back_is_replaced_and_its_task_timed_out(
     queue: Queue,
 ) -> None:
     task, slot = some(1)[0], Slot()
+    slot.printed = lambda: "waiting\n"
     queue.gets(Ready("one", slot), Claimed((task,), more=False))
     limit(slot, task.lease, NOW + 6)  # the clock here is the same for both
     queue.clock.advance(5.9)
@@ -563,6 +564,9 @@ def test_a_consumer_that_does_not_come_back_is_replaced_and_its_task_timed_out(
     assert queue.settled() == [(task.lease, Status.SCHEDULED, 1)]
     assert queue.outcomes() == [Outcome.TIMED_OUT]
     assert queue.driver.settlements[0].error == "timed out after 5 s, and did not stop"
+    failure = queue.driver.settlements[0].failure
+    assert failure is not None
+    assert failure.stderr == "waiting\n"
     assert queue.driver.settlements[0].losses == 0
     assert queue.supervisor.messages == [Replace("one")]
     assert slot.stop == task.lease  # it may still look
