@@ -5,9 +5,11 @@ pipes that the parent reads. It talks with its parent over a socket of their own
 nothing an action returns or raises has to be pickled.
 """
 
+import io
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import MutableMapping
 from contextvars import copy_context
@@ -137,6 +139,9 @@ class Runner:
 def main(descriptor: int) -> NoReturn:
     """Work for the parent at the other end of this socket."""
     keep_output_open()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # any text can be printed, as in a thread
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     signal.signal(signal.SIGTERM, _interrupt)
     runner = Runner(Connection(descriptor))
 

@@ -196,6 +196,10 @@ def print_and_close(data: Data) -> None:
     sys.stdout.close()
 
 
+def print_a_file_name(_data: Data) -> None:
+    print(os.fsdecode(b"caf\xe9"))
+
+
 # --- how it fails ---------------------------------------------------------------------------
 
 

@@ -239,6 +239,12 @@ def test_all_that_a_process_and_what_it_starts_write_is_its_tasks_however_it_end
     assert sorted(lines) == ["a program's", "descriptor", "error", "printed", "thread"]
 
 
+def test_it_may_print_what_cannot_be_encoded_as_in_a_thread(workers: Workers) -> None:
+    with printing() as prints:
+        run("print_a_file_name", workers)
+    assert prints.close() == "caf\\udce9\n"
+
+
 def test_what_comes_late_from_a_former_task_is_not_the_next_ones(
     workers: Workers, ear: Ear
 ) -> None:
