@@ -7,6 +7,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 _OURS = (
+    "client_encoding",
     "default_transaction_deferrable",
     "default_transaction_isolation",
     "default_transaction_read_only",
@@ -19,6 +20,9 @@ _OURS = (
     "statement_timeout",
     "synchronous_commit",
     "timezone",
+    "transaction_deferrable",
+    "transaction_isolation",
+    "transaction_read_only",
     "transaction_timeout",
 )
 """The settings of a session that the service makes itself; see `actors/store/postgresql.py`."""

@@ -34,6 +34,14 @@ def test_what_libpq_knows_may_be_said(url: str) -> None:
         (f"{SERVER}?connect_timeout=soon", "must not have connect_timeout=soon"),
         (f"{SERVER}?options=-clock_timeout%3D5", "must not set lock_timeout in its options"),
         (f"{SERVER}?options=-cTimeZone%3DCET", "must not set TimeZone in its options"),
+        (
+            f"{SERVER}?options=-cclient_encoding%3Dlatin1",
+            "must not set client_encoding in its options",
+        ),
+        (
+            f"{SERVER}?options=-ctransaction_read_only%3Don",
+            "must not set transaction_read_only in its options",
+        ),
         (f"{SERVER}?options=-e", "has options that are not understood: -e"),
         ("sqlite:///tasks.db?mode=ro", "must have no parameter mode"),
     ],
