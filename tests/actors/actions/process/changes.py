@@ -62,6 +62,11 @@ def lower_a_hard_limit() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+CHANGES_OF_ROOT: dict[str, Callable[[], Any]] = {
+    "groups": lambda: os.setgroups([1]),
+    "root directory": lambda: os.chroot("/proc"),
+}
+
 CHANGES: dict[str, Callable[[], Any]] = {
     "directory": lambda: os.chdir("/"),
     "environment": change_environment,
@@ -89,6 +94,7 @@ CHANGES: dict[str, Callable[[], Any]] = {
     # What cannot be put back:
     "niceness": lambda: os.nice(1),
     "cores": lambda: os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]),
+    **(CHANGES_OF_ROOT if os.geteuid() == 0 else {}),
     "detached": lambda: sys.stdout.detach(),  # type: ignore[union-attr]  # noqa: PLW0108 - of the stream of that process
     "closed buffer": lambda: sys.stdout.buffer.close(),  # noqa: PLW0108 - likewise
 }
@@ -144,4 +150,6 @@ def state() -> Data:
         "limits": [resource.getrlimit(number) for number in range(16)],
         "niceness": os.nice(0),
         "cores": sorted(os.sched_getaffinity(0)),
+        "groups": os.getgroups(),
+        "root directory": Path("/").stat().st_ino,
     }

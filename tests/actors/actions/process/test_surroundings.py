@@ -15,10 +15,10 @@ from task_queue.actors.actions.process.pool import Workers
 from task_queue.actors.actions.python.function import imported
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.slot import Slot
-from tests.actors.actions.process.changes import CHANGES
+from tests.actors.actions.process.changes import CHANGES, CHANGES_OF_ROOT
 
 HERE = "tests.actors.actions.process.changes"
-REPLACED = {"niceness", "detached", "closed buffer"}
+REPLACED = {"niceness", "detached", "closed buffer", *CHANGES_OF_ROOT}
 if len(os.sched_getaffinity(0)) > 1:
     REPLACED.add("cores")
 
