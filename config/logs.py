@@ -7,9 +7,11 @@ cannot be written to loses the line.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import BinaryIO, TextIO
 
 import orjson
@@ -52,10 +54,10 @@ def configure(
         format: `json` for one object a line, `console` for people, `auto` for `console` on a
             terminal and `json` otherwise.
         level: The least severe level shown: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
-        stream: A text stream over a binary `buffer`; standard error by default.
+        stream: A text stream over a binary `buffer`; by default where standard error leads now.
         present: Returns what every line says besides, as of the task that runs in its thread.
     """
-    stream = sys.stderr if stream is None else stream
+    stream = _lasting(sys.stderr) if stream is None else stream
     minimum = logging.getLevelNamesMapping()[level]
     pretty = format == "console" or (format == "auto" and stream.isatty())
     render = _console(colors=stream.isatty()) if pretty else _json
@@ -75,6 +77,19 @@ def configure(
         cache_logger_on_first_use=True,
     )
     _configure_libraries(enrich, render, minimum, stream)
+
+
+@lru_cache(maxsize=1)
+def _lasting(stream: TextIO) -> TextIO:
+    """Return a stream to the same place that has a descriptor of its own.
+
+    An action in a thread may close standard error. What is opened next gets its number, and that
+    may be a client's connection: lines of the log would be answers to it.
+    """
+    try:
+        return os.fdopen(os.dup(stream.fileno()), "w", encoding="utf-8", errors="backslashreplace")
+    except (OSError, ValueError):  # it is closed, or no file
+        return stream
 
 
 class _LineLogger:

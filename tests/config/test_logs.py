@@ -3,7 +3,9 @@
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,3 +192,17 @@ def test_configuring_again_replaces_the_handler(stream: io.TextIOWrapper) -> Non
     assert len(lines(stream)) == 1
     ours = [handler for handler in logging.getLogger().handlers if handler.name == "task-queue"]
     assert len(ours) == 1
+
+
+def test_who_closes_standard_error_does_not_lead_the_log_into_what_is_opened_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "log").open("w+") as log, (tmp_path / "other").open("w+") as other:
+        monkeypatch.setattr("sys.stderr", log)
+        logs.configure("json", "INFO")
+        os.dup2(other.fileno(), log.fileno())  # closes it, and another takes its number
+        structlog.get_logger().info("hello")
+        logging.getLogger("library").warning("hello")
+        assert other.read() == ""
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["hello", "hello"]
