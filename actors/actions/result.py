@@ -9,8 +9,8 @@ from task_queue.actors.actions.plain import MAX_DEPTH, plain
 from task_queue.actors.actions.strict_json import LONG_DIGITS, NotJSONError, check, has_long_digits
 from task_queue.actors.errors import Reject
 
-# It reads the attributes of a dataclass itself, and the process crashes if one with slots has not
-# all of them (orjson 3.13). So they take the longer way.
+# Dataclasses take the longer way, which looks at each of their fields by itself: what is wrong with
+# one of them is then an error that names it.
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
 _BLANK = " \t\n\r\v\f"
 _BYTE_ORDER_MARK = "\ufeff"

@@ -66,7 +66,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
         if isinstance(self.error, RequestEntityTooLarge):
             self._read_on()
         if self.completed:
-            # waitress would ask for a body that there is none of, and wait for it.
+            # There is no body to ask for.
             self.expect_continue = False
         return consumed
 

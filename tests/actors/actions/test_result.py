@@ -104,7 +104,7 @@ class Word(str):
     __slots__ = ()
 
 
-@dataclass(slots=True)
+@dataclass
 class Unfinished:
     x: int = 1
     y: int = field(init=False)
