@@ -7,12 +7,13 @@ import pytest
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.session import Session
+from tests.databases import patient
 
 
 @pytest.fixture
 def session(database: Database) -> Iterator[Session]:
     """An open session on each kind of database."""
-    session = Session(database)
+    session = Session(patient(database))
     yield session
     session.close()
 
