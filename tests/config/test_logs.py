@@ -128,7 +128,7 @@ def test_an_exception_stays_on_one_line(stream: io.TextIOWrapper) -> None:
         except ZeroDivisionError:
             logger.exception("failed")
     for line in lines(stream):
-        assert line["exception"].endswith("ZeroDivisionError: integer division or modulo by zero")
+        assert line["exception"].endswith(" by zero")
 
 
 @pytest.mark.parametrize("format", ["json", "console"])
