@@ -8,6 +8,8 @@ from typing import Any
 import falcon
 import orjson
 
+from task_queue.actors.actions.plain import INTEGERS
+from task_queue.actors.actions.strict_json import LONG_DIGITS, has_long_digits
 from task_queue.actors.tasks.text import named
 from task_queue.api.origin import comes_from_a_browser
 from task_queue.api.responses.answer import JSON
@@ -15,13 +17,9 @@ from task_queue.api.responses.errors import InvalidRequestError
 
 MAX_DEPTH = 100
 """How many objects and lists may be nested in a body."""
-MAX_INTEGER_DIGITS = 18
-"""Integers with more digits may not fit in 64 bits and are checked exactly."""
 
 _CHARSETS = {"utf-8", "utf8", "us-ascii"}
 """What a body may be said to be in; the last is a part of the first."""
-_ZEROS = bytes.maketrans(b"123456789", b"000000000")
-_LONG_INTEGER = b"0" * (MAX_INTEGER_DIGITS + 1)
 
 
 class InvalidJSONError(ValueError):
@@ -95,9 +93,8 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         raise InvalidJSONError(message)
     # The quick parser turns an integer beyond 64 bits into a float silently, and of a member that
     # occurs twice it keeps the last. Such bodies are rare, so only those that might hold one, or a
-    # NUL, are read a second time. Digits are searched as zeros because that is 30 times as fast as
-    # a regular expression.
-    if b"\\u0000" in body or _LONG_INTEGER in body.translate(_ZEROS) or _may_repeat(body, value):
+    # NUL, are read a second time.
+    if b"\\u0000" in body or has_long_digits(body) or _may_repeat(body, value):
         _check_exactly(body)
     return value
 
@@ -141,9 +138,9 @@ def _without_repetition(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _fits_in_64_bits(digits: str) -> int:
-    too_long = len(digits) > MAX_INTEGER_DIGITS + 3
-    if too_long or not -(2**63) <= int(digits) < 2**63:
-        shown = digits if not too_long else f"{digits[:MAX_INTEGER_DIGITS]}…"
+    too_long = len(digits) > LONG_DIGITS + 3
+    if too_long or int(digits) not in INTEGERS:
+        shown = digits if not too_long else f"{digits[:LONG_DIGITS]}…"
         message = f"the integer {shown} does not fit in signed 64 bits; send it as a string"
         raise InvalidJSONError(message)
     return int(digits)
