@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 
 import httpcore
 import httpx
+import orjson
 
 from task_queue.actors.actions.action import Done
 from task_queue.actors.actions.http.addresses import host, place, site
@@ -99,10 +100,11 @@ def _delivered(response: httpcore.Response, encoding: str, max_bytes: int) -> Do
     """
     try:
         body, whole = _body(response, max_bytes)
-        return Done(
-            foreign_text(_unpacked(body, encoding, max_bytes), max_bytes),
-            None if whole else "the answer was broken off: this is what came of it",
-        )
+        body = _unpacked(body, encoding, max_bytes)
+        if whole:
+            return Done(foreign_text(body, max_bytes))
+        text = orjson.dumps(body.decode("utf-8", "replace"))  # 12 may be the beginning of 123
+        return Done(foreign_text(text, max_bytes), "the answer was broken off: this is what came")
     except Reject as error:
         return Done("null", f"the answer was not kept: {error}")
 
