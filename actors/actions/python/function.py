@@ -73,7 +73,9 @@ class PythonFunction:
         else:
             result = self._function(data)
         if type(result) is CoroutineType:
-            return asyncio.run(_finished(result, call))
+            result, error = asyncio.run(_finished(result, call))
+            if error is not None:
+                raise error
         return result
 
     def _given(self, call: Call) -> Any:  # noqa: ANN401 - of the type that the function names
@@ -134,11 +136,11 @@ def _hidden_by(package: str) -> str:
     return f"; {package!r} is found in {place}, which comes before the current folder"
 
 
-async def _finished(coroutine: Coroutine[Any, Any, Any], call: Call) -> Any:  # noqa: ANN401 - its result
-    """Run the coroutine, unless it is cancelled or takes too long; return what it returns."""
-    running = asyncio.ensure_future(coroutine)
-    # The exception is retrieved in any case, or asyncio would log that it never was.
-    running.add_done_callback(lambda over: over.cancelled() or over.exception())
+async def _finished(
+    coroutine: Coroutine[Any, Any, Any], call: Call
+) -> tuple[Any, BaseException | None]:
+    """Run the coroutine, unless it is cancelled or takes too long; return as `_ended` does."""
+    running = asyncio.ensure_future(_ended(coroutine))
     while not (await asyncio.wait({running}, timeout=SLICE_SECONDS))[0]:
         try:
             call.interrupt()
@@ -147,6 +149,19 @@ async def _finished(coroutine: Coroutine[Any, Any, Any], call: Call) -> Any:  # 
             await asyncio.wait({running})
             raise
     return running.result()
+
+
+async def _ended(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
+    """Return what the coroutine returns, or what it raises.
+
+    An error is no error to asyncio then, which looks at it, and never ends if it cannot.
+    """
+    try:
+        return await coroutine, None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - raised again outside of the task
+        return None, error
 
 
 def _check_kind(function: object) -> None:

@@ -148,8 +148,15 @@ def evade(_: object) -> None:
     raise EvasiveError
 
 
-def test_an_error_that_refuses_to_be_looked_at_is_a_failure_like_any_other() -> None:
-    assert failure_in_thread(evade).error == "an error whose text cannot be shown"
+async def evade_later(_: object) -> None:
+    evade(_)
+
+
+@pytest.mark.parametrize("function", [evade, evade_later])
+def test_an_error_that_refuses_to_be_looked_at_is_a_failure_like_any_other(
+    function: Callable[..., Any],
+) -> None:
+    assert failure_in_thread(function).error == "an error whose text cannot be shown"
 
 
 def test_what_a_task_binds_to_the_log_or_sets_in_decimal_ends_with_it() -> None:
