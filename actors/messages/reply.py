@@ -23,7 +23,7 @@ class Reply(Generic[R]):
 
     def __init__(self) -> None:
         self._open = allocate_lock()  # whoever takes it may answer
-        self._waiting = allocate_lock()  # held until there is an answer
+        self._waiting = allocate_lock()  # held until there is an answer and its calls are made
         self._waiting.acquire()
         self._done = False
         self._calls: list[Callable[[], None]] = []
@@ -49,13 +49,28 @@ class Reply(Generic[R]):
     def then(self, call: Callable[[], None]) -> None:
         """Have a function called once, when the answer is there; at once if it already is there.
 
+        Functions are called in the order in which they came, and all that came before the answer
+        before `wait` returns: what is to be undone before somebody hears of the answer, is.
+
         Args:
-            call: The function. It runs in the thread that answers, so it must be quick and must
-                not raise.
+            call: The function. It runs in the thread that answers or in this one, so it must be
+                quick and must not raise; it takes the answer from `outcome`.
         """
         self._calls.append(call)
         if self._done:
+            with self._waiting:  # the calls before it have been made
+                pass
             self._call()
+
+    def outcome(self) -> R:
+        """Return the answer, which is there.
+
+        Raises:
+            TaskQueueError: The error that was the answer.
+        """
+        if self._error is not None:
+            raise self._error
+        return self._value
 
     def wait(self, timeout: float) -> R:
         """Return the answer, as soon as it is there.
@@ -71,20 +86,20 @@ class Reply(Generic[R]):
             message = f"no answer within {timeout:g} s; whether it took effect is unknown"
             raise AnswerTimeoutError(message)
         self._waiting.release()
-        if self._error is not None:
-            raise self._error
-        return self._value
+        return self.outcome()
 
     def _finish(self) -> None:
-        self._waiting.release()
-        self._done = True  # last, so that no function is called before `wait` returns the answer
-        self._call()
+        self._done = True
+        try:
+            self._call()
+        finally:
+            self._waiting.release()
 
     def _call(self) -> None:
-        # `answer` and `then` may get here at once; whoever pops a call makes it.
+        # Two threads in `then` may get here at once; whoever pops a call makes it.
         while self._calls:
             try:
-                call = self._calls.pop()
+                call = self._calls.pop(0)
             except IndexError:
                 return
             call()

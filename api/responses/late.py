@@ -39,14 +39,15 @@ class Late(Generic[R]):
     done: Callable[[R], Answer | None]
     asked_at: float = field(default_factory=perf_counter)
 
-    def outcome(self, timeout: float) -> Answer | None:
-        """Wait for the reply; return what to answer, None if that is the prepared answer.
+    def outcome(self, timeout: float | None = None) -> Answer | None:
+        """Return what to answer, None if that is the prepared answer.
 
         Args:
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait for the reply, in seconds; None: it is there.
         """
         try:
-            return self.done(self.reply.wait(timeout))
+            value = self.reply.outcome() if timeout is None else self.reply.wait(timeout)
+            return self.done(value)
         except TaskQueueError as error:
             return late_refusal(error)
 

@@ -71,7 +71,7 @@ def decided(publish: Publish, shape: Shape, published: Published | None) -> Answ
 def _note(publish: Publish, fields: Mapping[str, str]) -> None:
     """Log a publish, if it was not refused: a single task by its id, a batch by its size."""
     try:
-        published = publish.reply_to.wait(0)
+        published = publish.reply_to.outcome()
     except TaskQueueError:
         return
     what, ids = "queued", [task.id for task in publish.tasks]

@@ -103,7 +103,7 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         own_id = dict(prepared.headers)[_REQUEST_ID]
         bind_contextvars(request_id=own_id)
         answer = prepared
-        if (changed := late.outcome(0)) is not None:
+        if (changed := late.outcome()) is not None:
             answer = _Prepared(
                 f"{changed.status.value} {changed.status.phrase}",
                 [*changed.headers, (_REQUEST_ID, own_id)],

@@ -1,5 +1,6 @@
 import threading
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -52,6 +53,41 @@ def test_a_call_is_made_when_the_answer_is_an_error() -> None:
     reply.then(lambda: calls.append("failed"))
     reply.fail(QueueFullError())
     assert calls == ["failed"]
+
+
+def test_calls_are_made_in_the_order_in_which_they_came() -> None:
+    calls: list[int] = []
+    reply: Reply[int] = Reply()
+    for number in range(3):
+        reply.then(partial(calls.append, number))
+    reply.answer(1)
+    reply.then(partial(calls.append, 3))
+    assert calls == [0, 1, 2, 3]
+
+
+def test_nobody_hears_of_an_answer_before_the_calls_that_were_there_first() -> None:
+    reply: Reply[int] = Reply()
+    called, go_on = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def first() -> None:
+        called.set()
+        assert go_on.wait(10)
+        order.append(f"first, of {reply.outcome()}")
+
+    reply.then(first)
+    giver = threading.Thread(target=reply.answer, args=[1])
+    giver.start()
+    assert called.wait(10)
+    with pytest.raises(AnswerTimeoutError):
+        reply.wait(0)
+    other = threading.Thread(target=reply.then, args=[partial(order.append, "second")])
+    other.start()
+    go_on.set()
+    assert reply.wait(10) == 1
+    giver.join()
+    other.join()
+    assert order == ["first, of 1", "second"]
 
 
 def test_a_call_that_races_with_the_answer_is_made_exactly_once() -> None:
