@@ -32,6 +32,10 @@ class LockedError(StoreUnavailableError):
     """Another session of the database is in the way; the same may be tried again at once."""
 
 
+class ConnectionLostError(StoreUnavailableError):
+    """The connection broke before a commit was asked for: the same may be tried again at once."""
+
+
 class QueueFullError(UnavailableError):
     """The queue holds as much as it may; nothing was accepted."""
 

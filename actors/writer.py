@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from task_queue.actors.errors import (
     AnswerTimeoutError,
     BadRowError,
+    ConnectionLostError,
     LockedError,
     StoreUnavailableError,
     TaskQueueError,
@@ -75,8 +76,9 @@ class DatabaseWriter(Actor):
     Answers leave after the commit, never before (G1). A write that the database refuses fails
     alone (G6): the batch is rolled back and repeated, each write in a savepoint of its own. So it
     is with one that has to wait for a lock of another session: a publish is tried again apart from
-    others until its deadline. If the database cannot be reached, all writes of the batch fail with
-    that; the next flush tries again with a new connection.
+    others until its deadline. If the connection was ended from outside, or breaks before the commit, the
+    batch is tried once more on a new one. If the database cannot be reached, all writes of the
+    batch fail with that; the next flush tries again with a new connection.
     """
 
     def __init__(  # noqa: PLR0913 - wired in one place
@@ -158,18 +160,22 @@ class DatabaseWriter(Actor):
         if self._held:
             self.actor_ref.tell(_Flush())
 
-    def _write(self) -> None:
-        if writes := self._still_wanted(self._doing):
-            self._doing = writes
-            self._write_together(writes, self._now())
+    def _write(self, *, again: bool = True) -> None:
+        writes = self._doing = self._still_wanted(self._doing)
+        if writes:
+            self._write_together(writes, self._now(), again=again)
         self._doing = []
 
-    def _write_together(self, writes: Sequence[AnyWrite], now: float) -> None:
+    def _write_together(self, writes: Sequence[AnyWrite], now: float, *, again: bool) -> None:
         try:
             if self._upkeep is not None:
                 self._upkeep.check(now)
             notices = self._commit(writes, now)
         except StoreUnavailableError as error:
+            if again and isinstance(error, ConnectionLostError):  # nothing of it can be on disk
+                self.log.warning("connection to the database lost", error=str(error))
+                self._write(again=False)
+                return
             self._went_wrong(error)
             for write in writes:
                 write.abandon(error)

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from task_queue.actors.errors import (
     BadRowError,
+    ConnectionLostError,
     LockedError,
     QueryFailedError,
     StoreUnavailableError,
@@ -62,6 +63,14 @@ class Session:
             raise RuntimeError(message)
         return self._open
 
+    @property
+    def _is_broken(self) -> bool:
+        """Whether the connection that was open is of no use any more."""
+        if self._open is None or self._open.invalidated:
+            return self._open is not None
+        driver = self._open.connection.driver_connection
+        return isinstance(driver, server.Connection) and driver.closed
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Run the block in a transaction: committed and on disk at its end, or rolled back.
@@ -70,9 +79,12 @@ class Session:
             BadRowError: The database refuses what was written, and keeps nothing of it. Other
                 writes may be tried at once.
             LockedError: Another session is in the way; nothing was kept.
+            ConnectionLostError: It broke during the block, or had been closed from outside before;
+                nothing was kept.
             StoreUnavailableError: The database cannot be reached or cannot write. If it was the
                 commit that failed, whether it took effect is unknown. The connection is closed.
         """
+        is_commit = False
         try:
             if self._open is None:
                 if self._file is not None:
@@ -81,9 +93,12 @@ class Session:
                 self.openings += 1
             with self._open.begin():
                 yield
+                is_commit = True
         except sa.exc.SQLAlchemyError as error:
             told = _told(error)
             if type(told) is StoreUnavailableError:
+                if self._is_broken and not is_commit:
+                    told = ConnectionLostError(str(told))
                 self.close()
             raise told from error
 

@@ -1,6 +1,6 @@
 """Group commit: one transaction for all that waits, answers after it, and one failure alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -361,6 +361,49 @@ def test_an_unavailable_database_answers_the_whole_batch_and_then_works_again(
     answer(again)
     assert kept(database, again.tasks[0]) == [True]
     session.close()
+
+
+END_OTHERS = (
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+END_ITSELF = (
+    "CREATE FUNCTION end_itself() RETURNS trigger LANGUAGE plpgsql AS"
+    " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'"
+)
+AT_ONCE = "CREATE TRIGGER end_itself AFTER INSERT ON tasks EXECUTE FUNCTION end_itself()"
+AT_COMMIT = (
+    "CREATE CONSTRAINT TRIGGER end_itself AFTER INSERT ON tasks DEFERRABLE INITIALLY DEFERRED"
+    " FOR EACH ROW EXECUTE FUNCTION end_itself()"
+)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("faults", "opened", "is_kept"),
+    [
+        ([END_OTHERS], 1, True),
+        ([END_ITSELF, AT_ONCE], 1, False),
+        ([END_ITSELF, AT_COMMIT], 0, False),
+    ],
+    ids=["while idle", "at each try", "at the commit"],
+)
+def test_a_connection_that_breaks_is_replaced_at_once_unless_the_commit_may_be_on_disk(
+    faults: Sequence[str], opened: int, database: Database, session: Session, *, is_kept: bool
+) -> None:
+    writer, inbox = Idle(session), Inbox()
+    writer.take(an_insert(inbox))
+    writer.flush()
+    execute(database, *faults)
+    openings = session.openings
+    writer.take(insert := an_insert(inbox))
+    writer.flush()
+    assert session.openings - openings == opened
+    if is_kept:
+        answer(insert)
+    else:
+        refused(insert, StoreUnavailableError)
+    assert kept(database, insert.tasks[0]) == [is_kept]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
