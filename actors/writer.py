@@ -76,9 +76,9 @@ class DatabaseWriter(Actor):
     Answers leave after the commit, never before (G1). A write that the database refuses fails
     alone (G6): the batch is rolled back and repeated, each write in a savepoint of its own. So it
     is with one that has to wait for a lock of another session: a publish is tried again apart from
-    others until its deadline. If the connection was ended from outside, or breaks before the commit, the
-    batch is tried once more on a new one. If the database cannot be reached, all writes of the
-    batch fail with that; the next flush tries again with a new connection.
+    others until its deadline. If the connection was ended from outside, or breaks before the
+    commit, the batch is tried once more on a new one. If the database cannot be reached, all writes
+    of the batch fail with that; the next flush tries again with a new connection.
     """
 
     def __init__(  # noqa: PLR0913 - wired in one place
