@@ -8,6 +8,8 @@ from task_queue.actors.errors import StoreUnavailableError
 
 LOG, INDEX = "-wal", "-shm"
 """What SQLite appends to the path for the write-ahead log and its index."""
+_LOG_BEGINS = b"\x37\x7f\x06"
+"""How a write-ahead log begins; one that was emptied under SQLite has a hole there."""
 
 
 class DatabaseFile:
@@ -35,6 +37,15 @@ class DatabaseFile:
         """How large the write-ahead log is; 0 if there is none."""
         found = self._stat(LOG)
         return 0 if found is None else found.st_size
+
+    @property
+    def log_is_cut(self) -> bool:
+        """Whether the write-ahead log was emptied and written to since: it begins with nothing."""
+        try:
+            with Path(f"{self._path}{LOG}").open("rb") as log:  # no locks of SQLite's are on it
+                return not _LOG_BEGINS.startswith(log.read(len(_LOG_BEGINS)))
+        except OSError:  # not there: `check` tells so
+            return False
 
     @property
     def index_inode(self) -> int | None:
@@ -85,6 +96,14 @@ class DatabaseFile:
             )
         self._lost_at = None
         self._keep_lock()
+
+    def log_was_emptied(self) -> StoreUnavailableError:
+        """Return what to say if the log does not hold any more what was written to it."""
+        return StoreUnavailableError(
+            f"the file {self._path}{LOG}, a part of the database, was emptied by something else:"
+            " what was in it is lost, and nothing is written. End the server by SIGKILL, as SIGTERM"
+            f" would write the rest of it to {self._path.name}, and start it again"
+        )
 
     def _problem(self, suffix: str) -> str | None:
         known = self._known.get(suffix)

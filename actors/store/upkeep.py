@@ -105,10 +105,19 @@ class FileUpkeep:
             self._error = None
             try:
                 self._file.check(now)
+                self._check_log()
             except StoreUnavailableError as error:
                 self._error = error
         if self._error is not None:
             raise self._error
+
+    def _check_log(self) -> None:
+        if not self._session.is_open:
+            return
+        # An empty one is right if SQLite, too, has nothing in it that is not in the database.
+        is_empty = self._file.log_bytes == 0
+        if self._file.log_is_cut or (is_empty and not self._session.fold_log()):
+            raise self._file.log_was_emptied()
 
     def look(self, now: float) -> tuple[str, ...]:
         """Fold a log that has grown too large into the file; name who holds it for long."""

@@ -121,6 +121,29 @@ def test_a_log_that_is_removed_is_noticed_and_saved_by_a_clean_end(
     session.close()
 
 
+@pytest.mark.parametrize("commits", [0, 1])
+def test_a_log_that_was_emptied_is_noticed_before_or_after_the_next_commit(
+    opened: Open, commits: int
+) -> None:
+    os.truncate(opened.at(LOG), 0)
+    for _ in range(commits):
+        put(opened.session, a_task())
+    opened.is_lost("was emptied by something else")
+    opened.is_lost("was emptied by something else")
+    opened.session.close()
+
+
+def test_a_log_that_another_program_has_folded_is_no_loss(opened: Open) -> None:
+    with closing(sqlite3.connect(opened.path)) as other:
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+    assert not opened.at(LOG).stat().st_size
+    for _ in range(2):
+        opened.check()
+        put(opened.session, task := a_task())
+        assert find(opened.session, task.id) == task
+    opened.session.close()
+
+
 def test_a_file_that_is_back_is_used_again(opened: Open) -> None:
     move(opened)
     opened.is_lost("not there")
