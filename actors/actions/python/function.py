@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from traceback import extract_tb
 from types import CoroutineType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -115,7 +116,7 @@ def imported(name: str, target: str) -> PythonFunction:
         found = getattr(import_module(module_name), function_name)
     except Exception as error:  # whatever a module's own code raises
         message = f"{name} = {target!r} cannot be imported: {titled(error)}"
-        message += _hidden_by(module_name.partition(".")[0])
+        message += _raised_at(error) + _why_missing(module_name, error)
         raise ActionLoadError(message.replace("\n", " ")) from error
     try:
         return PythonFunction(found)
@@ -124,16 +125,26 @@ def imported(name: str, target: str) -> PythonFunction:
         raise ActionLoadError(message) from error
 
 
-def _hidden_by(package: str) -> str:
-    """Return, for errors, what hides a module of this name in the current folder, if any."""
-    own = Path.cwd() / package
-    found = sys.modules.get(package)
-    if found is None or not (own.is_dir() or own.with_suffix(".py").is_file()):
+def _why_missing(module: str, error: Exception) -> str:
+    """Return, for errors, where the user's module was looked for, or what hides it, if either."""
+    package = module.partition(".")[0]
+    own, found = Path.cwd() / package, sys.modules.get(package)
+    if found is None:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == package
+        return f"; it is neither installed nor in the folder {own.parent}" if missing else ""
+    # A package without `__init__.py` has folders and no file.
+    places = (*getattr(found, "__path__", ()), getattr(found, "__file__", None) or "Python itself")
+    mine = {str(own), str(own.with_suffix(".py"))}
+    if mine.intersection(places) or not any(Path(each).exists() for each in mine):
         return ""
-    place = getattr(found, "__file__", None) or "Python itself"
-    if Path(place).is_relative_to(own.parent):
-        return ""
-    return f"; {package!r} is found in {place}, which comes before the current folder"
+    return f"; {package!r} is found in {places[-1]}, which comes before the current folder"
+
+
+def _raised_at(error: Exception) -> str:
+    """Return, for errors, the line of the module that raised it, if there is one."""
+    frames = extract_tb(error.__traceback__)[2:]  # without this file's line, and `import_module`'s
+    own = [each for each in frames if not each.filename.startswith("<")]
+    return f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
 
 
 async def _finished(

@@ -4,6 +4,7 @@ import re
 import time
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,6 +197,29 @@ def test_an_action_that_cannot_be_loaded_is_one_clear_line(reference: str, probl
     line = str(raised.value)
     assert line.startswith(f"actions.broken = '{reference}' {problem}")
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("reference", "end"),
+    [
+        ("{name}.sound:no_such", "has no attribute 'no_such'"),
+        ("{name}.no_such:f", "No module named '{name}.no_such'"),
+        ("{name}.broken:f", "KeyError: 'SHOP' ({folder}/{name}/broken.py, line 2)"),
+        ("no_such_module:f", "; it is neither installed nor in the folder {folder}"),
+    ],
+)
+def test_a_module_in_the_current_folder_that_cannot_be_loaded_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str, end: str
+) -> None:
+    name = tmp_path.name  # without `__init__.py`, as in the tutorial
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "sound.py").write_text("def f(data):\n    return data\n")
+    (tmp_path / name / "broken.py").write_text("import os\nos.environ['SHOP']\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ActionLoadError) as raised:
+        registry(broken=reference.format(name=name))
+    assert str(raised.value).endswith(end.format(name=name, folder=tmp_path))
 
 
 def test_built_in_actions_pretend_to_work_and_configured_ones_do_not(
