@@ -27,6 +27,7 @@ from task_queue.actors.errors import (
     UnavailableError,
 )
 from task_queue.actors.tasks.recurrence import InvalidRecurrenceError
+from task_queue.actors.tasks.text import cut
 from task_queue.api.responses import rate_limit
 from task_queue.api.responses.answer import Answer
 
@@ -138,8 +139,12 @@ def _on_invalid_request(
 
 
 def _on_task_queue_error(
-    _req: falcon.Request, resp: falcon.Response, error: TaskQueueError, _params: object
+    _req: falcon.Request, resp: falcon.Response, error: TaskQueueError, params: dict[str, str]
 ) -> None:
+    if isinstance(error, NotFoundError) and params:
+        what, name = str(error).removesuffix(" not found"), cut(next(iter(params.values())))
+        answer(resp, HTTPStatus.NOT_FOUND, str(error), f"there is no {what} {name!r}")
+        return
     _refusal(error, publishing=False).fill(resp)
 
 
@@ -195,6 +200,8 @@ def _on_http_error(
         resp.set_headers(error.headers)
     if allowed := resp.get_header("Allow"):
         detail = f"{req.method} is not allowed here; allowed: {allowed}"
+    if status is HTTPStatus.NOT_FOUND and detail is None:
+        detail = f"there is no {cut(req.path)}"
     answer(resp, status, status.phrase.lower(), detail)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -197,12 +198,14 @@ def test_a_body_over_the_limit_is_refused(either_server: ServerProcess) -> None:
     ],
 )
 def test_an_id_that_is_no_tasks_is_not_found(either_server: ServerProcess, task_id: str) -> None:
-    problem(either_server.client.get(f"/tasks/{task_id}"), 404, "task not found")
+    detail = problem(either_server.client.get(f"/tasks/{task_id}"), 404, "task not found")
+    assert detail.startswith("there is no task ")
 
 
 @pytest.mark.parametrize("path", ["/", "/task", "/tasks/a/b", "/..%2f..%2fetc%2fpasswd"])
 def test_an_unknown_path_is_not_found(either_server: ServerProcess, path: str) -> None:
-    problem(either_server.client.get(path), 404, "not found")
+    detail = problem(either_server.client.get(path), 404, "not found")
+    assert detail == f"there is no {unquote(path)}"
 
 
 @pytest.mark.parametrize(

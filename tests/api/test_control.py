@@ -277,7 +277,9 @@ def test_nothing_can_be_done_to_a_task_that_is_not_there(
 def test_nothing_can_be_done_to_a_queue_that_is_not_there(
     controlled: ServerProcess, name: str, verb: str
 ) -> None:
-    problem(controlled.client.post(f"/queues/{name}/{verb}"), 404, "queue not found")
+    answer = controlled.client.post(f"/queues/{name}/{verb}")
+    detail = problem(answer, 404, "queue not found")
+    assert detail.startswith("there is no queue ")
 
 
 PATHS = [f"/tasks/{NOBODY}/cancel", f"/tasks/{NOBODY}/retry", "/queues/held/pause"]
