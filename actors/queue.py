@@ -336,7 +336,7 @@ class QueueActor(Actor):
         self._give_back(self._window.take_overdue(monotonic))
         self._window.more = True
         self._suspect_due = True
-        if self._draining is not None and tick.now >= self._draining.deadline:
+        if self._draining is not None and monotonic >= self._draining.deadline:
             self._cut_short += tuple(task.lease.task_id for task in self._running.values())
             for consumer, task in self._running.items():
                 self._driver.settle(drained(task, tick.now))

@@ -171,14 +171,10 @@ class ActorSystem:
                 the next start.
         """
         self.is_draining = True
-        drains = [
-            queue.ask_later(Drain(deadline=self._now() + drain_seconds))
-            for queue in self.queues.all_addresses()
-        ]
-        deadline = time.monotonic() + drain_seconds + SETTLE_GRACE_SECONDS
-        return tuple(
-            task_id for drain in drains for task_id in drain.wait(deadline - time.monotonic())
-        )
+        deadline = time.monotonic() + drain_seconds
+        drains = [queue.ask_later(Drain(deadline)) for queue in self.queues.all_addresses()]
+        last = deadline + SETTLE_GRACE_SECONDS
+        return tuple(task_id for drain in drains for task_id in drain.wait(last - time.monotonic()))
 
     def stop(self) -> None:
         """Stop all actors in reverse order."""

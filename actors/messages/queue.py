@@ -118,7 +118,7 @@ class Drain(Request[tuple[str, ...]]):
     still ran at the deadline and were given back too.
 
     Attributes:
-        deadline: Until when running tasks may take, Unix seconds.
+        deadline: Until when running tasks may take, on the clock that is never set.
     """
 
     deadline: float

@@ -512,10 +512,13 @@ def test_a_claim_that_arrives_during_a_drain_is_given_back(queue: Queue) -> None
 
 def test_a_drain_past_its_deadline_gives_back_what_still_runs(queue: Queue) -> None:
     task = some(1)[0]
-    drain = Drain(NOW + 10)
-    queue.gets(ready("one"), Claimed((task,), more=False), drain, Tick(NOW + 9))
+    drain = Drain(queue.clock() + 10)
+    queue.gets(ready("one"), Claimed((task,), more=False), drain)
+    queue.clock.advance(9)
+    queue.gets(Tick(NOW + 3_600))  # a clock on the wall that was set meanwhile changes nothing
     assert queue.driver.settlements == []
-    queue.gets(Tick(NOW + 10))
+    queue.clock.advance(1)
+    queue.gets(Tick(NOW - 3_600))
     assert queue.settled() == [(task.lease, Status.QUEUED, 0)]
     assert queue.outcomes() == [Outcome.DRAINED]
     queue.gets(settled(queue))
@@ -526,7 +529,7 @@ def test_what_is_cut_short_by_a_drain_is_asked_to_stop_so_that_no_process_of_it_
     queue: Queue,
 ) -> None:
     task, slot = some(1)[0], Slot()
-    queue.gets(Ready("one", slot), Claimed((task,), more=False), Drain(NOW + 10), Tick(NOW + 10))
+    queue.gets(Ready("one", slot), Claimed((task,), more=False), Drain(queue.clock()), Tick(NOW))
     assert slot.stop == task.lease
 
 
@@ -534,7 +537,7 @@ def test_what_ends_because_a_drain_has_cut_it_short_is_not_logged_as_cancelled(
     queue: Queue,
 ) -> None:
     task = some(1)[0]
-    queue.gets(ready("one"), Claimed((task,), more=False), Drain(NOW + 10), Tick(NOW + 10))
+    queue.gets(ready("one"), Claimed((task,), more=False), Drain(queue.clock()), Tick(NOW))
     with capture_logs() as lines:
         queue.gets(Nack("one", task, Failure("cancelled", Outcome.CANCELLED)))
     assert lines == []
