@@ -1,7 +1,6 @@
 """`/dead-letters`: the dead tasks, and how to put many back at once."""
 
-from collections.abc import Iterator
-from itertools import islice
+from operator import add
 from typing import Annotated
 
 import falcon
@@ -10,8 +9,8 @@ from orjson import dumps
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from task_queue.actors.messages.changes import Redrive
-from task_queue.actors.messages.reader import FindDead, GetTask, ListTasks
-from task_queue.actors.tasks.filters import Filters
+from task_queue.actors.messages.reader import CountTasks, FindDead, GetTask, ListTasks
+from task_queue.actors.tasks.filters import Filters, LeftOut
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
 from task_queue.actors.tasks.text import shown
@@ -38,6 +37,13 @@ QUARANTINE = (
     "the service died the last time these ran, and may again: they are put back only by their ids,"
     ' or once their action has execution = "process"; /dead-letters?error_contains=lost shows them'
 )
+_WHY = {
+    "quarantined": QUARANTINE,
+    "unknown": "nothing runs these: their action is not known, or their queue is not in the"
+    " settings or keeps its tasks in memory",
+    "unchanged": "these are not dead any more, or their unique key has gone to another task",
+}
+"""Why a dead task that matches is not put back, by the member of the answer that counts it."""
 
 _log = structlog.get_logger()
 _SELECTORS = ("queue", "action", "ids", "error_contains")
@@ -107,14 +113,13 @@ class DeadLettersResource:
             raise InvalidRequestError(message)
         self._check_would_run(body)
         limit = DEFAULT_REDRIVE if body.limit is None else body.limit
-        if body.ids:
-            found, quarantined = list(islice(self._of_ids(body), limit)), 0
-        else:
-            found, quarantined = self._search(body, limit)
+        found, left_out = self._named(body, limit) if body.ids else self._search(body, limit)
         count = self._redrive(found, body.per_second)
-        _log.info("dead tasks redriven", count=count, quarantined=quarantined)
-        left = {"quarantined": quarantined, "detail": QUARANTINE} if quarantined else {}
-        resp.data = dumps({"count": count, **left})
+        numbers = left_out._asdict() | {"unchanged": len(found) - count}
+        left = {name: number for name, number in numbers.items() if number}
+        _log.info("dead tasks redriven", count=count, **left)
+        detail = {"detail": "; ".join(_WHY[name] for name in left)} if left else {}
+        resp.data = dumps({"count": count, **left, **detail})
 
     def _check_would_run(self, body: RedriveBody) -> None:
         """Accept a queue and an action that would run what is put back.
@@ -130,48 +135,51 @@ class DeadLettersResource:
         if body.action is not None and not self._edge.actions.knows(body.action):
             raise unknown_action(self._edge.actions, body.action)
 
-    def _search(self, body: RedriveBody, limit: int) -> tuple[list[str], int]:
-        """Find dead tasks, the oldest of each queue first; count those left in quarantine."""
+    def _search(self, body: RedriveBody, limit: int) -> tuple[list[str], LeftOut]:
+        """Find dead tasks, the oldest of each queue first; count those left out on the way."""
         ids: list[str] = []
-        quarantined = 0
-        for queue in self._queues(body):
+        left_out = LeftOut()
+        for queue in [body.queue] if body.queue else self._queues_with_dead():
             if len(ids) == limit:
                 break
             filters = Filters(
                 queue=queue,
                 action=body.action,
-                actions=self._edge.actions.known,
+                actions=self._edge.actions.known if self._runs(queue) else (),
                 error_contains=body.error_contains,
             )
             find = FindDead(filters, limit - len(ids), self._edge.actions.isolated)
             found, left = self._edge.ask_reader(find)
             ids += found
-            quarantined += left
-        return ids, quarantined
+            left_out = LeftOut(*map(add, left_out, left))
+        return ids, left_out
 
-    def _of_ids(self, body: RedriveBody) -> Iterator[str]:
-        """Yield the given ids of dead tasks that match."""
+    def _named(self, body: RedriveBody, limit: int) -> tuple[list[str], LeftOut]:
+        """Find those of the given ids that are dead and match; count those that nothing runs."""
+        ids: list[str] = []
+        unknown = 0
         for task_id in body.ids or ():
+            if len(ids) == limit:
+                break
             found = self._edge.ask_reader(GetTask(task_id))
-            if found is not None and self._is_wanted(found[0], body):
-                yield task_id
+            if found is None or not _matches(found[0], body):
+                continue
+            if self._runs(found[0].queue) and self._edge.actions.knows(found[0].action):
+                ids.append(task_id)
+            else:
+                unknown += 1
+        return ids, LeftOut(unknown=unknown)
 
-    def _is_wanted(self, task: Task, body: RedriveBody) -> bool:
-        return (
-            task.status is Status.DEAD
-            and task.queue in self._queues(body)
-            and task.action == (body.action or task.action)
-            and self._edge.actions.knows(task.action)
-            and (body.error_contains or "") in (task.error or "")
-        )
+    def _queues_with_dead(self) -> list[str]:
+        """Return the queues with dead tasks, those first that are in the settings."""
+        counted = self._edge.ask_reader(CountTasks())
+        queues = dict.fromkeys((*self._edge.queues, *counted))
+        return [name for name in queues if counted.get(name, {}).get(Status.DEAD)]
 
-    def _queues(self, body: RedriveBody) -> list[str]:
-        """Return the queues whose tasks may be put back: those that would run them again."""
-        return [
-            name
-            for name, info in self._edge.catalog.queues.items()
-            if info.durable and name == (body.queue or name)
-        ]
+    def _runs(self, queue: str) -> bool:
+        """Return whether the queue would run what is put back on it."""
+        info = self._edge.queue_info(queue)
+        return info is not None and info.durable
 
     def _redrive(self, ids: list[str], per_second: float | None) -> int:
         """Put the tasks back in steps that block no publish for long; return how many were dead."""
@@ -182,3 +190,12 @@ class DeadLettersResource:
             step = {task_id: run_at[task_id] for task_id in ids[start : start + REDRIVE_STEP]}
             count += self._edge.ask_writer(Redrive(step, self._edge.now()))
         return count
+
+
+def _matches(task: Task, body: RedriveBody) -> bool:
+    return (
+        task.status is Status.DEAD
+        and task.queue == (body.queue or task.queue)
+        and task.action == (body.action or task.action)
+        and (body.error_contains or "") in (task.error or "")
+    )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from task_queue.actors.messages.base import Request
-from task_queue.actors.tasks.filters import ALL, Cursor, Filters
+from task_queue.actors.tasks.filters import ALL, Cursor, Filters, LeftOut
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Attempt, Task
@@ -36,10 +36,8 @@ class GetTask(Request[tuple[Task, list[Attempt]] | None]):
 
 
 @dataclass(frozen=True, slots=True)
-class FindDead(Request[tuple[list[str], int]]):
+class FindDead(Request[tuple[list[str], LeftOut]]):
     """The ids of dead tasks, the oldest first, and how many were left out.
-
-    Left out are those that are in quarantine: what ran them died the last time.
 
     Attributes:
         filters: Which tasks.

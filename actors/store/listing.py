@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from task_queue.actors.store import counts
 from task_queue.actors.store.columns import TASK_COLUMNS, task_in
 from task_queue.actors.store.schema import attempts, is_suspect, tasks
-from task_queue.actors.tasks.filters import Cursor, Filters
+from task_queue.actors.tasks.filters import Cursor, Filters, LeftOut
 from task_queue.actors.tasks.states import Outcome, Status
 from task_queue.actors.tasks.task import Attempt, Task
 
@@ -138,40 +138,44 @@ def _own_attempt(task: Task) -> Attempt:
 
 
 def dead_ids(
-    connection: sa.Connection,
-    filters: Filters,
-    limit: int,
-    isolated: Collection[str] = (),
-) -> tuple[list[str], int]:
+    connection: sa.Connection, filters: Filters, limit: int, isolated: Collection[str] = ()
+) -> tuple[list[str], LeftOut]:
     """Return the ids of the first dead tasks that match the filters, the oldest first.
 
     Looks at dead tasks only, until there are enough, at all of them if need be.
 
     Args:
         connection: Inside a transaction.
-        filters: Which of them.
+        filters: Which of them; `actions` are those that are known.
         limit: At most so many.
-        isolated: The actions that run outside the service.
+        isolated: The actions that run outside the service; none of theirs is in quarantine.
 
     Returns:
-        The ids, and how many were left out on the way, `MAX_WALK` at most: those that were lost
-        with what ran them, unless that is isolated now.
+        The ids, and how many were left out on the way, `MAX_WALK` of a kind at most.
     """
-    dead = replace(filters, statuses=(Status.DEAD,), oldest_first=True)
+    dead = replace(filters, statuses=(Status.DEAD,), oldest_first=True, actions=None)
     walk = _walk_by_state(connection, dead, _numbers(connection, dead))
+    action = _looked_up(tasks.c.action)
+    known = [] if filters.actions is None else [action.in_(filters.actions)]
     in_quarantine = _was_lost
     if isolated:
-        in_quarantine &= _looked_up(tasks.c.action).not_in(sorted(isolated))
-    harmless = replace(walk, rest=[*walk.rest, sa.not_(in_quarantine)])
-    places = harmless.first(connection, _span(dead), limit)
+        in_quarantine &= action.not_in(sorted(isolated))
+
+    def first(span: _Span, count: int, *conditions: _Condition) -> list[Cursor]:
+        return replace(walk, rest=[*walk.rest, *conditions]).first(connection, span, count)
+
+    places = first(_span(dead), limit, *known, sa.not_(in_quarantine))
     passed = _span(dead, end=places[-1] if len(places) == limit else None)
-    left = replace(walk, rest=[*walk.rest, in_quarantine]).first(connection, passed, MAX_WALK)
+    left = LeftOut(
+        quarantined=len(first(passed, MAX_WALK, *known, in_quarantine)),
+        unknown=sum(len(first(passed, MAX_WALK, sa.not_(each))) for each in known),
+    )
     found: list[str] = []
     for start in range(0, len(places), IDS_AT_ONCE):
         seqs = [seq for _, seq in places[start : start + IDS_AT_ONCE]]
         ids = {row.seq: row.id for row in connection.execute(_IDS.where(tasks.c.seq.in_(seqs)))}
         found += [ids[seq] for seq in seqs if seq in ids]
-    return found, len(left)
+    return found, left
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The filters of a listing of tasks. Pure."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from task_queue.actors.tasks.states import Status
 
@@ -33,6 +34,15 @@ class Filters:
     created_before: int | None = None
     error_contains: str | None = None
     oldest_first: bool = False
+
+
+class LeftOut(NamedTuple):
+    """How many dead tasks that match a redrive were left out of it, and why."""
+
+    quarantined: int = 0
+    """What ran them died the last time."""
+    unknown: int = 0
+    """Their action is not known."""
 
 
 ALL = Filters()

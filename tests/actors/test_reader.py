@@ -27,7 +27,7 @@ from task_queue.actors.store import listing, queues, schedules
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.session import Session
-from task_queue.actors.tasks.filters import Filters
+from task_queue.actors.tasks.filters import Filters, LeftOut
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.settlement import Failure, Settlement, ack
@@ -106,8 +106,8 @@ def test_each_question_gets_its_answer(session: Session, database: Database) -> 
     assert counted["other"][Status.QUEUED] == 1
     assert oldest.reply_to.wait(0) == NOW - 1
     assert no_oldest.reply_to.wait(0) is None
-    assert found.reply_to.wait(0) == ([dead.id], 0)
-    assert not_found.reply_to.wait(0) == ([], 0)
+    assert found.reply_to.wait(0) == ([dead.id], LeftOut())
+    assert not_found.reply_to.wait(0) == ([], LeftOut())
     assert paused.reply_to.wait(0) == {"mail"}
     assert scheduled.reply_to.wait(0) == [NIGHTLY]
     reader.on_stop()

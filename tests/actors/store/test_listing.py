@@ -48,7 +48,7 @@ def pages(session: Session, filters: Filters, limit: int) -> tuple[list[str], in
 
 def dead_ids(session: Session, filters: Filters, limit: int = 1_000) -> list[str]:
     found = call(session, lambda connection: listing.dead_ids(connection, filters, limit))
-    assert found[1] == 0, "none was lost"
+    assert found[1] == (0, 0), "none was lost"
     return found[0]
 
 
@@ -423,11 +423,20 @@ def test_the_dead_that_were_lost_with_what_ran_them_are_left_out_and_counted(
     crashes = die("crash", crashed, 2)
     unlucky = die("send", Failure("no such host"), 1)
 
-    def found(limit: int = 9, isolated: Sequence[str] = ()) -> tuple[list[str], int]:
-        return call(session, lambda c: listing.dead_ids(c, Filters(queue="tasks"), limit, isolated))
+    def found(
+        limit: int = 9, isolated: Sequence[str] = (), actions: tuple[str, ...] | None = None
+    ) -> tuple[list[str], tuple[int, int]]:
+        filters = Filters(queue="tasks", actions=actions)
+        return call(session, lambda c: listing.dead_ids(c, filters, limit, isolated))
 
-    assert found() == ([failed, contained, unlucky], 2)
-    assert found(2) == ([failed, contained], 1)  # those passed by
-    assert found(1) == ([failed], 0)
-    assert found(isolated=["kill", "send"]) == ([failed, kills, contained, unlucky], 1)
-    assert found(isolated=["kill", "crash"]) == ([failed, kills, contained, crashes, unlucky], 0)
+    assert found() == ([failed, contained, unlucky], (2, 0))
+    assert found(2) == ([failed, contained], (1, 0))  # those passed by
+    assert found(1) == ([failed], (0, 0))
+    assert found(isolated=["kill", "send"]) == ([failed, kills, contained, unlucky], (1, 0))
+    assert found(isolated=["kill", "crash"]) == (
+        [failed, kills, contained, crashes, unlucky],
+        (0, 0),
+    )
+    assert found(actions=("send", "kill")) == ([failed, contained, unlucky], (1, 1))
+    assert found(2, actions=("send",)) == ([failed, contained], (0, 1))
+    assert found(actions=()) == ([], (0, 5))
