@@ -15,6 +15,7 @@ from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.system import migrate_only
 from task_queue.api.run import UsageError
 from task_queue.api.run import run as run_action
+from task_queue.api.schedule_settings import check_schedules
 from task_queue.api.server.serve import serve as serve_http
 from task_queue.config import logs
 from task_queue.config.settings import Loaded, SettingsError, effective, environment, load
@@ -135,7 +136,9 @@ def migrate(config: ConfigFile = None, overrides: Overrides = None) -> None:
 @app.command("config")
 def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Show the settings in effect and where each came from."""
-    rows = [("setting", "value", "from"), *effective(_load(config, overrides))]
+    loaded = _load(config, overrides)
+    check_schedules(loaded.settings)
+    rows = [("setting", "value", "from"), *effective(loaded)]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     # Not a table of rich, which cuts what a narrow screen has no room for.
     for key, value, origin in rows:

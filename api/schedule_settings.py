@@ -1,16 +1,18 @@
 """The schedules of the settings: held to the same rules as those that come over HTTP."""
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from task_queue.actors.reload import RunningQueue
 from task_queue.actors.tasks.recurrence import InvalidRecurrenceError
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.api.json_codec import parse
 from task_queue.api.requests.catalog import Catalog
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.api.schedules import schedule_of
-from task_queue.config.settings import ScheduleSettings, SettingsError
+from task_queue.config.settings import ScheduleSettings, Settings, SettingsError
 
 
 def schedules(
@@ -38,6 +40,16 @@ def schedules(
     if problems:
         raise SettingsError("\n".join(problems))
     return found
+
+
+def check_schedules(settings: Settings) -> None:
+    """Accept schedules that could be followed and published, whatever actions there are.
+
+    Raises:
+        SettingsError: See `schedules`.
+    """
+    queues = {name: RunningQueue(name, each).info for name, each in settings.queues.items()}
+    schedules(settings.schedules, Catalog(None, queues), time.time())
 
 
 def _as_json(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value

@@ -21,11 +21,11 @@ class Catalog:
     """What tasks can ask for.
 
     Attributes:
-        actions: The actions there are.
+        actions: The actions there are; None: they are not loaded, and any will do.
         queues: The queues by name.
     """
 
-    actions: Registry
+    actions: Registry | None
     queues: Mapping[str, QueueInfo]
 
     def check(self, body: PublishBody, where: str = "") -> QueueInfo:
@@ -40,12 +40,8 @@ class Catalog:
                 data, or the queue's driver cannot do something that is asked for.
         """
         prefix = f"{where}." if where else ""
-        if not self.actions.knows(body.action):
-            raise unknown_action(self.actions, body.action, prefix)
-        try:
-            self.actions.check(body.action, orjson.dumps(body.data or {}).decode())
-        except InvalidDataError as error:
-            raise InvalidRequestError(f"{prefix}{error}") from error
+        if self.actions is not None:
+            _check_action(self.actions, body, prefix)
         queue = self.queues.get(body.queue or QUEUE)
         if queue is None:
             raise unknown_queue(self.queues, body.queue or QUEUE, prefix)
@@ -54,6 +50,15 @@ class Catalog:
                 if member not in MEMORY_MEMBERS:
                     raise not_in_memory(queue.name, f"{prefix}{member}")
         return queue
+
+
+def _check_action(actions: Registry, body: PublishBody, prefix: str) -> None:
+    if not actions.knows(body.action):
+        raise unknown_action(actions, body.action, prefix)
+    try:
+        actions.check(body.action, orjson.dumps(body.data or {}).decode())
+    except InvalidDataError as error:
+        raise InvalidRequestError(f"{prefix}{error}") from error
 
 
 def unknown_action(actions: Registry, name: str, prefix: str = "") -> InvalidRequestError:

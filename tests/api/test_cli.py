@@ -165,9 +165,12 @@ def test_a_variable_that_sets_nothing_is_a_line_in_the_log(run: Run) -> None:
     )
 
 
-def test_wrong_schedules_have_a_line_each_and_exit_with_2(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["serve", "config"])
+def test_wrong_schedules_have_a_line_each_and_exit_with_2(
+    run: Run, tmp_path: Path, command: str
+) -> None:
     result = run(
-        "serve",
+        command,
         *("--set", "schedules.a={cron='x', task={action='x'}}"),
         *("--set", "schedules.b={cron='* * * * *', task={action='x', priority=101}}"),
         *("--set", "schedules.c={cron='* * * * *', task={action='x'}}"),
