@@ -8,11 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pykka
 
-from task_queue.actors.actions.load import load_actions
+from task_queue.actors.actions.load import end_fallback, load_actions
 from task_queue.actors.actions.process.child import Children
 from task_queue.actors.clock import Clock
 from task_queue.actors.consumer import ConsumerActor
@@ -20,17 +22,26 @@ from task_queue.actors.drivers.database import DatabaseDriver
 from task_queue.actors.drivers.driver import Driver
 from task_queue.actors.drivers.memory import MemoryDriver
 from task_queue.actors.errors import UnavailableError
+from task_queue.actors.messages.changes import KeepActions
 from task_queue.actors.messages.queue import Drain
 from task_queue.actors.messages.supervisor import Boot, Stop
 from task_queue.actors.migration import MigrationActor
 from task_queue.actors.pruner import Pruner
 from task_queue.actors.queue import QueueActor
 from task_queue.actors.reader import DatabaseReader
-from task_queue.actors.reload import Reloaded, RunningQueue, RunningQueues, compare, merge
+from task_queue.actors.reload import (
+    RELOAD_SECONDS,
+    Reloaded,
+    RunningQueue,
+    RunningQueues,
+    compare,
+    merge,
+)
 from task_queue.actors.runtime.actor import Life
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.runtime.child import BOOT_SECONDS, ChildSpec, Intensity, Restart, Strategy
 from task_queue.actors.scheduler import Scheduler
+from task_queue.actors.store import own_actions
 from task_queue.actors.store.database import Database, absolute_url
 from task_queue.actors.store.database_file import DatabaseFile
 from task_queue.actors.store.file_lock import FileLock
@@ -205,6 +216,8 @@ class ActorSystem:
         with self._reloading:
             self.queues.check(settings.queues)
             actions = load_actions(settings, self.children)
+            if known := self.writer.ask(KeepActions(actions.own), RELOAD_SECONDS):
+                end_fallback(actions, known)
             reloaded = compare(self._settings, settings)
             for name in reloaded.removed:
                 self.queues.remove(name)
@@ -251,6 +264,10 @@ class ActorSystem:
         migrate(self.database)
         if self._file is not None:
             self._file.adopt()
+        with closing(Session(self.database, file=self._file)) as session, session.transaction():
+            known = own_actions.remember(session.connection, self.actions.own)
+        if known:
+            end_fallback(self.actions, known)
 
     def _start_writer(self, life: Life) -> pykka.ActorRef[Any]:
         session = Session(self.database, file=self._file)
@@ -301,6 +318,7 @@ class ActorSystem:
             now=self._now,
             random=self._random,
             random_bits=secrets.randbits,
+            on_own_actions=partial(end_fallback, self.actions),
         )
 
     def _start_consumer(self, life: Life, queue: RunningQueue) -> pykka.ActorRef[Any]:

@@ -268,7 +268,8 @@ class BuiltinSettings(Section):
 
     fallback: Literal["auto"] | bool
     """Whether an action that is not known answers `{"output": "processed"}`; if not, it is refused
-    at publish. `auto`: only where there is no other action, in the settings or of a package."""
+    at publish. `auto`: only where there is no other action, in the settings or of a package, and
+    the database has never known one."""
 
     simulated_work_seconds: float = Field(ge=0, le=60)
     """Seconds every built-in action sleeps before it works, to see queueing happen."""

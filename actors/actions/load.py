@@ -2,9 +2,11 @@
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
+
+import structlog
 
 from task_queue.actors.actions.action import Action, Execution
 from task_queue.actors.actions.builtin import processed, slowed, total, uppercase
@@ -57,6 +59,24 @@ def load_actions(settings: Settings, children: Children) -> Registry:
     return _Loader(settings, children).registry()
 
 
+def end_fallback(actions: Registry, known: Sequence[str] = ()) -> None:
+    """Let a service without own actions take no other name, as its database has known some.
+
+    It was started without its settings, as far as can be told: what was published for an action
+    would be done by the fallback, and nobody would see that it is not.
+
+    Args:
+        actions: Those of the service; nothing changes if its settings turn the fallback on.
+        known: The names of those that the database has known, if they are at hand.
+    """
+    if actions.end_fallback():
+        structlog.get_logger().warning(
+            "no actions of your own, and this database has had some: unknown ones are refused",
+            had=known,
+            cure="start it with its settings; builtin.fallback = true takes any name",
+        )
+
+
 class _Loader:
     """Makes actions of settings."""
 
@@ -75,9 +95,15 @@ class _Loader:
         for name, settings in self._settings.actions.items():
             own[name] = self._configured(name, settings)
         # With actions of its own, a service is past the tutorial: another name is a typing error.
-        falls_back = not own if builtin.fallback == "auto" else builtin.fallback
+        is_auto = builtin.fallback == "auto"
+        falls_back = not own if is_auto else builtin.fallback
         fallback = self._builtin(processed) if falls_back else None
-        return Registry(actions | own, fallback, let_go=self._workers.retire)
+        return Registry(
+            actions | own,
+            fallback,
+            fallback_may_end=is_auto,
+            let_go=self._workers.retire,
+        )
 
     def _builtin(self, function: Any) -> Action:  # noqa: ANN401 - a function
         seconds = self._settings.builtin.simulated_work_seconds

@@ -20,6 +20,7 @@ class Registry:
         actions: Mapping[str, Action],
         fallback: Action | None,
         *,
+        fallback_may_end: bool = False,
         let_go: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -28,11 +29,13 @@ class Registry:
         Args:
             actions: By name.
             fallback: What every other name runs; None: no other name is known.
+            fallback_may_end: Whether `end_fallback` does anything.
             let_go: Called when other actions replace these, to end the processes they keep warm.
             monotonic: Seconds that never go backwards.
         """
         self._actions = dict(actions)
         self._fallback = fallback
+        self._fallback_may_end = fallback_may_end
         self._let_go = let_go
         self._monotonic = monotonic
 
@@ -40,6 +43,11 @@ class Registry:
     def names(self) -> list[str]:
         """The names, sorted, without those that only the fallback runs."""
         return sorted(self._actions)
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The names of those that are not built in."""
+        return tuple(name for name, each in self._actions.items() if each.kind != "builtin")
 
     @property
     def isolated(self) -> frozenset[str]:
@@ -85,6 +93,13 @@ class Registry:
             "timeout_seconds": found.timeout_seconds or None,
             "schema": found.schema,
         }
+
+    def end_fallback(self) -> bool:
+        """Know no other name from now on, unless the settings say so; return if that is new."""
+        ends = self._fallback_may_end and self._fallback is not None
+        if ends:
+            self._fallback = None
+        return ends
 
     def become(self, other: "Registry") -> None:
         """Replace these actions with those of another registry; what runs now goes on."""

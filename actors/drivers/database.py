@@ -61,6 +61,7 @@ class DatabaseDriver:
         now: Callable[[], float],
         random: Callable[[], float],
         random_bits: Callable[[int], int],
+        on_own_actions: Callable[[], None] = lambda: None,
     ) -> None:
         """Store what is needed.
 
@@ -76,6 +77,7 @@ class DatabaseDriver:
             now: The present moment, Unix seconds.
             random: Gives a number in [0, 1), for the jitter.
             random_bits: Gives a number of so many random bits, for lease ids.
+            on_own_actions: Called when another node has actions besides the built-in ones.
         """
         self._queue = queue
         self._queue_address = queue_address
@@ -87,6 +89,8 @@ class DatabaseDriver:
         self._now = now
         self._random = random
         self._random_bits = random_bits
+        self._on_own_actions = on_own_actions
+        self._watches_actions = not sole_owner
         self._publishing: dict[str, Publish] = {}  # by task id, in the order they came
         self._unsettled: dict[Lease, Settle] = {}
         self._failed: list[Settle] = []
@@ -200,6 +204,9 @@ class DatabaseDriver:
             self._sweep_after = tended.swept_to
         else:  # a lifted limit may have left blocked tasks: from the first key until there are none
             self._sweep_after = "" if tended.swept else None
+        if tended.own_actions and self._watches_actions:
+            self._watches_actions = False
+            self._on_own_actions()
         if tended.recounted:
             self._recount_at = 0.0  # until there are no more
         if tended.more:
@@ -261,6 +268,7 @@ class DatabaseDriver:
                 self._limits.concurrency_per_key,
                 self._sweep_after,
                 recounts,
+                self._watches_actions,
             )
         )
 

@@ -108,3 +108,14 @@ class DeleteSchedule(Change[None]):
     """
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepActions(Change[list[str]]):
+    """Remember the names of actions. Answered with all that were ever known, but for built-in ones.
+
+    Attributes:
+        names: Those that there are now.
+    """
+
+    names: tuple[str, ...]

@@ -164,6 +164,7 @@ class Tend(Write):
         sweep_after: The key where the last step of the sweep for free places ended; empty: from
             the first key on; None: no sweep.
         recounts: Whether to look for what was made by a clock that was ahead.
+        watches_actions: Whether to look for actions that other nodes have.
     """
 
     queue: str
@@ -172,6 +173,7 @@ class Tend(Write):
     concurrency_per_key: int = 0
     sweep_after: str | None = None
     recounts: bool = False
+    watches_actions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from task_queue.actors.messages.changes import (
     Change,
     DeleteSchedule,
     DeleteTask,
+    KeepActions,
     Purge,
     PutSchedule,
     Redrive,
@@ -50,6 +51,7 @@ from task_queue.actors.store import (
     conditional,
     due,
     leases,
+    own_actions,
     queues,
     retention,
     schedules,
@@ -75,6 +77,7 @@ _CHANGES: Mapping[type[Change[Any]], Callable[[sa.Connection, Any], object]] = {
     ),
     PutSchedule: lambda connection, c: schedules.put(connection, c.schedule),
     DeleteSchedule: lambda connection, c: schedules.delete(connection, c.name),
+    KeepActions: lambda connection, c: own_actions.remember(connection, c.names),
 }
 """Maps each `Change` to the store function that makes it."""
 
@@ -218,6 +221,7 @@ class Commit:
             recounted=recounted,
             swept=len(swept),
             swept_to=swept_to,
+            own_actions=write.watches_actions and own_actions.are_known(self._connection),
         )
         self.notices.other.append((write.requester, tended))
 

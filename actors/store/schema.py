@@ -125,6 +125,13 @@ schedules = sa.Table(
     sa.Column("set_back", sa.Integer, nullable=False, server_default="0"),
 )
 
+own_actions = sa.Table(
+    "own_actions",
+    metadata,
+    # All but the built-in ones that any node has ever had.
+    sa.Column("name", sa.Text, primary_key=True),
+)
+
 idempotency_keys = sa.Table(
     "idempotency_keys",
     metadata,

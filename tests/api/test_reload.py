@@ -20,6 +20,8 @@ pytestmark = pytest.mark.system
 Serve = Callable[..., ServerProcess]
 WAIT = 'wait = "tests.actions:wait_for_fifo"'
 
+FORGOTTEN = "no actions of your own, and this database has had some: unknown ones are refused"
+
 
 class Configured:
     """A server with a file of settings that can be written anew."""
@@ -103,8 +105,45 @@ def test_the_first_own_action_ends_the_fallback_and_what_nothing_runs_is_told_so
     assert (answer.status_code, answer.json()["error"]) == (400, "unknown action")
     assert client.get("/schedules/s").json()["task"]["action"] == "anything"
     live.reload("")
+    assert live.post("anything").status_code == 400, "there was an action of its own"
+    live.reload("[builtin]\nfallback = true\n")
     assert client.post(f"/tasks/{task_id}/retry").status_code == 202
     assert live.server.wait_for_status(task_id, "completed")["result"] == {"output": "processed"}
+
+
+def test_a_start_without_the_settings_does_not_take_the_work_of_own_actions_for_done(
+    serve: Serve,
+) -> None:
+    own = serve("actions.record=tests.actions:record").start()
+    own.client.post("/queues/tasks/pause")
+    task_id = own.publish("record")
+    assert own.terminate() == 0
+    bare = serve().start()
+    line = bare.wait_for_log(FORGOTTEN)
+    assert (line["level"], line["had"]) == ("warning", ["record"])
+    assert bare.client.post("/tasks", json={"action": "record"}).status_code == 400
+    bare.client.post("/queues/tasks/resume")
+    assert "not known" in bare.wait_for_status(task_id, "dead")["error"]
+    for selector in ({"queue": "tasks"}, {"ids": [task_id]}):
+        answer = bare.client.post("/dead-letters/redrive", json=selector).json()
+        assert (answer["count"], answer["unknown"]) == (0, 1)
+        assert answer["detail"].startswith("nothing runs these: their action is not known")
+    assert bare.terminate() == 0
+    tutorial = serve("builtin.fallback=true").start()
+    assert tutorial.client.post(f"/tasks/{task_id}/retry").status_code == 202
+    assert tutorial.wait_for_status(task_id, "completed")["result"] == {"output": "processed"}
+
+
+def test_a_node_without_own_actions_hears_of_those_of_another(
+    serve: Serve, postgres_url: str
+) -> None:
+    url = f"database.url={postgres_url}"
+    bare, own = serve(url).start(), serve(url, "actions.record=tests.actions:record")
+    task_id = bare.publish("anything")
+    assert bare.wait_for_status(task_id, "completed")["result"] == {"output": "processed"}
+    own.start()
+    bare.wait_for_log(FORGOTTEN)
+    assert bare.client.post("/tasks", json={"action": "record"}).status_code == 400
 
 
 @pytest.mark.parametrize(
