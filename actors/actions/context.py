@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from math import isinf
 from typing import Any
@@ -64,12 +65,15 @@ class Context:
             stop_if_cancelled: Whether to call `stop_if_cancelled` afterwards.
 
         Raises:
-            ValueError: The fraction is not from 0 to 1.
+            ValueError: The fraction is not a number from 0 to 1.
             Cancelled: See `stop_if_cancelled`.
             TimedOut: See `stop_if_cancelled`.
         """
-        if not 0 <= fraction <= 1:
-            complaint = f"progress must be from 0 to 1, not {fraction!r}"
+        within = False
+        with suppress(TypeError):  # an action may pass anything
+            within = 0 <= fraction <= 1
+        if not within:
+            complaint = f"progress must be a number from 0 to 1, not {fraction!r}"
             raise ValueError(complaint)
         text = None if message is None else printable(str(message))[:MAX_MESSAGE_CHARS]
         call = self._call
