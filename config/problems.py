@@ -51,6 +51,14 @@ _OF_SETTINGS = {
         "must be a table of keys",
     ),
 }
+_OF_ENVIRONMENT = {
+    **_OF_SETTINGS,
+    "tuple_type": "must be a list, which only a file or --set can hold",
+    **dict.fromkeys(
+        ("model_type", "model_attributes_type", "dict_type", "mapping_type"),
+        "must be a table: each of its keys is a variable of its own, with __ before the key",
+    ),
+}
 _SECRET = re.compile(r"(://[^:/@\s]*:).*@|([?&](?:ssl)?password=)[^&\s]*", re.IGNORECASE)
 
 
@@ -118,7 +126,9 @@ def described(error: ErrorDetails, settings: type[BaseModel], origins: Mapping[s
     if "other" in context:
         other = [*path[:-1], context["other"]]
         context["other"] = _stated(other, context["value"], origins)
-    allowed = predicate(kind, context, _OF_SETTINGS) or error["msg"]
+    from_environment = _origin(path, origins).startswith("environment")
+    own = _OF_ENVIRONMENT if from_environment else _OF_SETTINGS
+    allowed = predicate(kind, context, own) or error["msg"]
     if error["loc"][-1] == "[key]":
         return f"{key}: the name {allowed}"
     if kind == "missing" or _may_be_secret(path, error["input"]):

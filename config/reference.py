@@ -47,8 +47,9 @@ An action needs a table with a [name](http.md#names), with one of the keys `pyth
 [Actions](actions.md).
 """
 SCHEDULES = """
-A schedule needs a table with a [name](http.md#names). A file suits it best: in the environment,
-`task` is text and its keys are in lower case.
+A schedule needs a table with a [name](http.md#names). A file suits it best: in the environment
+each key of `task` is a variable of its own (`TASK_QUEUE_SCHEDULES__REPORT__TASK__ACTION=sum`), in
+lower case, and its value is text, never a number.
 """
 
 

@@ -247,6 +247,15 @@ def test_what_cannot_be_seen_or_is_too_long_is_no_name(named: str, name: str) ->
     assert refusal(named.format(name)).endswith(f": the name {NAME_RULE}")
 
 
+def test_what_the_environment_cannot_hold_is_told_with_where_it_goes() -> None:
+    problem = refusal(TASK_QUEUE_ACTIONS__SHOUT__COMMAND='["tr", "a-z", "A-Z"]')
+    assert problem.endswith("__COMMAND): must be a list, which only a file or --set can hold")
+    problem = refusal("schedules.x.every=5m", TASK_QUEUE_SCHEDULES__X__TASK="sum")
+    assert problem.endswith(
+        "must be a table: each of its keys is a variable of its own, with __ before the key"
+    )
+
+
 @pytest.mark.parametrize("written", ["1_0", "1.0", "+5", " 5", "5 ", "05", "\u0665", "1e1", ""])
 def test_a_whole_number_of_the_environment_is_written_as_in_json(written: str) -> None:
     problem = refusal(TASK_QUEUE_HTTP__THREADS=written)
