@@ -76,7 +76,7 @@ class Scheduler(Actor):
             case SchedulesLoaded():
                 self._on_loaded(message)
             case Fired():
-                self._on_fired(message.fire)
+                self._on_fired(message.fire, is_new=message.is_new)
             case WriteFailed():
                 pass  # the next load finds what is still due
             case _:
@@ -98,7 +98,7 @@ class Scheduler(Actor):
 
     def _advance(self, schedule: Schedule) -> None:
         """Publish what is due, or set the schedule back if it waits for longer than it should."""
-        now, occurrence = self._now(), None
+        now, occurrence, anew = self._now(), None, False
         try:
             if schedule.next_at <= now:
                 occurrence, next_at = due(
@@ -109,7 +109,7 @@ class Scheduler(Actor):
                     schedule.expires_after_seconds,
                 )
             elif schedule.next_at > schedule.recurrence.after(now + TOLERANCE_SECONDS):
-                next_at = schedule.recurrence.after(now)
+                next_at, anew = schedule.recurrence.after(now), schedule.begins_anew(now)
             else:
                 return
         except InvalidRecurrenceError as error:  # a time zone that is gone, or the year 9900
@@ -120,10 +120,10 @@ class Scheduler(Actor):
         if task is None:
             occurrence = None  # nothing is published
         self._writer.tell(
-            Fire(self._address, schedule.name, schedule.next_at, next_at, occurrence, task)
+            Fire(self._address, schedule.name, schedule.next_at, next_at, occurrence, task, anew)
         )
 
-    def _on_fired(self, fire: Fire) -> None:
+    def _on_fired(self, fire: Fire, *, is_new: bool) -> None:
         if fire.next_at < fire.due_at:
             self.log.warning(
                 "schedule set back, as the clock was",
@@ -132,8 +132,14 @@ class Scheduler(Actor):
             )
         elif fire.task is None:
             self.log.warning("occurrence missed", schedule=fire.name, due_at=fire.due_at)
-        else:
+        elif is_new:
             self.log.info("schedule fired", schedule=fire.name, id=fire.task.id)
+        else:
+            self.log.info(
+                "occurrence has its task, or another one its unique key",
+                schedule=fire.name,
+                due_at=fire.due_at,
+            )
 
     def _task(self, schedule: Schedule, occurrence: float, now: float) -> Task | None:
         members = orjson.loads(schedule.task)

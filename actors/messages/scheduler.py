@@ -26,6 +26,9 @@ class Fired(Notice):
 
     Attributes:
         fire: The write that did it.
+        is_new: Whether its task, if any, was published: there was none for the occurrence, or with
+            its unique key.
     """
 
     fire: Fire
+    is_new: bool

@@ -202,6 +202,7 @@ class Fire(Write):
         next_at: Its `next_at` from now on, Unix seconds.
         occurrence: The occurrence that is published, Unix seconds; None: all due ones are skipped.
         task: The task that is published, if any.
+        anew: Whether the schedule is set back and its times are other ones from now on.
     """
 
     name: str
@@ -209,6 +210,7 @@ class Fire(Write):
     next_at: float
     occurrence: float | None
     task: Task | None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

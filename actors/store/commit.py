@@ -247,8 +247,11 @@ class Commit:
 
     def _fire(self, write: Fire) -> None:
         step = (write.due_at, write.next_at, write.occurrence)
-        if schedules.fire(self._connection, write.name, step, write.task):
-            self.notices.other.append((write.requester, Fired(write)))
+        advanced, is_new = schedules.fire(
+            self._connection, write.name, step, write.task, anew=write.anew
+        )
+        if advanced:
+            self.notices.other.append((write.requester, Fired(write, is_new)))
 
     def _prune(self, write: Prune) -> None:
         connection, now = self._connection, write.now

@@ -98,9 +98,13 @@ def publish(
     return Published(receipts=tuple(receipts), room=room)
 
 
-def insert_occurrence(connection: sa.Connection, task: Task) -> None:
-    """Add the task of a schedule, unless there is one for its occurrence, or with its key."""
-    connection.execute(_insert_or_nothing(connection), _values(task)).close()
+def insert_occurrence(connection: sa.Connection, task: Task) -> bool:
+    """Add the task of a schedule, unless there is one for its occurrence, or with its key.
+
+    Returns:
+        Whether it was added.
+    """
+    return connection.execute(_insert_or_nothing(connection), _values(task)).first() is not None
 
 
 def _remember(

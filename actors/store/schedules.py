@@ -26,7 +26,7 @@ _ADVANCE = (
         next_at=sa.bindparam("new_next_at"),
         last_at=sa.func.coalesce(sa.bindparam("fired_at", type_=sa.Double), schedules.c.last_at),
         set_back=sa.case(
-            (sa.bindparam("is_set_back", type_=sa.Boolean), schedules.c.set_back + 1),
+            (sa.bindparam("anew", type_=sa.Boolean), schedules.c.set_back + 1),
             else_=schedules.c.set_back,
         ),
     )
@@ -91,7 +91,9 @@ def fire(
     name: str,
     step: tuple[float, float, float | None],
     task: Task | None,
-) -> bool:
+    *,
+    anew: bool = False,
+) -> tuple[bool, bool]:
     """Advance the schedule to its next occurrence, and publish the task of the one that is due.
 
     Both or neither, and only if the schedule is still where the caller saw it. The task's
@@ -103,9 +105,10 @@ def fire(
         step: Its next occurrence as it was seen, the one from now on, and the one that is
             published, if any; Unix seconds.
         task: The task to publish, if any.
+        anew: Whether its times are other ones from now on, as the clock was set back.
 
     Returns:
-        Whether this call advanced it, and not another node.
+        Whether this call advanced it, and not another node; whether the task was published.
     """
     due_at, next_at, fired_at = step
     advanced = connection.execute(
@@ -115,12 +118,11 @@ def fire(
             "due_at": due_at,
             "new_next_at": next_at,
             "fired_at": fired_at,
-            "is_set_back": next_at < due_at,
+            "anew": anew,
         },
     ).rowcount
-    if advanced and task is not None:
-        insert_occurrence(connection, task)
-    return bool(advanced)
+    is_new = bool(advanced) and task is not None and insert_occurrence(connection, task)
+    return bool(advanced), is_new
 
 
 def _columns(schedule: Schedule) -> dict[str, Any]:

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from task_queue.actors.tasks.interval import Interval
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 
+CORRECTION_SECONDS = 3 * 3_600.0
+"""How far ahead a clock must have been for the times it showed to count as wrong. By less, the
+clock repeats an hour, as in Debian's cron (man 8 cron), and times of the day do not come again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
@@ -20,7 +24,7 @@ class Schedule:
         configured: Whether it comes from the settings.
         next_at: The next occurrence, Unix seconds.
         last_at: The last occurrence that was published, Unix seconds.
-        set_back: How often `next_at` was set back, because the clock was.
+        set_back: How often its times began anew, because the clock was set back.
         created_at: When it was created, whole Unix seconds.
     """
 
@@ -44,10 +48,15 @@ class Schedule:
             other.expires_after_seconds,
         )
 
+    def begins_anew(self, now: float) -> bool:
+        """Return whether times that come again are other ones, after the clock was set to now."""
+        published = now if self.last_at is None else self.last_at
+        return self.recurrence.comes_again or published > now + CORRECTION_SECONDS
+
     def occurrence_key(self, moment: float) -> str:
         """Return the text that is unique to the occurrence at this moment, Unix seconds.
 
-        There is one task for each. After the clock was set back, times that come again begin anew.
+        There is one task for each.
         """
         key = f"{self.name}@{moment:.0f}"
-        return f"{key}+{self.set_back}" if self.set_back and self.recurrence.comes_again else key
+        return f"{key}+{self.set_back}" if self.set_back else key

@@ -231,7 +231,7 @@ def test_a_fire_that_failed_is_found_at_the_next_look() -> None:
     idle.gets(WriteFailed(fire, StoreUnavailableError("away")))
     (again,) = idle.sees(hourly())
     assert (again.due_at, again.occurrence) == (fire.due_at, fire.occurrence)
-    idle.gets(Fired(again))
+    idle.gets(Fired(again, is_new=True))
 
 
 # --- a clock that is set back ---------------------------------------------------------------
@@ -263,20 +263,25 @@ def test_all_schedules_are_looked_at_after_the_clock_was_set_back_and_otherwise_
 
 
 @pytest.mark.parametrize(
-    ("times", "key"),
+    ("times", "comes_again"),
     [
-        (Recurrence("0 9 * * *", "UTC"), "hourly@1795345200"),
-        (Recurrence("0 * * * *", "UTC"), "hourly@1795345200+2"),
-        (Recurrence("0 9 * * *", "UTC", None, ClockBack.TWICE), "hourly@1795345200+2"),
-        (Interval("1h", "UTC"), "hourly@1795345200+2"),
+        (Recurrence("0 9 * * *", "UTC"), False),
+        (Recurrence("0 * * * *", "UTC"), True),
+        (Recurrence("0 9 * * *", "UTC", None, ClockBack.TWICE), True),
+        (Interval("1h", "UTC"), True),
     ],
 )
-def test_times_that_come_again_begin_anew_once_the_schedule_was_set_back(
-    times: Recurrence | Interval, key: str
+def test_times_begin_anew_when_the_clock_repeats_them_or_was_ahead_for_more_than_three_hours(
+    times: Recurrence | Interval,
+    comes_again: bool,  # noqa: FBT001
 ) -> None:
-    schedule = hourly(recurrence=times)
-    assert schedule.occurrence_key(1795345200.0) == "hourly@1795345200"
-    assert replace(schedule, set_back=2).occurrence_key(1795345200.0) == key
+    idle = Idle()
+    for ahead, anew in ((None, comes_again), (3 * HOUR, comes_again), (3 * HOUR + 1, True)):
+        last_at = None if ahead is None else DAWN + ahead
+        (fire,) = idle.sees(hourly(recurrence=times, last_at=last_at, next_at=DAWN + 99 * HOUR))
+        assert fire.anew is anew
+    assert hourly().occurrence_key(1795345200.0) == "hourly@1795345200"
+    assert hourly(set_back=2).occurrence_key(1795345200.0) == "hourly@1795345200+2"
 
 
 def test_a_task_expires_so_long_after_its_time_and_is_not_published_later() -> None:

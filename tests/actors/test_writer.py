@@ -872,7 +872,7 @@ def test_an_occurrence_is_published_once_by_whoever_is_first(session: Session) -
     ]
     writer.take(*fires)
     writer.flush()
-    assert ours.all_of(Fired) == [Fired(fires[0])]
+    assert ours.all_of(Fired) == [Fired(fires[0], is_new=True)]
     assert theirs.messages == []
     assert [find(session, task.id) is None for task in tasks] == [False, True]
     writer.take(LoadSchedules(ours, NOW + DAY - 1), LoadSchedules(ours, NOW + DAY))

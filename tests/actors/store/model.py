@@ -533,15 +533,17 @@ class Model:
             schedule,
             next_at=fire.next_at,
             last_at=last_at,
-            set_back=schedule.set_back + (fire.next_at < fire.due_at),
+            set_back=schedule.set_back + fire.anew,
         )
+        is_new = False
         if (task := fire.task) is not None:
             is_there = any(
                 row["occurrence"] == task.options.occurrence for row in self.rows.values()
             )
-            if not is_there and self._holder(task.queue, task.options.unique_key) is None:
+            is_new = not is_there and self._holder(task.queue, task.options.unique_key) is None
+            if is_new:
                 self._add(task)
-        self._notices.other.append((fire.requester, Fired(fire)))
+        self._notices.other.append((fire.requester, Fired(fire, is_new)))
 
 
 def _limits(insert: Insert, queue: str) -> QueueLimits:

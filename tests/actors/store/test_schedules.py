@@ -51,10 +51,12 @@ def every(session: Session) -> list[Schedule]:
     return call(session, schedules.every)
 
 
-def fire(session: Session, due_at: float, task: Task | None) -> bool:
-    """Publish the task for the occurrence that is due."""
+def fire(session: Session, due_at: float, task: Task | None, *, is_new: bool = True) -> bool:
+    """Publish the task for the occurrence that is due, unless it is not new."""
     step = (due_at, due_at + HOUR, due_at)
-    return call(session, lambda connection: schedules.fire(connection, "report", step, task))
+    fired = call(session, lambda connection: schedules.fire(connection, "report", step, task))
+    assert fired[1] == (is_new and fired[0] and task is not None)
+    return fired[0]
 
 
 def an_occurrence(at: float, **columns: object) -> Task:
@@ -82,7 +84,7 @@ def test_a_schedule_that_is_set_back_knows_how_often_it_was(session: Session) ->
     for next_at in (NOW + 9 * HOUR, NOW + HOUR):
         (kept,) = every(session)
         step = (kept.next_at, next_at, None)
-        assert call(session, partial(schedules.fire, name="report", step=step, task=None))
+        call(session, partial(schedules.fire, name="report", step=step, task=None, anew=True))
     assert every(session) == [a_schedule(next_at=NOW + HOUR, set_back=2)]
     keep(session, a_schedule(missed=Missed.ONCE))
     assert every(session) == [a_schedule(missed=Missed.ONCE, set_back=2)]
@@ -162,7 +164,8 @@ def test_not_even_a_schedule_made_anew_publishes_an_occurrence_again(
     """As after its deletion, or where a clock was set back."""
     put(session, an_occurrence(NOW + HOUR, status=status))
     keep(session, a_schedule())
-    assert fire(session, NOW + HOUR, an_occurrence(NOW + HOUR))  # goes on, so that it is not stuck
+    task = an_occurrence(NOW + HOUR)
+    assert fire(session, NOW + HOUR, task, is_new=False)  # goes on, so that it is not stuck
     assert counts(session) == {status: 1}
     assert [schedule.next_at for schedule in every(session)] == [NOW + 2 * HOUR]
 
@@ -170,7 +173,7 @@ def test_not_even_a_schedule_made_anew_publishes_an_occurrence_again(
 def test_occurrences_that_were_missed_are_passed_over(session: Session) -> None:
     keep(session, a_schedule(last_at=NOW))
     step = (NOW + HOUR, NOW + 5 * HOUR, None)
-    assert call(session, lambda connection: schedules.fire(connection, "report", step, None))
+    call(session, lambda connection: schedules.fire(connection, "report", step, None))
     assert every(session) == [a_schedule(next_at=NOW + 5 * HOUR, last_at=NOW)]
     assert counts(session) == {}
 
@@ -180,7 +183,7 @@ def test_a_schedule_whose_task_is_unique_publishes_none_while_there_is_one(
 ) -> None:
     keep(session, a_schedule())
     (holder,) = put(session, a_task(unique_key="u"))
-    assert fire(session, NOW + HOUR, an_occurrence(NOW + HOUR, unique_key="u"))
+    assert fire(session, NOW + HOUR, an_occurrence(NOW + HOUR, unique_key="u"), is_new=False)
     call(session, lambda connection: changes.cancel(connection, holder, NOW))
     assert fire(session, NOW + 2 * HOUR, an_occurrence(NOW + 2 * HOUR, unique_key="u"))
     assert counts(session) == {Status.CANCELLED: 1, Status.QUEUED: 1}
@@ -203,7 +206,7 @@ def test_an_occurrence_whose_commit_fails_is_still_due(session: Session) -> None
 
     def fire_and_fail() -> None:
         with session.transaction():
-            assert schedules.fire(session.connection, "report", step, task)
+            assert schedules.fire(session.connection, "report", step, task) == (True, True)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
