@@ -148,20 +148,24 @@ def run_inline(
     settings = load(None if config is None else Path(config), OVERRIDES, environ={}).settings
     own = {name: _action(name, each, settings.execution) for name, each in actions.items()}
     with closing(Children()) as children:
-        yield InlineQueue([Registry(own, None), load_actions(settings, children)], settings)
+        registries = [Registry(own, None), load_actions(settings, children)]
+        yield InlineQueue(registries, settings, any_queue=config is None)
 
 
 class InlineQueue:
     """A queue whose `publish` runs the task before it returns; made by `run_inline`."""
 
-    def __init__(self, registries: Sequence[Registry], settings: Settings) -> None:
+    def __init__(
+        self, registries: Sequence[Registry], settings: Settings, *, any_queue: bool
+    ) -> None:
         """Store what is needed.
 
         Args:
             registries: The actions; the first one that knows a name runs it.
             settings: All of them.
+            any_queue: Whether a publish may name a queue that is not in the settings.
         """
-        self._registries = registries
+        self._registries, self._any_queue = registries, any_queue
         self._settings = settings
         self._tasks: dict[str, PublishedTask] = {}
 
@@ -190,7 +194,7 @@ class InlineQueue:
             The task, with its result.
 
         Raises:
-            RefusedError: There is no such action or member.
+            RefusedError: There is no such action or member, or the file has no such queue.
             InvalidDataError: The data is not what the action takes.
             TypeError: The data is not JSON.
             Ended: The action failed in its process, program or connection; the text says how.
@@ -261,6 +265,9 @@ class InlineQueue:
         if registry is None:
             known = sorted({name for each in self._registries for name in each.names})
             raise RefusedError("unknown action", unknown("action", action, known))
+        queue, queues = members.get("queue"), self._settings.queues
+        if not self._any_queue and queue is not None and queue not in queues:
+            raise RefusedError("unknown queue", unknown("queue", str(queue), queues))
         text = orjson.dumps(data or {}).decode()
         registry.check(action, text)
         given = orjson.loads(text)

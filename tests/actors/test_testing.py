@@ -182,6 +182,16 @@ def test_a_name_that_is_no_action_is_refused_whatever_the_fallback(tmp_path: Pat
         assert queue.published == []
 
 
+def test_a_queue_that_the_file_does_not_have_is_refused(tmp_path: Path) -> None:
+    (path := tmp_path / "shop.toml").write_text("[queues.mail]\n")
+    with run_inline(path) as queue:
+        assert queue.publish("sum", queue="mail").result == {"output": 0}
+        with pytest.raises(RefusedError, match=r"^queue 'mial' is not known; did you mean 'mail'"):
+            queue.publish("sum", queue="mial")
+    with run_inline() as queue:
+        assert queue.publish("sum", queue="any").result == {"output": 0}
+
+
 def test_data_that_its_action_does_not_take_is_refused_and_nothing_is_run() -> None:
     with run_inline(resize=resize) as queue:
         with pytest.raises(InvalidDataError, match=r"^data\.width: .*, not \"x\"$"):
