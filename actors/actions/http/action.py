@@ -24,7 +24,7 @@ from task_queue.actors.actions.http.connection import (
     default_ssl_context,
 )
 from task_queue.actors.actions.http.request import FIXED_HEADERS, REDIRECTS, HttpRequest
-from task_queue.actors.errors import ActionLoadError, InvalidDataError, Reject
+from task_queue.actors.errors import ActionLoadError, InvalidDataError, Reject, TimedOut
 from task_queue.actors.tasks.failures import Ended
 from task_queue.actors.tasks.settlement import Failure
 from task_queue.actors.tasks.text import one_line, shown
@@ -232,9 +232,11 @@ class HttpAction:
         except httpcore.LocalProtocolError:
             text = f"{peer} was sent nothing: a header or the address is not valid"
             raise Ended(Failure(text)) from None
-        except (httpcore.RemoteProtocolError, httpcore.ReadError) as error:
+        except (httpcore.RemoteProtocolError, httpcore.ReadError, TimedOut) as error:
             if stream is not None and is_delivered(stream.beginning):
                 raise _UnreadableError from None
+            if isinstance(error, TimedOut):
+                raise
             if isinstance(error, httpcore.ReadError):
                 raise Ended(Failure(f"{peer} {error}")) from None
             text = f"{peer} gave no proper answer: {one_line(str(error))}"

@@ -1,5 +1,7 @@
 """What the answer to a request makes of the task."""
 
+import gzip
+import io
 import math
 import re
 import zlib
@@ -22,15 +24,25 @@ from task_queue.actors.tasks.text import one_line
 
 MAX_ERROR_BYTES = 4_096
 """What is read of an answer that says that the task failed."""
+CHUNK_BYTES = 65_536
 ASKS_FOR_LATER = {429, 503}
-GZIP = 16 + zlib.MAX_WBITS
-"""Tells zlib to expect the header and the trailer of gzip."""
 
-_broken_off = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
+_broken_off = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    TimedOut,
+)
+"""How an answer may end too early. Its status has come by then, and that counts."""
 
 
 def is_delivered(beginning: bytes) -> bool:
-    """Return whether an answer that begins so says 2xx, even if nothing else of it can be read."""
+    """Return whether an answer that begins so says 2xx, even if nothing else of it can be read.
+
+    Others that say 1xx may come before it.
+    """
+    while re.match(rb"HTTP/1\.[01] 1[0-9][0-9]", beginning):
+        _, _, beginning = beginning.partition(b"\r\n\r\n")
     return re.match(rb"HTTP/1\.[01] 2[0-9][0-9]", beginning) is not None
 
 
@@ -99,9 +111,9 @@ def _delivered(response: httpcore.Response, encoding: str, max_bytes: int) -> Do
     The peer has taken the data, so nothing that is wrong with its answer may send it again.
     """
     try:
-        body, whole = _body(response, max_bytes)
-        body = _unpacked(body, encoding, max_bytes)
-        if whole:
+        body, has_all = _body(response, max_bytes)
+        body, has_all_unpacked = _unpacked(body, encoding, max_bytes)
+        if has_all and has_all_unpacked:
             return Done(foreign_text(body, max_bytes))
         text = orjson.dumps(body.decode("utf-8", "replace"))  # 12 may be the beginning of 123
         return Done(foreign_text(text, max_bytes), "the answer was broken off: this is what came")
@@ -121,28 +133,35 @@ def _body(response: httpcore.Response, max_bytes: int) -> tuple[bytes, bool]:
             body += chunk
             if len(body) > max_bytes:
                 raise too_long(None, max_bytes)
-    except (*_broken_off, TimedOut):
+    except _broken_off:
         return bytes(body), False
     return bytes(body), True
 
 
-def _unpacked(body: bytes, encoding: str, max_bytes: int) -> bytes:
-    """Return the body as it was before it was packed, though nobody asked for that.
+def _unpacked(body: bytes, encoding: str, max_bytes: int) -> tuple[bytes, bool]:
+    """Return the body as it was before it was packed, and whether that is all of it.
+
+    Nobody asked for it to be packed.
 
     Raises:
         Reject: It is too long, or packed in another way than gzip.
     """
     if encoding == "identity":
-        return body
+        return body, True
     if encoding not in {"gzip", "x-gzip"}:
         raise Reject(f"it is packed as {encoding}, which was not asked for")
+    unpacked = bytearray()
     try:
-        unpacked = zlib.decompressobj(GZIP).decompress(body, max_bytes + 1)
-    except zlib.error:
-        raise Reject("it is not the gzip that it says it is") from None
-    if len(unpacked) > max_bytes:
-        raise too_long(None, max_bytes)
-    return unpacked
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+            while chunk := file.read1(CHUNK_BYTES):
+                unpacked += chunk
+                if len(unpacked) > max_bytes:
+                    raise too_long(None, max_bytes)
+    except (EOFError, OSError, zlib.error):
+        if not unpacked:
+            raise Reject("it is not the gzip that it says it is") from None
+        return bytes(unpacked), False
+    return bytes(unpacked), True
 
 
 def _excerpt(response: httpcore.Response) -> str:

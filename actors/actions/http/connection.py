@@ -21,8 +21,8 @@ from task_queue.actors.errors import TaskQueueError
 
 CONNECT_SECONDS = 5.0
 """How long each address of a name has to answer, so that a dead one leaves time for the next."""
-STATUS_BYTES = len("HTTP/1.1 200")
-"""How much of an answer says its status."""
+BEGINNING_BYTES = 16_384
+"""How much of an answer is kept to tell its status, which may come after others that say 1xx."""
 
 Resolver = Callable[..., Sequence[tuple[int, int, int, str, tuple[Any, ...]]]]
 """Finds the addresses of a name, like `socket.getaddrinfo`."""
@@ -49,7 +49,7 @@ class Stream(httpcore.NetworkStream):
     of an error continues a sentence that begins with the peer's name.
 
     Attributes:
-        beginning: The first bytes that came, as many as say the status.
+        beginning: The first bytes that came, `BEGINNING_BYTES` at most.
     """
 
     def __init__(self, sock: socket.socket, call: Call) -> None:
@@ -68,8 +68,8 @@ class Stream(httpcore.NetworkStream):
             raise httpcore.ReadTimeout("sent nothing for too long") from error
         except OSError as error:
             raise httpcore.ReadError(f"broke the connection: {_cause(error)}") from error
-        if len(self.beginning) < STATUS_BYTES:
-            self.beginning += data[: STATUS_BYTES - len(self.beginning)]
+        if len(self.beginning) < BEGINNING_BYTES:
+            self.beginning += data[: BEGINNING_BYTES - len(self.beginning)]
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:

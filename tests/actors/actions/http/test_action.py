@@ -54,6 +54,10 @@ from tests.fakes import DEADLINE_SECONDS, NOW, ManualClock
 
 KEY = b"0123456789abcdef0123456789abcdef"
 TOO_LONG = "the answer was not kept: the result has more bytes; execution.max_result_bytes is {}"
+BROKEN_OFF = "the answer was broken off: this is what came"
+UNREADABLE = "the answer was not kept: its headers cannot be read"
+TWELVE = gzip.compress(b"12")
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 SECRETS = ["hunter2", "s3cr3t-token", base64.b64encode(KEY).decode(), KEY.decode()]
 
 
@@ -563,6 +567,10 @@ def test_an_error_that_is_packed_all_the_same_is_told_by_its_status() -> None:
     ("answer", "result", "note"),
     [
         (answers(200, gzip.compress(b'{"a": 1}'), Content_Encoding="gzip"), '{"a": 1}', None),
+        (answers(200, TWELVE + TWELVE, Content_Encoding="gzip"), "1212", None),
+        (answers(200, TWELVE[:-1], Content_Encoding="gzip"), '"12"', BROKEN_OFF),
+        (answers(200, TWELVE + b"34", Content_Encoding="gzip"), '"12"', BROKEN_OFF),
+        (answers(204, Content_Encoding="gzip"), "null", None),
         (
             answers(200, b"\x1f\x8bno", Content_Encoding="gzip"),
             "null",
@@ -581,12 +589,12 @@ def test_an_error_that_is_packed_all_the_same_is_told_by_its_status() -> None:
         (
             says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthanks"),
             '"thanks"',
-            "the answer was broken off: this is what came",
+            BROKEN_OFF,
         ),
         (
             says(b"HTTP/1.1 202 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n7\r\nnonsense"),
             '"7"',
-            "the answer was broken off: this is what came",
+            BROKEN_OFF,
         ),
         (answers(200, b'{"a": NaN}'), '"{\\"a\\": NaN}"', None),
         (answers(200, b'\xef\xbb\xbf{"a": 1}'), '{"a": 1}', None),
@@ -595,23 +603,16 @@ def test_an_error_that_is_packed_all_the_same_is_told_by_its_status() -> None:
         (
             says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx"),
             "null",
-            "the answer was not kept: its headers cannot be read",
+            UNREADABLE,
         ),
         (
             says(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n7"),
             "null",
-            "the answer was not kept: its headers cannot be read",
+            UNREADABLE,
         ),
-        (
-            says(b"HTTP/1.1 200 OK\r\n" + b"X-Much: x\r\n" * 100_000),
-            "null",
-            "the answer was not kept: its headers cannot be read",
-        ),
-        (
-            says(b"HTTP/1.0 202 Accepted\r\nX-Bro"),
-            "null",
-            "the answer was not kept: its headers cannot be read",
-        ),
+        (says(b"HTTP/1.1 200 OK\r\n" + b"X-Much: x\r\n" * 100_000), "null", UNREADABLE),
+        (says(b"HTTP/1.0 202 Accepted\r\nX-Bro"), "null", UNREADABLE),
+        (says(HINTS * 2 + b"HTTP/1.1 200 OK\r\nX-Bro"), "null", UNREADABLE),
         (answers(204), "null", None),
     ],
 )
@@ -621,11 +622,20 @@ def test_what_was_answered_with_2xx_is_delivered_whatever_else_the_answer_says(
     assert delivered(answer) == (result, note)
 
 
-def test_so_is_what_was_answered_with_2xx_and_never_finished() -> None:
-    answer = says_no_more(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthanks")
-    with Endpoint(answer) as endpoint:
+@pytest.mark.parametrize(
+    ("answer", "result", "note"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthanks", '"thanks"', BROKEN_OFF),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n", "null", UNREADABLE),
+        (HINTS + b"HTTP/1.1 200", "null", UNREADABLE),
+    ],
+)
+def test_so_is_what_was_answered_with_2xx_and_never_finished(
+    answer: bytes, result: str, note: str
+) -> None:
+    with Endpoint(says_no_more(answer)) as endpoint:
         done = webhook(endpoint.url()).run(a_call(timeout_seconds=0.2))
-    assert done == ('"thanks"', "the answer was broken off: this is what came")
+    assert done == (result, note)
 
 
 def test_which_statuses_are_sent_again_can_be_set() -> None:
@@ -645,10 +655,9 @@ def test_which_statuses_are_sent_again_can_be_set() -> None:
     "answer",
     [
         says_no_more(),
-        says_no_more(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n"),
-        says_no_more(b"HTTP/1.1 500 No\r\nContent-Length: 10\r\n\r\n"),
-        trickles(),
-        trickles(b"HTTP/1.1 500 No\r\n\r\n"),
+        says_no_more(b"HTTP/1.1 500 No\r\nContent-Length: 10\r\n"),
+        says_no_more(HINTS),
+        trickles(b"HTTP/1.1 500 No\r\nX-Slow: "),
     ],
 )
 def test_a_server_that_does_not_finish_is_given_up_at_the_deadline(answer: Answer) -> None:
@@ -657,6 +666,16 @@ def test_a_server_that_does_not_finish_is_given_up_at_the_deadline(answer: Answe
         with pytest.raises(TimedOut, match=r"^timed out after 0\.3 s$"):
             webhook(endpoint.url()).run(call)
         assert -3 < call.remaining_seconds <= 0
+
+
+@pytest.mark.parametrize("finish", [says_no_more, trickles])
+def test_the_status_of_an_error_counts_though_the_rest_never_ends(
+    finish: Callable[[bytes], Answer],
+) -> None:
+    for status, error in ((400, Reject), (500, Ended)):
+        head = f"HTTP/1.1 {status} No\r\nContent-Length: 1000000\r\n\r\nno".encode()
+        with Endpoint(finish(head)) as endpoint, pytest.raises(error, match=f"{status}: no"):
+            webhook(endpoint.url()).run(a_call(timeout_seconds=0.2))
 
 
 def test_so_is_one_that_does_not_shake_hands(trusting: ssl.SSLContext) -> None:
@@ -696,7 +715,7 @@ def assert_a_cancel_ends(action: HttpAction, call: Call, begun: Callable[[], obj
     [
         says_no_more(),
         says_no_more(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"),
-        trickles(),
+        trickles(b"HTTP/1.1 500 No\r\nX-Slow: "),
     ],
 )
 def test_a_cancel_ends_the_wait_for_an_answer(
