@@ -16,7 +16,8 @@ import httpcore
 import httpx
 
 from task_queue.actors.actions.call import SLICE_SECONDS, Call
-from task_queue.actors.actions.http.networks import Network, is_allowed
+from task_queue.actors.actions.http.lookup import in_time
+from task_queue.actors.actions.http.networks import Network, is_address, is_allowed
 from task_queue.actors.errors import TaskQueueError
 
 CONNECT_SECONDS = 5.0
@@ -176,14 +177,15 @@ class Connector:
         Args:
             host: A name or an address, without brackets.
             port: From 0 to 65535.
-            call: Its cancel and deadline end the waits, but not the look-up of the name.
+            call: Its cancel and deadline end the waits.
 
         Raises:
             AddressRefusedError: None of the addresses is allowed.
             httpcore.ConnectError: The name is not known, or no allowed address answers.
         """
+        look_up = partial(self.resolve, host, port, type=socket.SOCK_STREAM)
         try:
-            found = self.resolve(host, port, type=socket.SOCK_STREAM)
+            found = look_up() if is_address(host) else in_time(look_up, call)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"cannot be found: {_cause(error)}") from error
         allowed = [each for each in found if is_allowed(str(each[4][0]), self.networks)]

@@ -21,6 +21,15 @@ _NEVER_PUBLIC = tuple(
 )
 
 
+def is_address(host: str) -> bool:
+    """Return whether this is an address, with or without a zone, and no name to be looked up."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_allowed(address: str, networks: Sequence[Network]) -> bool:
     """Return whether the address may be connected to: a public one, or one in these networks.
 

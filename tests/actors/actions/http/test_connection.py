@@ -13,6 +13,7 @@ import pytest
 import trustme
 
 from task_queue.actors.actions.call import Call
+from task_queue.actors.actions.http import lookup
 from task_queue.actors.actions.http.connection import (
     AddressRefusedError,
     Connector,
@@ -306,6 +307,36 @@ def test_a_name_that_is_not_known_cannot_be_found() -> None:
     with pytest.raises(httpcore.ConnectError) as error:
         Connector(resolve=resolve).connect("nowhere.example", 80, a_call())
     assert str(error.value) == "cannot be found: Name or service not known"
+
+
+def test_a_look_up_that_hangs_is_waited_for_until_the_deadline_and_not_too_many_may_hang(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lookup, "MAX_HANGING", 2)
+    name_server_is_back = threading.Event()
+
+    def resolve(*_: object, **__: object) -> list[Any]:
+        assert name_server_is_back.wait(DEADLINE_SECONDS)
+        return []
+
+    connector = Connector(LOOPBACK, resolve)
+    try:
+        with pytest.raises(TimedOut, match=r"0\.1 s"):
+            connector.connect("slow.example", 80, a_call(0.1))
+        call = a_call()
+        with in_background(lambda: connector.connect("slow.example", 80, call)) as connecting:
+            assert_cancelled(connecting, call)
+        with pytest.raises(httpcore.ConnectError) as error:
+            connector.connect("slow.example", 80, a_call())
+        assert str(error.value) == "cannot be found: 2 look-ups of names hang already"
+        with Endpoint() as endpoint:  # an address needs none
+            LOCAL.connect("127.0.0.1", endpoint.port, a_call()).close()
+    finally:
+        name_server_is_back.set()
+    for each in lookup._left:
+        each.join(DEADLINE_SECONDS)
+    with pytest.raises(httpcore.ConnectError, match="no address"):
+        connector.connect("slow.example", 80, a_call())
 
 
 @pytest.mark.parametrize("name", [f"{'a' * 64}.example", "a..example"])
