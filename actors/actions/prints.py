@@ -25,6 +25,10 @@ else of it. Reentrant: a finalizer that is run in between may print, too."""
 _of_thread = threading.local()
 """Whether this thread logs what was printed: an action may have told structlog to print."""
 
+_STREAMS = ("stdout", "stderr", "__stdout__", "__stderr__")
+_caught: dict[str, Any] = {}
+"""What tells tasks apart, by the name of the stream."""
+
 
 class Prints:
     """What is printed while one task runs, or by one thread that runs for no task.
@@ -110,17 +114,31 @@ def fields_of_present_task() -> Mapping[str, object]:
 
 @contextmanager
 def output_is_caught() -> Iterator[None]:
-    """Let `sys.stdout` and `sys.stderr` be streams that tell tasks apart.
+    """Let `sys.stdout` and `sys.stderr` be streams that tell tasks apart, and `sys.__stdout__` too.
 
     What is written to the descriptors themselves passes them by.
     """
     _log.bind()  # now, with the service's set-up: an action may tell structlog to print
-    former = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (_Output(each) for each in former)
+    former = {name: getattr(sys, name) for name in _STREAMS}
+    _caught.update({name: _Output(former[name]) for name in ("stdout", "stderr")})
+    for name in _STREAMS:
+        setattr(sys, name, _caught[name.strip("_")])
     try:
         yield
     finally:
-        sys.stdout, sys.stderr = former
+        _caught.clear()
+        for name, stream in former.items():
+            setattr(sys, name, stream)
+
+
+def output(name: str) -> TextIO | None:
+    """Return what tells tasks apart, wherever an action has led `sys.stdout` and `sys.stderr`.
+
+    Args:
+        name: One of these two; if they are not caught, it is what they are now.
+    """
+    stream: TextIO | None = _caught.get(name) or getattr(sys, name)
+    return stream
 
 
 class _Output(io.TextIOBase):

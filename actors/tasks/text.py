@@ -30,12 +30,12 @@ def described(error: BaseException, otherwise: str | None = None) -> str:
         text = printable(str(error))
     except BaseException:  # noqa: BLE001 - foreign code: `__str__` may raise anything, too
         return NO_TEXT
-    return text if text.strip() else otherwise or type(error).__name__
+    return text if text.strip() else otherwise or printable(type(error).__name__)
 
 
 def titled(error: BaseException) -> str:
     """Return the error's type and text, as in `ValueError: no such city`; without text the type."""
-    kind, text = type(error).__name__, described(error)
+    kind, text = printable(type(error).__name__), described(error)
     return text if text == kind else printable(f"{kind}: {text}")
 
 

@@ -3,10 +3,11 @@
 import codecs
 import contextlib
 import os
-import sys
 from collections.abc import Collection, Iterator, Mapping
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
+
+from task_queue.actors.actions.prints import output
 
 CHUNK_BYTES = 65_536
 FULL_PIPE_CHUNKS = 16
@@ -49,7 +50,7 @@ class Printed:
                     pipe.close()
                     break
                 with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody reads it
-                    stream = getattr(sys, name)
+                    stream: Any = output(name)
                     stream.write(decoder.decode(chunk))
                     stream.flush()
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -29,6 +30,8 @@ from task_queue.actors.tasks.states import Outcome
 
 START_SECONDS = 30.0
 """How long a process may take to start."""
+MESSAGE_SECONDS = 5
+"""How long one may neither take the rest of a message nor send it: so is one that was stopped."""
 TELL_SECONDS = 0.5
 """How long to wait until a process knows that its task was asked to stop, before it is ended."""
 
@@ -61,6 +64,8 @@ class Worker:
         ours, theirs = socket.socketpair()
         for each in (ours, theirs):
             each.settimeout(None)  # an action in a thread may have set a default for all sockets
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", MESSAGE_SECONDS, 0))
         self._printed = Printed()
         with theirs:
             self._line = connection.Connection(ours.detach())

@@ -232,6 +232,12 @@ def die(data: Data) -> None:
 # --- how it is ended ------------------------------------------------------------------------
 
 
+def send_half_a_message(_data: Data) -> None:
+    """Do to the line to the service what a process does that is stopped while it sends."""
+    os.write(int(sys.argv[2]), b"\0\0\0\x09{")
+    time.sleep(60)
+
+
 def clean_up(data: Data, task: Context) -> None:
     """Wait; at the end say whether it was known that somebody asked for it."""
     say(data, os.getpid())

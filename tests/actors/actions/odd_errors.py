@@ -79,6 +79,8 @@ ERRORS: dict[str, tuple[Callable[[], BaseException], str]] = {
     "by itself": (LaterByItself, "LaterByItself: some time"),
     "cancelled": (lambda: Cancelled(LONE), "Cancelled: caf\\udce9"),
     "long": (lambda: ValueError("é" * 5_000_000), "ValueError: " + "é" * 1988),
+    "long name": (type("é" * 5_000, (Exception,), {}), "é" * 2_000),
+    "long name, text": (lambda: type("é" * 5_000, (Exception,), {})("x"), "é" * 2_000),
     "silent": (ValueError, "ValueError"),
     "exits": (ExitsInText, "ExitsInText: an error whose text cannot be shown"),
     "no text": (HasNoText, "HasNoText: an error whose text cannot be shown"),

@@ -60,6 +60,7 @@ def in_every_way() -> None:
         int("no")
     except ValueError:
         traceback.print_exc()
+    print("outermost", file=sys.__stdout__)
     print("\ud800\x00", end="", flush=True)
 
 
@@ -75,11 +76,12 @@ def test_what_an_action_prints_in_whatever_way_is_kept_and_logged_by_line(
     assert kept is not None
     begin, _, end = kept.partition("Traceback")
     assert begin == "print 1\nhalf a line\r\n\nbytes \ufffd\na\nb\nwarned: careful\n"
-    assert end.endswith("'no'\n\\ud800\ufffd")
+    assert end.endswith("'no'\noutermost\n\\ud800\ufffd")
     lines = logged(in_every_way)
     assert lines[:6] == ["print 1", "half a line", "bytes \ufffd", "a", "b", "warned: careful"]
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         "ValueError: invalid literal for int() with base 10: 'no'",
+        "outermost",
         "\\ud800\ufffd",
     ]
 

@@ -1,5 +1,6 @@
 """Python functions in processes of their own: what comes back, and what becomes of the process."""
 
+import io
 import math
 import os
 import re
@@ -9,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from structlog.testing import capture_logs
 from task_queue.actors.actions.action import Done, Execution
 from task_queue.actors.actions.call import Call
 from task_queue.actors.actions.prints import PRINTS, Prints, output_is_caught
+from task_queue.actors.actions.process import worker
 from task_queue.actors.actions.process.action import ProcessAction
 from task_queue.actors.actions.process.child import NICENESS, Children
 from task_queue.actors.actions.process.pool import Workers
@@ -239,6 +241,20 @@ def test_all_that_a_process_and_what_it_starts_write_is_its_tasks_however_it_end
     assert sorted(lines) == ["a program's", "descriptor", "error", "printed", "thread"]
 
 
+def test_an_action_in_a_thread_that_leads_the_output_elsewhere_does_not_get_a_processes(
+    workers: Workers,
+) -> None:
+    elsewhere = io.StringIO()
+    with (
+        printing() as prints,
+        capture_logs(),
+        redirect_stdout(elsewhere),
+        redirect_stderr(elsewhere),
+    ):
+        run("print_a_file_name", workers)
+    assert (prints.close(), elsewhere.getvalue()) == ("caf\\udce9\n", "")
+
+
 def test_it_may_print_what_cannot_be_encoded_as_in_a_thread(workers: Workers) -> None:
     with printing() as prints:
         run("print_a_file_name", workers)
@@ -399,6 +415,18 @@ def test_one_that_does_not_stop_is_killed_after_the_grace(
     assert stopped.error == error
     assert is_over(process)
     assert 0.2 <= time.monotonic() - began < 5.0
+
+
+def test_one_that_neither_takes_nor_ends_a_message_is_given_up(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "MESSAGE_SECONDS", 1)
+    assert failure("send_half_a_message", workers).error == "the process was killed by SIGKILL"
+    stopped = pid(workers)
+    os.kill(stopped, signal.SIGSTOP)
+    text = "more than a socket holds" * 40_000
+    assert run("echo", workers, text=text) == {"text": text}
+    assert is_over(stopped)
 
 
 def test_what_it_has_started_is_ended_with_it(workers: Workers, ear: Ear) -> None:
