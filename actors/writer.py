@@ -18,9 +18,11 @@ from task_queue.actors.messages.changes import Change
 from task_queue.actors.messages.writer import DatabaseState, GetDatabaseState, Insert, Write
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.store.commit import Commit, each_alone
+from task_queue.actors.store.insert import rehearse
 from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.session import Session
 from task_queue.actors.store.upkeep import Upkeep
+from task_queue.actors.tasks.task import Task
 
 HELD_UP_SECONDS = 3.0
 """How long no commit may go through because of locks, until the database counts as unavailable."""
@@ -112,6 +114,7 @@ class DatabaseWriter(Actor):
         self._size = 0  # of the buffer; a batch counts as many times as it has tasks
         self._upkeep = upkeep
         self._problem: str | None = None  # with the last commit
+        self._refused: Task | None = None  # one of those that could not be written for it
         self._locked = False  # every write of the last commit waits for a lock
         self._through_at = now()
         self._warnings: tuple[str, ...] = ()
@@ -178,10 +181,12 @@ class DatabaseWriter(Actor):
                 return
             self._went_wrong(error)
             for write in writes:
+                if isinstance(write, Insert):
+                    self._refused = write.tasks[0]
                 write.abandon(error)
             return
-        if self._problem is not None:
-            self._problem = None
+        if self._problem is not None and (notices.inserts or self._can_insert()):
+            self._problem = self._refused = None
             self.log.info("database available again")
         self._locked = len(notices.locked) == len(writes)
         if not self._locked:
@@ -196,6 +201,23 @@ class DatabaseWriter(Actor):
         if self._problem != str(error):  # once, not with every try
             self.log.error("database unavailable", error=str(error))
         self._problem = str(error)
+
+    def _can_insert(self) -> bool:
+        """Return whether what was refused would be taken now: a commit alone does not say so.
+
+        On a full disk or a read-only server, those that change nothing go through.
+        """
+        if self._refused is None:
+            return True
+        try:
+            with self._session.transaction():
+                rehearse(self._session.connection, self._refused)
+        except StoreUnavailableError as error:
+            self._went_wrong(error)
+            return False
+        except BadRowError:  # it is this task, not the database
+            pass
+        return True
 
     def _state(self) -> DatabaseState:
         problem, seconds = self._problem, abs(self._now() - self._through_at)

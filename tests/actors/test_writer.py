@@ -499,6 +499,30 @@ def test_the_state_is_that_of_the_last_commit_and_nothing_is_written_to_what_is_
             answer(insert)
 
 
+def test_a_database_that_takes_no_tasks_is_unavailable_though_other_commits_go_through(
+    postgres_only: Database,
+) -> None:
+    session, inbox = Session(postgres_only), Inbox()
+    writer = Idle(session)
+    execute(
+        postgres_only,
+        "CREATE FUNCTION fill_disk() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE 'disk full' USING ERRCODE = 'disk_full'; END $$",
+        "CREATE TRIGGER fill_disk BEFORE INSERT ON tasks EXECUTE FUNCTION fill_disk()",
+    )
+    writer.take(insert := an_insert(inbox))
+    writer.flush()
+    refused(insert, StoreUnavailableError)
+    for problem, fault in (("disk full", "DROP TRIGGER fill_disk ON tasks"), (None, "SELECT 1")):
+        writer.take(question := claim(inbox))
+        writer.flush()
+        assert state(writer) == DatabaseState(problem, ())
+        execute(postgres_only, fault)
+    assert question not in [failure.write for failure in inbox.all_of(WriteFailed)]
+    assert find(session, insert.tasks[0].id) is None
+    session.close()
+
+
 def test_a_database_whose_locks_let_no_commit_through_is_unavailable_after_a_while(
     postgres_only: Database,
 ) -> None:
