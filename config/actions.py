@@ -258,6 +258,8 @@ def _of_its_kind(value: object) -> object:
         message = f"must have one of {', '.join(KINDS)}"
         if kinds:
             message += f", not {' and '.join(kinds)} together"
+        elif value:
+            message += f"; it has {', '.join(map(str, value))}"
         raise PydanticCustomError("action_kind", "{message}", {"message": message})
     model = KINDS[kinds[0]]
     if unknown := [key for key in value if key not in model.model_fields]:
