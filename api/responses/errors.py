@@ -185,8 +185,10 @@ def _why_unavailable(error: UnavailableError, *, publishing: bool) -> str:
             return "no answer in time; whether the task was accepted is unknown"
         case AnswerTimeoutError():
             return "no answer from the database in time"
-        case StoreUnavailableError() | ActorUnavailableError():
-            return "try again soon"
+        case StoreUnavailableError():
+            return "the database cannot be used now, GET /readyz says why; try again soon"
+        case ActorUnavailableError():
+            return "a part of the service is down, GET /readyz says which; try again soon"
         case _:
             return str(error)
 

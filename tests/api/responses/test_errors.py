@@ -38,6 +38,8 @@ PUBLISHES = [("/tasks", TASK), ("/tasks/batch", {"tasks": [TASK, TASK]})]
 SAID = "a sentence for the user"
 FAILED = "failed to queue task"
 AWAY = "database unavailable"
+NO_DATABASE = "the database cannot be used now, GET /readyz says why; try again soon"
+PART_DOWN = "a part of the service is down, GET /readyz says which; try again soon"
 UNKNOWN = "no answer in time; whether the task was accepted is unknown"
 REFUSED = "the database refuses this"
 
@@ -102,8 +104,8 @@ def test_an_error_that_is_the_clients_says_so_in_its_own_words(
 @pytest.mark.parametrize(
     ("error", "status", "publishing", "otherwise"),
     [
-        (StoreUnavailableError("host=db"), 503, "try again soon", "try again soon"),
-        (ActorUnavailableError("writer"), 503, "try again soon", "try again soon"),
+        (StoreUnavailableError("host=db"), 503, NO_DATABASE, NO_DATABASE),
+        (ActorUnavailableError("writer"), 503, PART_DOWN, PART_DOWN),
         (AnswerTimeoutError("0.2 s"), 503, UNKNOWN, "no answer from the database in time"),
         (QueueFullError(SAID), 503, SAID, SAID),
         (UnavailableError(SAID), 503, SAID, SAID),
@@ -175,7 +177,7 @@ def test_a_publish_that_the_database_cannot_take_now_is_503_and_leaves_nothing(
     with held(empty_database):
         for path, body in PUBLISHES:
             answer = server.client.post(path, json=body)
-            assert problem(answer, 503, FAILED) == "try again soon"
+            assert problem(answer, 503, FAILED) == NO_DATABASE
             assert answer.headers["Retry-After"] == "1"
     assert server.client.get("/tasks").json()["count"] == 0
     recovers(server)
