@@ -33,3 +33,13 @@ def _checked(text: str) -> str:
 
 Name = Annotated[str, Field(min_length=1), AfterValidator(_checked)]
 """A name in a model of pydantic's."""
+
+
+def one_line(text: str) -> str:
+    """Return the text, if it has no blanks at its ends and no control characters.
+
+    A file of variables or a secret often ends with a line that would become part of a path.
+    """
+    if text != text.strip() or re.search(r"[\x00-\x1f\x7f]", text):
+        raise ValueError("must have no blanks and line ends at its ends, nor control characters")
+    return text

@@ -27,6 +27,7 @@ PREDICATES: Mapping[str, str] = {
     "enum": "must be one of {expected}",
     "literal_error": "must be one of {expected}",
     "string_type": "must be a string",
+    "string_unicode": "must be UTF-8",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
     "list_type": "must be a list",
@@ -138,7 +139,7 @@ def described(error: ErrorDetails, settings: type[BaseModel], origins: Mapping[s
 
 def shown(value: object) -> str:
     """Return the value of a setting as text, without passwords."""
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and value.isprintable() and value == value.strip() != "":
         return redacted(value)
     return redacted(json.dumps(value, default=str))
 
@@ -171,7 +172,7 @@ def _origin(path: Sequence[str], origins: Mapping[str, str]) -> str:
     for end in range(len(path), 0, -1):
         key = ".".join(path[:end])
         inside = (origin for k, origin in origins.items() if k.startswith(f"{key}."))
-        origin = origins.get(key) or next((o for o in inside if o != "default"), None)
+        origin = next((o for o in inside if o != "default"), None) or origins.get(key)
         if origin:
             return origin
     return "default"

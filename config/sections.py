@@ -24,6 +24,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from task_queue.config import postgresql_url
+from task_queue.config.names import one_line
 
 
 def _may_be_whole(value: object) -> bool:
@@ -84,7 +85,7 @@ def _host_name(name: str) -> str:
 class HttpSettings(Section):
     """Where the API listens and how much it takes at once."""
 
-    host: str = Field(min_length=1)
+    host: Annotated[str, AfterValidator(one_line)] = Field(min_length=1)
     """Address to listen on: loopback, because there is no authentication; `0.0.0.0` is every
     interface."""
 
@@ -131,7 +132,7 @@ class DatabaseSettings(Section):
     """Where tasks are stored and how long to wait for it."""
 
     # Not in `repr`: it may hold a password.
-    url: str = Field(repr=False)
+    url: Annotated[str, AfterValidator(one_line)] = Field(repr=False)
     """`sqlite:///relative/path`, `sqlite:////absolute/path` or
     `postgresql://user:password@host/name`, which may have several hosts and the parameters that
     libpq knows."""

@@ -180,8 +180,10 @@ class _EnvironmentSource(EnvSettingsSource):
             and name != CONFIG_VARIABLE
             and not name.startswith(TEST_PREFIX)
         }
-        self.unused = tuple(name for name in ours if "__" not in name)
-        self.env_vars = {name.lower(): ours[name] for name in ours if "__" in name}
+        # Of a Service called `task-queue--web` it is the prefix that ends in the second `_`.
+        of_keys = [name for name in ours if "__" in name.removeprefix(PREFIX)]
+        self.unused = tuple(name for name in ours if name not in of_keys)
+        self.env_vars = {name.lower(): ours[name] for name in of_keys}
 
     def __call__(self) -> dict[str, Any]:
         """Return the nested values, and strays under their dotted names."""

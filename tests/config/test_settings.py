@@ -24,6 +24,7 @@ from task_queue.config.settings import (
 CONFIG = Path(__file__).parents[2] / "config"
 
 SCHEDULE = 'schedules.s={cron = "* * * * *", task = {action = "sum"}}'
+ONE_LINE = "must have no blanks and line ends at its ends, nor control characters"
 HOST_RULE = (
     "must be a name or an address without scheme and port,"
     " or a name with a dot in front for all names below it"
@@ -440,6 +441,10 @@ def test_a_schedule_for_a_queue_that_is_not_there_is_refused_with_those_that_are
         ("http.port=[1]", "http.port = [1] (from --set): must be a whole number"),
         ("http.port=true", "http.port = true (from --set): must be a number"),
         ("http.host=", 'http.host = "" (from --set): must not be empty'),
+        ("http.host=::1 ", f'http.host = "::1 " (from --set): {ONE_LINE}'),
+        ("http.host=\udcff", 'http.host = "\\udcff" (from --set): must be UTF-8'),
+        ("database.url=sqlite:///a\n", f'database.url = "sqlite:///a\\n" (from --set): {ONE_LINE}'),
+        ('http={port={x="5"}}', 'http.port = {"x": "5"} (from --set): must be a whole number'),
         ("http.allowed_hosts=*", f"http.allowed_hosts.0 = * (from --set): {HOST_RULE}"),
         ("http.allowed_hosts=a:80", f"http.allowed_hosts.0 = a:80 (from --set): {HOST_RULE}"),
         ('http.allowed_hosts=["a", ""]', f'http.allowed_hosts.1 = "" (from --set): {HOST_RULE}'),
@@ -555,6 +560,7 @@ def test_what_kubernetes_sets_beside_a_service_of_our_name_stops_nothing() -> No
         "TASK_QUEUE_SERVICE_PORT_HTTP": "8080",
         "TASK_QUEUE_HTTP_SERVICE_PORT": "8080",  # of a Service called task-queue-http
         "TASK_QUEUE_HTTP": "8080",
+        "TASK_QUEUE__WEB_PORT": "tcp://10.96.0.12:8080",  # of one called task-queue--web
     }
     others = {"TASK_QUEUE_CONFIG": "", "TASK_QUEUE_TEST_POSTGRES_URL": "x"}
     found = load(environ=of_a_service | others)
