@@ -31,6 +31,8 @@ _LIBRARY_LEVELS = {
     "alembic": logging.WARNING,
     # Logs an actor's crash at ERROR; our actors log it themselves, with their address.
     "pykka": logging.CRITICAL,
+    # Warns of what it could not tidy up on a connection that broke: the error raised says so.
+    "psycopg": logging.ERROR,
     # Shows every statement with its parameters at INFO: that would be the payloads.
     "sqlalchemy": logging.WARNING,
 }

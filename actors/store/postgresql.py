@@ -26,6 +26,9 @@ _NEEDED: Mapping[str, str] = {
 }
 """What we ask for, whatever the defaults of the server, the database and the role are."""
 
+_ENCODINGS = ("UTF8", "SQL_ASCII")
+"""The encodings of a database that keep every text; others refuse what they have no letter for."""
+
 _UNLIMITED: Mapping[str, int] = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}
 """What must not end our sessions, and the first version of the server that has it."""
 
@@ -169,6 +172,10 @@ def _set_up(connection: Connection, terms: Terms) -> None:
         connection.commit()
     needed = {name: value for name, value in settings.items() if name not in terms.options}
     _check(connection, needed, read_only=terms.read_only)
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in _ENCODINGS:
+        message = f"the database has the encoding {encoding}; it has to be UTF8"
+        raise psycopg.OperationalError(message)
     if connection.local is None:
         connection.prepare_threshold = 5  # psycopg's own
 

@@ -110,6 +110,19 @@ def test_an_option_that_the_server_does_not_take_is_named(postgres_only: Databas
         pytest.fail("it connected")
 
 
+def test_a_database_that_cannot_keep_every_text_is_refused(postgres_only: Database) -> None:
+    name = f"{postgres_only.url.rpartition('/')[2]}_latin"
+    admin = postgres_only.engine().execution_options(isolation_level="AUTOCOMMIT")
+    made = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'"
+    with admin.connect() as connection:
+        connection.execute(sa.text(made))
+        try:
+            with pytest.raises(StoreUnavailableError, match="encoding LATIN1; it has to be UTF8"):
+                migrate(replace(postgres_only, url=f"{postgres_only.url}_latin"))
+        finally:
+            connection.execute(sa.text(f"DROP DATABASE {name}"))
+
+
 def test_a_setting_that_is_not_in_force_is_refused(
     postgres_only: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
