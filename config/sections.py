@@ -101,7 +101,7 @@ class HttpSettings(Section):
 
     threads: int = Field(ge=1, le=512)
     """Threads that answer requests. A listing occupies one while the database is read; a publish
-    that waits for its commit occupies none."""
+    that waits for its commit occupies none. One of several is for publishes and `/healthz` only."""
 
     max_connections: int = Field(ge=1, le=10_000)
     """Open connections; further ones wait to be accepted. When 19 of 20 places are taken, idle and

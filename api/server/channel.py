@@ -21,6 +21,13 @@ from task_queue.api.server.parser import Parser, ProblemTask
 from task_queue.api.server.patience import Seen, Stage, TooSlowError
 
 _REQUEST_ID = REQUEST_ID_HEADER.lower()  # as Falcon writes it
+_QUICK = {
+    ("GET", "/healthz"),
+    ("HEAD", "/healthz"),
+    ("POST", "/tasks"),
+    ("POST", "/tasks/batch"),
+}
+"""The requests that ask no actor, or are parked until it answers; all others wait in a thread."""
 _RESET = struct.pack("ii", 1, 0)  # lingers for no second
 _log = structlog.get_logger()
 
@@ -140,6 +147,17 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
     _answered = 0
     _is_held = False
     _is_closing = False
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether its next request keeps no thread waiting."""
+        request = next(iter(self.requests), None)
+        if request is None or request.error:
+            return True
+        return (request.command, request.path) in _QUICK
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """Do not wait until a client has read a long answer: `service` comes back to the next."""
 
     def service(self) -> Reply[Any] | None:
         """Answer the request, or return the reply that its answer has to wait for.

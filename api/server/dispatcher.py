@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
@@ -19,6 +20,10 @@ _log = structlog.get_logger()
 class Connection(Protocol):
     """A client's connection with a request on it."""
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether its request keeps no thread waiting, for the database above all."""
+
     def service(self) -> Reply[Any] | None:
         """Answer the request, or return the reply that its answer has to wait for."""
 
@@ -28,6 +33,9 @@ class Dispatcher:
 
     A queue written in C wakes a thread in half the time. And a request may be parked until a
     reply is there, so that few threads are enough for any number of publishes.
+
+    One thread is kept for requests that are quick: however many listings wait for a database that
+    does not answer, `/healthz` does, and publishes are heard.
     """
 
     def __init__(self, threads: int) -> None:
@@ -37,8 +45,11 @@ class Dispatcher:
             threads: How many requests may be worked on at once; parked ones do not count.
         """
         # Has no bound of its own: it holds no more than there are connections.
-        self._waiting: SimpleQueue[Connection | None] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[Connection, bool] | None] = SimpleQueue()
         self._parked: set[Connection] = set()
+        self._lock = threading.Lock()
+        self._places = max(1, threads - 1)
+        self._held_back: deque[Connection] = deque()
         self._threads = [
             threading.Thread(target=self._work, name=f"http-{number}", daemon=True)
             for number in range(1, threads + 1)
@@ -48,12 +59,19 @@ class Dispatcher:
 
     def add_task(self, channel: Connection) -> None:
         """Let the next free thread work on this connection's request."""
-        self._waiting.put(channel)
+        is_quick = channel.is_quick
+        if not is_quick:
+            with self._lock:
+                if not self._places:
+                    self._held_back.append(channel)
+                    return
+                self._places -= 1
+        self._waiting.put((channel, is_quick))
 
     def park(self, channel: Connection, reply: Reply[Any]) -> None:
         """Let a thread work on it again when the reply is there."""
         self._parked.add(channel)
-        reply.then(partial(self._waiting.put, channel))
+        reply.then(partial(self._waiting.put, (channel, True)))
 
     def shutdown(self) -> None:
         """Answer the requests that were read, parked ones too; the threads end."""
@@ -64,20 +82,30 @@ class Dispatcher:
             thread.join(max(0.0, deadline - time.monotonic()))
         while self._parked or not self._waiting.empty():
             try:
-                channel = self._waiting.get(timeout=max(0.0, deadline - time.monotonic()))
+                turn = self._waiting.get(timeout=max(0.0, deadline - time.monotonic()))
             except Empty:
                 break  # the deadline is over
-            if channel is not None:
-                self._visit(channel)
+            if turn is not None:
+                self._visit(*turn)
 
     def _work(self) -> None:
-        while (channel := self._waiting.get()) is not None:
-            self._visit(channel)
+        while (turn := self._waiting.get()) is not None:
+            self._visit(*turn)
 
-    def _visit(self, channel: Connection) -> None:
+    def _visit(self, channel: Connection, is_quick: bool) -> None:  # noqa: FBT001
         self._parked.discard(channel)
         try:
             if (reply := channel.service()) is not None:
                 self.park(channel, reply)
         except BaseException:  # noqa: BLE001 - a request ends its answer, not the thread
             _log.exception("request not answered")
+        if not is_quick:
+            self._pass_place_on()
+
+    def _pass_place_on(self) -> None:
+        with self._lock:
+            if not self._held_back:
+                self._places += 1
+                return
+            channel = self._held_back.popleft()
+        self._waiting.put((channel, False))

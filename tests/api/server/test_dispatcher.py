@@ -1,17 +1,22 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
 from task_queue.actors.messages.reply import Reply
 from task_queue.api.server import dispatcher as module
+from task_queue.api.server.channel import Channel
 from task_queue.api.server.dispatcher import Dispatcher
+from task_queue.api.server.patience import TooSlowError
 from tests.fakes import DEADLINE_SECONDS
 
 
 class Visited:
     """A connection that does something at each visit, and says so afterwards."""
+
+    is_quick = False
 
     def __init__(self, *visits: Callable[[], None]) -> None:
         self._visits = iter(visits)
@@ -77,6 +82,58 @@ def test_a_visit_that_fails_takes_no_thread_with_it() -> None:
         dispatcher.add_task(failing)
         dispatcher.add_task(other)
         other.wait()
+
+
+def test_a_thread_is_kept_for_what_is_quick() -> None:
+    gate = threading.Event()
+    slow, next_slow, quick = (
+        Visited(lambda: assert_opened(gate)),
+        Visited(nothing),
+        Visited(nothing),
+    )
+    quick.is_quick = True
+    with dispatching(2) as dispatcher:
+        for channel in (slow, next_slow, quick):
+            dispatcher.add_task(channel)
+        quick.wait()
+        assert next_slow.is_untouched
+        gate.set()
+        next_slow.wait()
+
+
+@pytest.mark.parametrize(
+    ("request_line", "is_quick"),
+    [
+        (("GET", "/healthz"), True),
+        (("POST", "/tasks"), True),
+        (("GET", "/tasks"), False),
+        (("GET", "/readyz"), False),
+        (("POST", "/queues/tasks/purge"), False),
+    ],
+)
+def test_quick_is_what_asks_nobody_or_is_parked(
+    request_line: tuple[str, str],
+    is_quick: bool,  # noqa: FBT001
+) -> None:
+    channel = Channel.__new__(Channel)
+    command, path = request_line
+    channel.requests = [SimpleNamespace(error=None, command=command, path=path)]
+    assert channel.is_quick is is_quick
+    channel.requests[0].error = TooSlowError("it has not come")
+    assert channel.is_quick
+
+
+def test_what_was_held_back_is_answered_by_a_shutdown() -> None:
+    gate = threading.Event()
+    slow, next_slow = Visited(lambda: assert_opened(gate)), Visited(nothing)
+    with dispatching(2) as dispatcher:
+        dispatcher.add_task(slow)
+        dispatcher.add_task(next_slow)
+        shutdown = threading.Thread(target=dispatcher.shutdown)
+        shutdown.start()
+        gate.set()
+        next_slow.wait()
+        shutdown.join(DEADLINE_SECONDS)
 
 
 def test_a_shutdown_answers_what_is_parked_first() -> None:

@@ -125,6 +125,18 @@ def test_clients_that_do_not_read_their_answers_do_not_hold_up_the_others(
         small.wait_for_status(small.publish("uppercase", text="quick"), "completed")
 
 
+def test_a_client_that_does_not_read_a_long_answer_keeps_no_thread(
+    serve: Callable[..., ServerProcess],
+) -> None:
+    server = serve("http.threads=1", "http.max_body_bytes=40000000").start()
+    server.publish("keep", text="x" * 24_000_000)
+    with connection(server) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.sendall(GET % b"tasks" * 2)
+        assert client.recv(1)
+        assert server.client.get("/actions", timeout=DEADLINE_SECONDS).status_code == 200
+
+
 @pytest.mark.parametrize("leave", [socket.socket.close, reset], ids=["close", "reset"])
 def test_a_client_that_leaves_without_its_answer_has_published_all_the_same(
     small: ServerProcess, leave: Callable[[socket.socket], None]

@@ -42,6 +42,7 @@ RELIED_UPON = {
         "connected": "is false once the client has gone",
         "will_close": "is set when nothing can be sent any more",
         "close_when_flushed": "says that the last answer has been given",
+        "_flush_outbufs_below_high_watermark": "waits for a client in a thread; ours does not",
         "_flush_exception": "sends, and notes an error",
         "_flush_some": "sends what the client takes",
         "handle_close": "closes the socket",
