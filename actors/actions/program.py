@@ -1,5 +1,6 @@
 """A program as an action: data on standard input, the result on standard output."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -24,6 +25,12 @@ TEMPFAIL_BACKOFF = Backoff(base_seconds=1.0, factor=2.0, cap_seconds=300.0)
 """How much later."""
 PLAIN_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 """The environment variables that every program gets."""
+
+_HINTS = {
+    errno.ENOEXEC: " (a script begins with a line such as #!/bin/sh)",
+    errno.ENOENT: " (itself, its folder, or what a script's first line names)",
+}
+"""What the system's words for why a program cannot be started leave out."""
 
 
 class Program:
@@ -128,7 +135,8 @@ class Program:
                 bufsize=0,
             )
         except OSError as error:
-            text = f"{self._command[0]!r} cannot be started: {error.strerror}"
+            hint = _HINTS.get(error.errno or 0, "")
+            text = f"{self._command[0]!r} cannot be started: {error.strerror}{hint}"
             raise Ended(Failure(text)) from error
 
     def _outcome(self, call: Call, exit_code: int, pipes: Pipes) -> Done:

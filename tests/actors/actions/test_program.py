@@ -519,9 +519,14 @@ def test_a_program_that_has_gone_since_it_was_loaded_is_a_clear_failure(
     path.write_text("no program")
     path.chmod(0o755)
     action = program(children, str(path))
-    assert failure(action) == Failure(f"'{path}' cannot be started: Exec format error")
+    begins = f"'{path}' cannot be started: "
+    no_script = "Exec format error (a script begins with a line such as #!/bin/sh)"
+    assert failure(action) == Failure(f"{begins}{no_script}")
+    gone = "No such file or directory (itself, its folder, or what a script's first line names)"
+    path.write_text("#!/no/such/interpreter")
+    assert failure(action) == Failure(f"{begins}{gone}")
     path.unlink()
-    assert failure(action) == Failure(f"'{path}' cannot be started: No such file or directory")
+    assert failure(action) == Failure(f"{begins}{gone}")
 
 
 def test_fifty_runs_leave_no_descriptor_and_no_process_behind(children: Children) -> None:
