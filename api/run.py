@@ -117,7 +117,8 @@ def _claimed(
         text = orjson.dumps(body.data or {}).decode()
         actions.check(action, text)
     except InvalidJSONError as error:
-        raise UsageError(str(error).replace("the body", "--data")) from error
+        hint = '; a file is given as "$(cat FILE)"' if data.startswith("@") else ""
+        raise UsageError(str(error).replace("the body", "--data") + hint) from error
     except InvalidRequestError as error:
         raise UsageError(error.detail) from error
     except InvalidDataError as error:

@@ -281,6 +281,7 @@ def test_the_last_progress_of_an_action_that_ends_at_once_is_shown(run: Run) -> 
     [
         ("size", None, [], "action 'size' is not known; known: sum, uppercase"),
         ("sum", "{", [], "--data is not valid JSON: "),
+        ("sum", "@order.json", [], "--data is not valid JSON: "),
         ("sum", "", [], "--data is empty; it must be a JSON object"),
         ("sum", "[1]", [], "data must be a JSON object, not [1]"),
         ("sum", '{"numbers": [99999999999999999999]}', [], "the integer 99999999999999999999 "),
@@ -295,6 +296,7 @@ def test_what_cannot_be_run_is_one_clear_line_and_exits_with_2(
     assert (result.returncode, result.stdout) == (2, "")
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"task-queue: {complaint}")
+    assert ("$(cat FILE)" in line) == (data == "@order.json")
 
 
 def test_data_that_the_action_does_not_take_is_refused_before_it_runs(run: Run) -> None:
