@@ -86,6 +86,7 @@ class Scheduler(Actor):
         self._load_at = now + LOAD_SECONDS
         if self._watch.set_back_seconds(now):
             self._looks_ahead = True
+            self._broken.clear()  # the wrong year may have been all that was wrong
         until = inf if self._looks_ahead else now
         self._writer.tell(LoadSchedules(self._address, until, self._configured))
 

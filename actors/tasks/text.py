@@ -45,10 +45,11 @@ def counted(count: int, noun: str) -> str:
 
 
 def shown(value: object, max_chars: int = MAX_SHOWN_CHARS) -> str:
-    """Return the value as JSON, cut where it gets long."""
+    """Return the value as JSON, cut where it gets long; what cannot be seen is spelt out."""
     # Not orjson, which has no numbers beyond 64 bits and no lone surrogates.
     text = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
-    return cut(text, max_chars)
+    text = cut(text, max_chars)
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def cut(text: str, max_chars: int = MAX_SHOWN_CHARS) -> str:

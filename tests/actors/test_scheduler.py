@@ -224,6 +224,16 @@ def test_a_schedule_that_was_mended_is_fired_again() -> None:
     assert len(idle.sees(hourly())) == 1
 
 
+def test_a_schedule_that_a_wrong_year_has_stopped_goes_on_when_the_clock_is_set() -> None:
+    idle = Idle()
+    idle.clock.advance(8_000 * 365 * 24 * HOUR)
+    idle.gets(Tick(idle.clock()))
+    assert idle.sees(hourly()) == []
+    idle.clock.now = DAWN + HOUR
+    idle.gets(Tick(idle.clock()))
+    assert len(idle.sees(hourly())) == 1
+
+
 def test_a_fire_that_failed_is_found_at_the_next_look() -> None:
     idle = Idle()
     idle.clock.advance(HOUR)

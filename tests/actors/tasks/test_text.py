@@ -20,7 +20,8 @@ class Unspeakable(Exception):  # noqa: N818 - a stand-in
     [
         ("é", '"é"'),
         (10**30, "1" + 30 * "0"),  # beyond 64 bits
-        ("\ud800", '"\ud800"'),
+        ("\ud800", '"\\ud800"'),
+        ("sum\u200b\u00a0", '"sum\\u200b\\u00a0"'),
         ({"a": [1, None, True]}, '{"a":[1,null,true]}'),
         ({1}, '"{1}"'),  # not JSON
         ("x" * (MAX_SHOWN_CHARS - 2), f'"{"x" * (MAX_SHOWN_CHARS - 2)}"'),
