@@ -43,8 +43,8 @@ class OwnOrigin:
         # Without one it is HTTP/1.0, which no browser speaks.
         if host is not None and not self._hosts.know(host):
             detail = (
-                f"Host {_shown(host)} is not a name of this server, which are localhost, http.host"
-                " and what http.allowed_hosts names"
+                f"Host {_shown(host)} is not a name of this server; its names are localhost,"
+                " http.host and those in http.allowed_hosts"
             )
             raise InvalidRequestError("unknown host", detail, HTTPStatus.MISDIRECTED_REQUEST)
         if req.method in _READS:

@@ -48,8 +48,8 @@ def test_a_host_of_somebody_else_is_refused_whatever_is_asked(
     if method != "HEAD":
         detail = problem(answer, 421, "unknown host")
         assert detail == (
-            "Host evil.example:8080 is not a name of this server, which are localhost, http.host"
-            " and what http.allowed_hosts names"
+            "Host evil.example:8080 is not a name of this server; its names are localhost,"
+            " http.host and those in http.allowed_hosts"
         )
 
 
