@@ -57,6 +57,8 @@ def fault_of(head: bytes) -> Fault | None:
         return Fault(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, message)
     if not _TARGET.match(target):
         return _bad(f"the target must begin with /, not {_shown(target)}")
+    if b"#" in target:  # or what follows would be dropped, a filter maybe
+        return _bad(f"a # in the target has to be written %23, not as in {_shown(target)}")
     values: _Values = {}
     for name, value in _FRAMING.findall(head):
         values.setdefault(name.lower(), []).append(value.rstrip(b"\t "))
@@ -66,6 +68,14 @@ def fault_of(head: bytes) -> Fault | None:
     return fault
 
 
+def fault_of_start(beginning: bytes) -> Fault | None:
+    """Return why what comes first, whether the head has ended or not, is no request."""
+    start = beginning.lstrip(b"\r\n")
+    if start and not _token_character.match(start):
+        return _bad("this is not HTTP; does the client speak TLS? Only http:// is spoken here")
+    return None
+
+
 def fault_of_beginning(beginning: bytes, new_bytes: int) -> Fault | None:
     """Return why a head that has not ended need not be waited for.
 
@@ -73,9 +83,6 @@ def fault_of_beginning(beginning: bytes, new_bytes: int) -> Fault | None:
         beginning: What there is of it.
         new_bytes: How much of that has just come; the rest was looked at before.
     """
-    start = beginning.lstrip(b"\r\n")
-    if start and not _token_character.match(start):
-        return _bad("this is not HTTP; does the client speak TLS? Only http:// is spoken here")
     if b"\n\n" in beginning[-new_bytes - 1 :]:
         return _bad("lines have to end with CR and LF, not with LF alone")
     return None
@@ -108,9 +115,10 @@ def _fault_of_host(hosts: list[bytes], target: bytes, *, is_required: bool) -> F
     if len(hosts) > 1 or (is_required and not hosts):
         return _bad(f"Host must be there once, not {len(hosts)} times")
     if not target.startswith(b"/") and b"://" in target:
-        authority = re.split(b"[/?#]", target.partition(b"://")[2], maxsplit=1)[0]
-        if hosts and authority.lower() != hosts[0].lower():
-            return _bad(f"the target names {_shown(authority)}, but Host names {_shown(hosts[0])}")
+        authority = re.split(b"[/?]", target.partition(b"://")[2], maxsplit=1)[0]
+        host = hosts[0] if hosts else b""
+        if authority.lower() != host.lower():
+            return _bad(f"the target names {_shown(authority)}, but Host names {_shown(host)}")
     return None
 
 

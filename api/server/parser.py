@@ -12,7 +12,13 @@ from waitress.utilities import RequestEntityTooLarge
 from task_queue.api.middleware import REQUEST_ID_HEADER, request_id
 from task_queue.api.responses.errors import PROBLEM_TYPE, problem
 from task_queue.api.server.chunked import ChunkedBody
-from task_queue.api.server.head import Fault, fault_of, fault_of_beginning, request_id_in
+from task_queue.api.server.head import (
+    Fault,
+    fault_of,
+    fault_of_beginning,
+    fault_of_start,
+    request_id_in,
+)
 
 MAX_HEADER_BYTES = 32_768
 MAX_DROPPED_BYTES = 67_108_864
@@ -56,6 +62,8 @@ class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
         if self._dropped is not None:
             return self._drop(data, self._dropped)
         try:
+            if not self.headers_finished:
+                self._check(fault_of_start(self.header_plus + data))
             consumed: int = super().received(data)
             if not (self.completed or self.headers_finished):
                 self._check(fault_of_beginning(self.header_plus, len(data)))
@@ -75,8 +83,16 @@ class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
         self.header_plus = header_plus
         self._check(fault_of(header_plus))
         super().parse_header(header_plus)
+        if "," in self.headers.get("CONNECTION", ""):
+            self._pick_connection_option()
         if self.chunked:
             self.body_rcv = ChunkedBody(self.body_rcv.getbuf())
+
+    def _pick_connection_option(self) -> None:
+        """Leave of several the one that waitress looks for: `TE, close` is `close`."""
+        given = {each.strip(" \t") for each in self.headers["CONNECTION"].lower().split(",")}
+        known = (each for each in ("close", "keep-alive") if each in given)
+        self.headers["CONNECTION"] = next(known, "")
 
     def _check(self, fault: Fault | None) -> None:
         if fault is not None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from task_queue.api.server.head import fault_of, fault_of_beginning, request_id_in
+from task_queue.api.server.head import fault_of, fault_of_beginning, fault_of_start, request_id_in
 
 LINE = "the request line must be METHOD TARGET HTTP/1.1, with all that is not ASCII percent-encoded"
 FIELD = (
@@ -26,7 +26,7 @@ def head(*fields: bytes, line: bytes = b"POST /tasks HTTP/1.1", host: bytes = b"
         head(b"Transfer-Encoding: chunked"),
         head(b"TRANSFER-ENCODING:\t Chunked \t"),
         head(b"Expect: 100-Continue"),
-        head(line=b"GET http://X/healthz?a#b HTTP/1.1"),
+        head(line=b"GET http://X/healthz?a HTTP/1.1"),
         head(line=b"GET http://x HTTP/1.1"),
         head(line=b"OPTIONS * HTTP/1.1"),
         head(line=b"BREW /tasks HTTP/1.1"),
@@ -80,6 +80,16 @@ def test_nothing_is_wrong_with(good: bytes) -> None:
         (head(line=b"GET tasks HTTP/1.1"), 400, "the target must begin with /, not tasks"),
         (head(line=b"GET ftp://x/a HTTP/1.1"), 400, "the target must begin with /, not ftp://x/a"),
         (head(line=b"GET ?a HTTP/1.1"), 400, "the target must begin with /, not ?a"),
+        (
+            head(line=b"GET /tasks?a#b=c HTTP/1.1"),
+            400,
+            "a # in the target has to be written %23, not as in /tasks?a#b=c",
+        ),
+        (
+            head(line=b"GET http://y/ HTTP/1.0", host=b""),
+            400,
+            'the target names y, but Host names ""',
+        ),
         (head(b"X: a", b" b"), 400, "a header may not go on in the next line, as it does with  b"),
         (
             head(host=b"\tHost: x"),
@@ -142,7 +152,7 @@ TLS = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 @pytest.mark.parametrize("beginning", [TLS, TLS[:1], b"\r\n" + TLS, b"\x00", b"{}", b" GET / HTTP"])
 def test_what_cannot_become_a_request_is_not_waited_for(beginning: bytes) -> None:
-    fault = fault_of_beginning(beginning, len(beginning))
+    fault = fault_of_start(beginning)
     assert fault is not None
     assert fault.body.startswith("this is not HTTP; ")
 
@@ -158,6 +168,7 @@ def test_lines_that_end_with_lf_alone_are_not_waited_for() -> None:
 def test_the_beginning_of_a_good_request_is_waited_for() -> None:
     request = b"\r\n" + head(b"Content-Length: 5")
     for end in range(len(request)):
+        assert fault_of_start(request[:end]) is None
         assert fault_of_beginning(request[:end], 1) is None
 
 

@@ -24,6 +24,7 @@ HEAD = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: mine-7\r\n"
         (b"GET http://[/ HTTP/1.1\r\nHost: [\r\n\r\n", 400, "bad request"),
         (b"\x16\x03\x01\x02", 400, "bad request"),
         (b"NONSENSE\r\n\r\n", 400, "bad request"),
+        (b"\r\n GET /tasks HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad request"),
         (HEAD + b"no colon\r\n\r\n", 400, "bad request"),
         (HEAD + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n", 400, "bad request"),
         (HEAD + b"Content-Length: 17\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "bad request"),
@@ -72,6 +73,25 @@ def test_a_target_may_be_a_whole_url(server: ServerProcess) -> None:
         b"GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     )
     assert raw(server, request).json() == {"status": "alive"}
+
+
+@pytest.mark.parametrize(
+    ("version", "options", "closes"),
+    [
+        ("1.1", "TE, Close", True),
+        ("1.1", "keep-alive, TE", False),
+        ("1.0", "Keep-Alive,\tTE", False),
+        ("1.0", "TE, x", True),
+    ],
+)
+def test_a_connection_is_closed_as_one_of_several_options_asks(
+    server: ServerProcess, version: str, options: str, *, closes: bool
+) -> None:
+    request = f"GET /healthz HTTP/{version}\r\nHost: localhost\r\nConnection: {options}\r\n\r\n"
+    with connection(server) as client:
+        client.sendall(request.encode())
+        answer = read_answer(client)
+    assert (answer.headers.get("Connection") == "close") is closes
 
 
 def test_a_client_that_speaks_tls_is_told_at_once(server: ServerProcess) -> None:
