@@ -1,6 +1,7 @@
 """The JSON of requests, read so that nothing of it is lost on the way."""
 
 import json
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,7 @@ from task_queue.api.responses.errors import InvalidRequestError
 MAX_DEPTH = 100
 """How many objects and lists may be nested in a body."""
 
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?([^;"]*)', re.IGNORECASE)
 _CHARSETS = {"utf-8", "utf8", "us-ascii"}
 """What a body may be said to be in; the last is a part of the first."""
 
@@ -51,12 +53,13 @@ def _check_type(req: falcon.Request) -> None:
         if comes_from_a_browser(req.env):
             raise _wrong_type(f"Content-Type is missing; a browser has to say {JSON}")
         return
-    content_type, parameters = falcon.parse_header(req.content_type)
-    if content_type.lower() != JSON:
-        message = f"Content-Type must be {JSON}, not {content_type.lower()}"
+    content_type = req.content_type.partition(";")[0].strip().lower()
+    if content_type != JSON:
+        message = f"Content-Type must be {JSON}, not {named(content_type)}"
         raise _wrong_type(message, f"{message}; with curl: -H 'Content-Type: {JSON}'")
-    charset = parameters.get("charset", "utf-8")
-    if charset.lower() not in _CHARSETS:
+    for charset in _CHARSET.findall(req.content_type):
+        if charset.strip().lower() in _CHARSETS:
+            continue
         raise _wrong_type(f"charset must be utf-8, as JSON is always, not {named(charset)}")
 
 

@@ -6,6 +6,7 @@ from io import BytesIO
 
 import falcon
 
+from task_queue.actors.tasks.text import named
 from task_queue.api.responses.errors import InvalidRequestError
 
 _PLAIN = {"", "identity"}
@@ -37,7 +38,7 @@ class Unpacking:
             return
         if coding.lower() not in _GZIP:
             raise falcon.HTTPUnsupportedMediaType(
-                description=f"Content-Encoding must be gzip or identity, not {coding}",
+                description=f"Content-Encoding must be gzip or identity, not {named(coding)}",
                 headers={"Accept-Encoding": "gzip"},  # RFC 9110, 15.5.16
             )
         body = unpacked(req.stream.read(req.content_length), self._max_body_bytes)

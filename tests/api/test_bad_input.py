@@ -178,6 +178,25 @@ def test_a_content_type_other_than_json_is_refused_with_the_way_out(
         assert detail == f"{error}; with curl: -H 'Content-Type: application/json'"
 
 
+@pytest.mark.parametrize(
+    ("parameters", "charset"),
+    [
+        ("charset=utf-16", "utf-16"),
+        (' CHARSET = "Latin1"', "Latin1"),
+        ("charset=", '""'),
+        ("charset=utf-8; charset=utf-16", "utf-16"),
+        ("charset=utf-16; charset=utf-8", "utf-16"),
+        ("version=1;charset=" + "x" * 1_000, "x" * 60 + "…"),
+    ],
+)
+def test_a_charset_other_than_utf_8_is_refused(
+    either_server: ServerProcess, parameters: str, charset: str
+) -> None:
+    headers = {"Content-Type": f"application/json;{parameters}"}
+    answer = either_server.client.post("/tasks", content=body(action="x"), headers=headers)
+    problem(answer, 415, f"charset must be utf-8, as JSON is always, not {charset}")
+
+
 def test_a_body_over_the_limit_is_refused(either_server: ServerProcess) -> None:
     for path in PUBLISHES:
         answer = either_server.client.post(path, content=b"x" * (MIB + 1))
