@@ -25,7 +25,7 @@ from task_queue.actors.tasks.recurrence import (
 )
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.api.edge import Edge
-from task_queue.api.json_codec import read_json
+from task_queue.api.json_codec import read_json, refuse_members
 from task_queue.api.requests.bodies import publish_body
 from task_queue.api.requests.catalog import Catalog
 from task_queue.api.requests.validation import checked
@@ -121,8 +121,9 @@ class ScheduleResource:
         resp.status = status.value
         resp.data = dumps(schedule_document(kept))
 
-    def on_delete(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Delete the schedule; what it has published stays: `204`."""
+        refuse_members(req)
         if (schedule := self._find(name)) is None:
             raise _not_found()
         _check_changeable(schedule)

@@ -56,8 +56,9 @@ class TaskResource:
 
     on_head = on_get
 
-    def on_delete(self, _req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """Delete a task that is final: `204`."""
+        refuse_members(req)
         own_id = _known(task_id)
         self._edge.ask_writer(DeleteTask(own_id))
         _log.info("task deleted", id=own_id)

@@ -1,6 +1,7 @@
 """Cancelling, retrying and deleting tasks, pausing and purging queues."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -282,18 +283,26 @@ def test_nothing_can_be_done_to_a_queue_that_is_not_there(
     assert detail.startswith("there is no queue ")
 
 
-PATHS = [f"/tasks/{NOBODY}/cancel", f"/tasks/{NOBODY}/retry", "/queues/held/pause"]
-PATHS += ["/queues/held/resume", "/queues/held/purge"]
+WITHOUT_MEMBERS = [
+    ("POST", f"/tasks/{NOBODY}/cancel"),
+    ("POST", f"/tasks/{NOBODY}/retry"),
+    ("POST", "/queues/held/pause"),
+    ("POST", "/queues/held/resume"),
+    ("POST", "/queues/held/purge"),
+    ("DELETE", f"/tasks/{NOBODY}"),
+    ("DELETE", "/schedules/nightly"),
+]
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(("method", "path"), WITHOUT_MEMBERS)
 def test_a_member_that_would_have_no_effect_is_refused(
-    controlled: ServerProcess, path: str
+    controlled: ServerProcess, method: str, path: str
 ) -> None:
+    ask = partial(controlled.client.request, method, path)
     error = "reason is not known; this request has no members"
-    problem(controlled.client.post(path, json={"reason": "x"}), 400, error)
-    problem(controlled.client.post(path, content=b"{bad"), 400, "invalid JSON")
-    answer = controlled.client.post(path, content=b"x", headers={"Content-Type": "text/plain"})
+    problem(ask(json={"reason": "x"}), 400, error)
+    problem(ask(content=b"{bad"), 400, "invalid JSON")
+    answer = ask(content=b"x", headers={"Content-Type": "text/plain"})
     problem(answer, 415, "Content-Type must be application/json, not text/plain")
     assert controlled.client.get("/queues/held").json()["paused"] is False
 
