@@ -3,9 +3,6 @@
 import re
 from urllib.parse import parse_qsl, urlsplit
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
-
 _OURS = (
     "client_encoding",
     "default_transaction_deferrable",
@@ -42,6 +39,9 @@ def check(url: str) -> None:
     Raises:
         ValueError: With what is wrong, without passwords.
     """
+    from psycopg import ProgrammingError  # noqa: PLC0415 - slow, and of no use with SQLite
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
     try:
         parameters = conninfo_to_dict(url)
     except ProgrammingError as error:
@@ -73,6 +73,8 @@ def options(url: str) -> dict[str, str]:
     Raises:
         ValueError: It is not understood, or asks for what the service sets itself.
     """
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - see `check`
+
     text = str(conninfo_to_dict(url).get("options", "")).strip()
     asked: dict[str, str] = {}
     while text:

@@ -3,10 +3,13 @@
 python -m task_queue.config.reference > docs/settings.md
 """
 
+import ast
+import inspect
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
+from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -89,11 +92,31 @@ def _heading(title: str, model: type[BaseModel]) -> str:
 
 def _table(prefix: str, model: type[BaseModel], defaults: Mapping[str, Any]) -> str:
     rows = ["| key | default | allowed | |", "|---|---|---|---|"]
+    texts = descriptions(model)
     for name, field in model.model_fields.items():
         default = defaults.get(name, None if field.is_required() else field.default)
-        text = " ".join((field.description or "").split()).replace("|", "\\|")
+        text = " ".join(texts.get(name, "").split()).replace("|", "\\|")
         rows.append(f"| `{prefix}.{name}` | {_shown(default)} | {_allowed(field)} | {text} |")
     return "\n".join(["", *rows, ""])
+
+
+def descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """Return what the source says below each field, by its name.
+
+    The library would read it at every start of the program, for models that are used there.
+    """
+    texts: dict[str, str] = {}
+    for each in reversed(model.__mro__[: model.__mro__.index(BaseModel)]):
+        (of_class,) = ast.parse(inspect.getsource(each)).body
+        assert isinstance(of_class, ast.ClassDef)  # noqa: S101 - they are at the top level
+        for pair in pairwise(of_class.body):
+            match pair:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    texts[name] = text
+    return texts
 
 
 def _shown(default: object) -> str:

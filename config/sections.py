@@ -41,11 +41,10 @@ def _may_be_number(value: object) -> bool:
 
 
 class Section(BaseModel):
-    """What all sections share: frozen, no unknown keys, the docstrings are the descriptions."""
+    """What all sections share: frozen, no unknown keys."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    # Only `Settings`, which holds the others, is needed at every start.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -109,7 +109,6 @@ class Settings(BaseSettings):
         frozen=True,
         extra="forbid",
         case_sensitive=True,
-        use_attribute_docstrings=True,
         env_prefix=PREFIX.lower(),
         env_nested_delimiter="__",
         enable_decoding=False,  # A variable sets one key; JSON for a whole section is refused.

@@ -9,13 +9,16 @@ from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from psycopg.conninfo import conninfo_to_dict
-
-from task_queue.actors.store import postgresql
 
 SQLITE_CACHE_KIB = 8_192
 LOG_BYTES = 8 * 2**20
 """How large SQLite's write-ahead log stays: twice what it usually needs between two checkpoints."""
+LOCK_SECONDS = 1.0
+"""How long a statement waits for a lock that another session holds. Then the writes that need it
+are made apart from the others of their commit, which do not have to wait as well."""
+IDLE_SECONDS = 1.5
+"""How long the server lets one of our transactions wait for its next statement. A node that hangs
+or is frozen holds locks that all others need; a healthy one takes milliseconds."""
 _SQLITE = "sqlite:///"
 
 
@@ -37,8 +40,8 @@ class Database:
     busy_timeout_seconds: float = 5.0
     connect_timeout_seconds: int = 5
     statement_timeout_seconds: float = 30.0
-    lock_timeout_seconds: float = postgresql.LOCK_SECONDS
-    idle_timeout_seconds: float = postgresql.IDLE_SECONDS
+    lock_timeout_seconds: float = LOCK_SECONDS
+    idle_timeout_seconds: float = IDLE_SECONDS
     options: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -56,6 +59,8 @@ class Database:
         """The URL without its password and parameters."""
         if self.is_sqlite:
             return self.url
+        from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - see `engine`
+
         parts = conninfo_to_dict(self.url)
         user = f"{parts['user']}@" if "user" in parts else ""
         port = f":{parts['port']}" if "port" in parts else ""
@@ -87,6 +92,9 @@ class Database:
                 # Not as an event, which would be half of a transaction's overhead.
                 engine.dialect.do_begin = _sqlite_begin  # type: ignore[assignment, method-assign]
             return engine
+        # Its driver takes a twentieth of a start, and SQLite does without.
+        from task_queue.actors.store import postgresql  # noqa: PLC0415
+
         terms = postgresql.Terms(
             read_only=read_only,
             connect_timeout_seconds=self.connect_timeout_seconds,

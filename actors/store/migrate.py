@@ -3,18 +3,15 @@
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from task_queue.actors.errors import MigrationError, StoreUnavailableError
-from task_queue.actors.store import postgresql
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.database_file import LOG
 
+_STEPS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 7_461_736_173
 """Held while migrating on PostgreSQL, so that processes that start at once take turns."""
 
@@ -44,7 +41,8 @@ def migrate(database: Database) -> None:
     try:
         with database.engine(create=True).connect() as connection, connection.begin():
             try:
-                _upgrade(connection, database)
+                if _revisions(connection) != [_newest()]:
+                    _upgrade(connection, database)
             except sa.exc.SQLAlchemyError as error:
                 message = f"cannot migrate the database {database.shown}: {_first_line(error)}"
                 raise MigrationError(message) from error
@@ -55,22 +53,37 @@ def migrate(database: Database) -> None:
         raise StoreUnavailableError(message) from error
 
 
+def _revisions(connection: sa.Connection) -> list[str]:
+    """Return at which revision the database is, as Alembic has noted it there."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return []
+    return list(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
+
+
+def _newest() -> str:
+    """Return the newest revision: the steps' files begin with theirs."""
+    return max(step.name.partition("_")[0] for step in (_STEPS / "versions").glob("[0-9]*_*.py"))
+
+
 def _upgrade(connection: sa.Connection, database: Database) -> None:
+    # Alembic takes a tenth of a start, and most find nothing to do.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_STEPS))
     config.attributes["connection"] = connection
     scripts = ScriptDirectory.from_config(config)
     known = {script.revision for script in scripts.walk_revisions()}
-    present = MigrationContext.configure(connection).get_current_heads()
-    if unknown := set(present) - known:
+    if unknown := set(_revisions(connection)) - known:
         message = (
             f"the database {database.shown} was made by a newer version of task-queue"
             f" (revision {', '.join(sorted(unknown))}); upgrade task-queue, or use another"
         )
         raise MigrationError(message)
-    if set(present) == set(scripts.get_heads()):
-        return
-    if isinstance(raw := connection.connection.driver_connection, postgresql.Connection):
+    if not database.is_sqlite:
+        raw: Any = connection.connection.driver_connection
         raw.limit_seconds = STEP_SECONDS + database.connect_timeout_seconds
         for statement in _PATIENT:
             connection.exec_driver_sql(statement)

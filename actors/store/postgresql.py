@@ -9,13 +9,6 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import conninfo, sql
 
-LOCK_SECONDS = 1.0
-"""How long a statement waits for a lock that another session holds. Then the writes that need it
-are made apart from the others of their commit, which do not have to wait as well."""
-IDLE_SECONDS = 1.5
-"""How long the server lets one of our transactions wait for its next statement. A node that hangs
-or is frozen holds locks that all others need; a healthy one takes milliseconds."""
-
 R = TypeVar("R")
 
 _NEEDED: Mapping[str, str] = {

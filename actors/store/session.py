@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,9 +17,11 @@ from task_queue.actors.errors import (
     StoreUnavailableError,
     TaskQueueError,
 )
-from task_queue.actors.store import postgresql as server
 from task_queue.actors.store.database import Database, fold_log
 from task_queue.actors.store.database_file import DatabaseFile
+
+if TYPE_CHECKING:
+    from task_queue.actors.store.postgresql import Connection
 
 _LOCKED_SQLSTATES = ("40", "55P03")
 """How PostgreSQL's codes begin for what a neighbour is to blame for: a deadlock, a lock that was
@@ -68,8 +70,8 @@ class Session:
         """Whether the connection that was open is of no use any more."""
         if self._open is None or self._open.invalidated:
             return self._open is not None
-        driver = self._open.connection.driver_connection
-        return isinstance(driver, server.Connection) and driver.closed
+        driver = _of_postgresql(self._open)
+        return driver is not None and driver.closed
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -122,8 +124,8 @@ class Session:
     @property
     def risks(self) -> tuple[str, ...]:
         """Sentences on what PostgreSQL does not promise as it is set up."""
-        driver = self.connection.connection.driver_connection
-        return driver.risks if isinstance(driver, server.Connection) else ()
+        driver = _of_postgresql(self.connection)
+        return () if driver is None else driver.risks
 
     def fold_log(self) -> bool:
         """Give the space of SQLite's log back, outside of transactions; return whether it is."""
@@ -202,6 +204,12 @@ class Prepared:
             names = (self._attributes[name] for name in made.positiontup)
             compiled = self._compiled[dialect.name] = str(made), attrgetter(*names)
         return compiled
+
+
+def _of_postgresql(connection: sa.Connection) -> "Connection | None":
+    """Return the driver's connection, if it is one to PostgreSQL."""
+    driver = connection.connection.driver_connection
+    return None if isinstance(driver, sqlite3.Connection) else driver
 
 
 def insert_into(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

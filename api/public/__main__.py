@@ -1,12 +1,24 @@
-"""`python -m task_queue` is the same as `task-queue`."""
+"""`task-queue`, and `python -m task_queue`, which is the same."""
 
+# Both are part of the interpreter: the user's own `gc.py` cannot take their place.
+import gc
 import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    # What is imported stays. To look through it for garbage again and again while it grows would
+    # take a sixth of a start; to pass over it from then on costs less in each later look.
+    gc.disable()
+    from task_queue.api.cli import main as run  # noqa: PLC0415 - see above
+
+    gc.freeze()
+    gc.enable()
+    run()
+
 
 if __name__ == "__main__":
     # Python puts the current folder first; `task-queue` looks there last, when it loads actions.
     if not sys.flags.safe_path:
         del sys.path[0]
-
-    from task_queue.api.cli import main
-
     main()

@@ -14,7 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from task_queue.actors.store.migrate import ADVISORY_LOCK
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.migrate import ADVISORY_LOCK, migrate
 from task_queue.api.cli import CAPABILITIES, EXAMPLES, RUN_EXAMPLES
 from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
 
@@ -204,6 +205,15 @@ def test_migrate_makes_the_schema_and_may_be_repeated(run: Run, tmp_path: Path) 
     with sqlite3.connect(tmp_path / "data" / "tasks.db") as database:
         assert database.execute("SELECT count(*) FROM tasks").fetchone() == (0,)
     database.close()
+
+
+def test_what_a_start_does_not_need_it_does_not_import(run: Run, tmp_path: Path) -> None:
+    migrate(Database(f"sqlite:///{tmp_path}/tasks.db"))
+    url = f"database.url=sqlite:///{tmp_path}/tasks.db"
+    result = run("migrate", "--set", url, PYTHONPROFILEIMPORTTIME="1")
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "task_queue.api.server.serve" in imported
+    assert imported.isdisjoint({"alembic", "httpx", "psycopg"})
 
 
 def test_the_banner_says_in_five_lines_what_runs_and_how_to_try_it(

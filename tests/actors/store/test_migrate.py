@@ -125,6 +125,7 @@ def test_the_migrations_make_what_the_schema_says(database: Database) -> None:
     with database.engine().connect() as connection, connection.begin():
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, metadata) == []
+        assert context.get_current_heads() == (task_queue.actors.store.migrate._newest(),)
         migrated = described(connection)
         del migrated["alembic_version"]
         metadata.drop_all(connection)
