@@ -1,5 +1,7 @@
 """Fixtures of all tests: databases, servers, and a look at what a test leaves behind."""
 
+import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,9 @@ from task_queue.actors.store.migrate import migrate
 from task_queue.config.settings import load
 from tests import postgres
 from tests.harness import ServerProcess
+
+# Where nothing is to be written beside the sources, each server would compile all of them anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +39,31 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     postgres.drop_database(postgres_server, url)
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the schema, to be copied: migrations take their time."""
+    path = tmp_path_factory.mktemp("migrated") / "tasks.db"
+    migrate(Database(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with the schema, to be copied."""
+    url = postgres.create_database(postgres_server)
+    migrate(Database(url))
+    yield url.rpartition("/")[2]
+    postgres.drop_database(postgres_server, url)
+
+
+@pytest.fixture
+def migrated_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
+    """A new PostgreSQL database with the schema."""
+    url = postgres.create_database(postgres_server, migrated_template)
+    yield url
+    postgres.drop_database(postgres_server, url)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A new, empty database of each kind."""
@@ -44,27 +74,40 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def empty_database(database_url: str) -> Database:
-    """Each kind of database, without a schema; its URL is normalized as the settings do it."""
-    settings = load(overrides=[f"database.url={database_url}"], environ={}).settings.database
-    database = Database(settings.url)
+    """Each kind of database, without a schema."""
+    database = _normalized(database_url)
     if database.is_sqlite:
         database.path.touch()  # only a migration makes a file that is not there
     return database
 
 
-@pytest.fixture
-def database(empty_database: Database) -> Database:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """Each kind of database, with the schema."""
-    migrate(empty_database)
-    return empty_database
+    if request.param == "postgresql":
+        return _normalized(request.getfixturevalue("migrated_url"))
+    path = shutil.copyfile(request.getfixturevalue("migrated_file"), tmp_path / "tasks.db")
+    return _normalized(f"sqlite:///{path}")
+
+
+def _normalized(url: str) -> Database:
+    """The database with this URL, as the settings have it."""
+    return Database(load(overrides=[f"database.url={url}"], environ={}).settings.database.url)
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
-    """Makes servers that are gone at the end of the test; settings as for `--set`."""
+def serve(tmp_path: Path, migrated_file: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Makes servers that are gone at the end of the test; settings as for `--set`.
+
+    The default database has its schema already; with `first=True` it is not there.
+    """
     servers: list[ServerProcess] = []
 
-    def make(*settings: str, directory: Path = tmp_path) -> ServerProcess:
+    def make(*settings: str, directory: Path = tmp_path, first: bool = False) -> ServerProcess:
+        path = directory / "data" / "tasks.db"
+        if not first and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(migrated_file, path)
         servers.append(ServerProcess(directory, *settings))
         return servers[-1]
 

@@ -131,11 +131,11 @@ def throw_away_server() -> Iterator[ThrowAwayServer]:
             server.stop()
 
 
-def create_database(server_url: str) -> str:
-    """The URL of a new, empty database on that server."""
+def create_database(server_url: str, template: str = "template1") -> str:
+    """The URL of a new database on that server: an empty one, or a copy of one by its name."""
     name = f"task_queue_test_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     return server_url.rpartition("/")[0] + f"/{name}"
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from task_queue.actors.store.database import Database
-from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.session import Session
 from tests.databases import patient
 
@@ -19,8 +18,6 @@ def session(database: Database) -> Iterator[Session]:
 
 
 @pytest.fixture
-def postgres_only(postgres_url: str) -> Database:
+def postgres_only(migrated_url: str) -> Database:
     """A PostgreSQL with the schema, for what SQLite has no twin of."""
-    database = Database(postgres_url)
-    migrate(database)
-    return database
+    return Database(migrated_url)

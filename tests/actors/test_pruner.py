@@ -228,7 +228,7 @@ def test_what_was_not_started_in_time_is_dead_without_a_claim(
     assert get(session, in_time.id).status is status
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_sqlite_file_gives_back_what_old_tasks_took(database: Database, session: Session) -> None:
     clock = ManualClock(NOW + 100 * DAY)
     long = f'"{"x" * 40_000}"'

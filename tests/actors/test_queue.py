@@ -1015,7 +1015,7 @@ def test_nothing_that_was_claimed_before_an_answered_pause_is_started_after_it(
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_task_counts_once_as_published_and_once_as_completed(
     database: Database, *, in_memory: bool
 ) -> None:
@@ -1029,7 +1029,7 @@ def test_a_task_counts_once_as_published_and_once_as_completed(
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_after_a_pause_tasks_are_started_in_their_order(
     database: Database, *, in_memory: bool
 ) -> None:

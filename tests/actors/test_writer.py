@@ -378,7 +378,7 @@ AT_COMMIT = (
 )
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(
     ("faults", "opened", "is_kept"),
     [
@@ -406,7 +406,7 @@ def test_a_connection_that_breaks_is_replaced_at_once_unless_the_commit_may_be_o
     assert kept(database, insert.tasks[0]) == [is_kept]
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_neighbours_fault_that_comes_twice_fails_alone_and_is_no_bad_row(
     database: Database, session: Session
 ) -> None:

@@ -190,13 +190,13 @@ def desk(kind: str, database: Database) -> Iterator[Desk]:
 
 
 EVERY_DRIVER = pytest.mark.parametrize(
-    ("kind", "database_url"),
+    ("kind", "database"),
     [("memory", "sqlite"), ("database", "sqlite"), ("database", "postgresql")],
-    indirect=["database_url"],
+    indirect=["database"],
 )
 ON_DISK = pytest.mark.parametrize("kind", ["database"])
 IN_MEMORY = pytest.mark.parametrize(
-    ("kind", "database_url"), [("memory", "sqlite")], indirect=["database_url"]
+    ("kind", "database"), [("memory", "sqlite")], indirect=["database"]
 )
 
 

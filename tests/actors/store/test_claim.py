@@ -189,7 +189,7 @@ def started(session: Session, now: float, rate_limit: float = 4.0) -> int:
     return len(claim(session, limit=100, now=now, rate_limit=rate_limit)[0])
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_no_more_tasks_are_started_than_the_rate_allows(session: Session) -> None:
     put(session, *(a_task() for _ in range(100)))
     seen = [started(session, NOW + quarter / 4) for quarter in range(9)]
@@ -199,7 +199,7 @@ def test_no_more_tasks_are_started_than_the_rate_allows(session: Session) -> Non
     assert started(session, NOW - 3_600 + 0.5) == 2
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_rate_below_one_a_second_is_kept_too(session: Session) -> None:
     put(session, *(a_task() for _ in range(10)))
     assert [started(session, NOW + second, rate_limit=0.5) for second in range(5)] == [
@@ -211,7 +211,7 @@ def test_a_rate_below_one_a_second_is_kept_too(session: Session) -> None:
     ]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_what_is_not_started_costs_no_token(session: Session) -> None:
     put(session, a_task(attempt=1), a_task(expires_at=NOW), a_task(losses=1))
     with session.transaction():
@@ -225,7 +225,7 @@ def test_what_is_not_started_costs_no_token(session: Session) -> None:
     assert started(session, NOW) == 0
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_suspect_needs_a_token_like_others(session: Session) -> None:
     put(session, a_task(), a_task(), a_task(losses=1))
     assert started(session, NOW) == 2

@@ -19,7 +19,7 @@ def value(database: Database, statement: str, *, read_only: bool = False) -> obj
         return connection.exec_driver_sql(statement).scalar_one()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("read_only", [False, True])
 def test_sqlite_writes_ahead_and_is_on_disk_at_every_commit(
     database: Database, *, read_only: bool
@@ -36,7 +36,7 @@ def test_sqlite_writes_ahead_and_is_on_disk_at_every_commit(
     assert pragma("auto_vacuum") == 2  # incremental
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_sqlite_transaction_takes_the_write_lock_before_its_first_statement(
     database: Database,
 ) -> None:
@@ -50,13 +50,13 @@ def test_a_sqlite_transaction_takes_the_write_lock_before_its_first_statement(
     first.close()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_to_connect_writes_nothing_and_waits_for_nobody(database: Database) -> None:
     with held(database), impatient(database).engine().connect() as connection:
         assert not connection.closed
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("read_only", [False, True])
 def test_postgresql_is_on_disk_at_every_commit_and_its_statements_end(
     database: Database, *, read_only: bool
@@ -72,7 +72,7 @@ def test_postgresql_is_on_disk_at_every_commit_and_its_statements_end(
     assert shown("application_name") == "task-queue"
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_postgresql_keeps_to_synchronous_commits_whatever_the_databases_default(
     database: Database,
 ) -> None:

@@ -235,10 +235,10 @@ def indexes_in(plan: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("database_url", "analyzed"),
+    ("database", "analyzed"),
     # SQLite gathers no statistics by itself, PostgreSQL does.
     [("sqlite", False), ("sqlite", True), ("postgresql", True)],
-    indirect=["database_url"],
+    indirect=["database"],
 )
 def test_every_statement_finds_its_rows_by_an_index(
     database: Database, session: Session, monkeypatch: pytest.MonkeyPatch, *, analyzed: bool

@@ -17,7 +17,7 @@ from tests.fakes import NOW, a_task
 
 SLOW = 0.01
 """So few starts a second that no test takes long enough for one more."""
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 """Where the moment of a claim is the claimant's to tell."""
 
 

@@ -322,7 +322,7 @@ def pages(session: Session) -> tuple[int, int]:
     return call(session, look)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_the_file_gives_back_the_room_of_what_is_gone_but_for_a_reserve(
     database: Database, session: Session
 ) -> None:
