@@ -26,7 +26,7 @@ from task_queue.api.server.listener import bound, cannot_listen, is_loopback
 from task_queue.api.server.parser import MAX_HEADER_BYTES
 from task_queue.api.server.patience import Patience
 from task_queue.api.server.server import Server
-from task_queue.api.server.signals import Signals
+from task_queue.api.server.signals import Signals, Stopped
 from task_queue.config import logs
 from task_queue.config.settings import HttpSettings, Settings, SettingsError
 
@@ -64,7 +64,7 @@ def serve(
         with closing(bound(settings.http)) as listener:
             try:
                 system.start(configured)
-            except SystemExit:  # it has stopped what was running
+            except Stopped:  # it has stopped what was running
                 return signals.exit_code
             server = _server(edge, settings.http, listener)
             gc.freeze()  # what exists by now stays; collecting it again and again costs 5 %
@@ -81,7 +81,7 @@ def serve(
             signals.reload = lambda: _reload(system, read_again)
             signals.at_once = system.children.close
             _loop(server, signals, lambda: _drain(system, settings.shutdown.drain_seconds))
-    except SystemExit:
+    except Stopped:
         _drain(system, settings.shutdown.drain_seconds)
     system.stop()
     logs.repeats.tell(at_once=True)

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from types import FrameType
 
 
+class Stopped(SystemExit):
+    """A signal came while the server starts; a module that is imported then may exit, too."""
+
+
 class Signals:
     """SIGTERM and SIGINT: the first one stops serving, the second one ends the process.
 
     SIGHUP reads the settings again; from a terminal that was closed it means the same as SIGTERM.
 
-    Waitress leaves signals alone. While the server starts, the handler raises `SystemExit` in the
+    Waitress leaves signals alone. While the server starts, the handler raises `Stopped` in the
     main thread. While it serves, the handler only wakes up the loop, which then ends: an exception
     after an answer is sent and before that is noted would send it again, and the client would take
     it for the answer to its next request.
@@ -57,7 +61,7 @@ class Signals:
         if not self.stopping:
             self.stopping = True
             if self.wake_up is None:
-                raise SystemExit(self.exit_code)
+                raise Stopped(self.exit_code)
             self.wake_up()
 
     def _listen(self, heard: socket.socket) -> None:

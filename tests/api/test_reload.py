@@ -155,6 +155,7 @@ def test_a_node_without_own_actions_hears_of_those_of_another(
             '[actions]\nx = "no_such_module:f"\n',
             "actions.x = 'no_such_module:f' cannot be imported",
         ),
+        ('[actions]\nx = "leaves:f"\n', "'leaves:f' cannot be imported: SystemExit: 3 (/"),
         (
             '[actions.x]\ncommand = ["no-such-program"]\n',
             "the program 'no-such-program' is not there",
@@ -168,6 +169,7 @@ def test_settings_that_are_no_good_are_refused_whole_and_the_former_ones_stay(
     serve: Serve, tmp_path: Path, text: str, why: str
 ) -> None:
     quick = '[queues.quick]\ndriver = "memory"\n'
+    (tmp_path / "leaves.py").write_text("raise SystemExit(3)\n")
     live = Configured(serve, tmp_path, f"[actions]\n{WAIT}\n{quick}")
     before = live.queue()["settings"]
     assert why in live.refused(text if "queues.quick" in why else f"{text}{quick}")

@@ -114,7 +114,9 @@ def imported(name: str, target: str) -> PythonFunction:
     module_name, _, function_name = target.partition(":")
     try:
         found = getattr(import_module(module_name), function_name)
-    except Exception as error:  # whatever a module's own code raises
+    except (Exception, SystemExit) as error:  # whatever a module's own code raises
+        if type(error) is not SystemExit and isinstance(error, SystemExit):
+            raise  # that of a signal has a type of its own
         message = f"{name} = {target!r} cannot be imported: {titled(error)}"
         message += _raised_at(error) + _why_missing(module_name, error)
         raise ActionLoadError(message.replace("\n", " ")) from error
@@ -125,7 +127,7 @@ def imported(name: str, target: str) -> PythonFunction:
         raise ActionLoadError(message) from error
 
 
-def _why_missing(module: str, error: Exception) -> str:
+def _why_missing(module: str, error: BaseException) -> str:
     """Return, for errors, where the user's module was looked for, or what hides it, if either."""
     package = module.partition(".")[0]
     own, found = Path.cwd() / package, sys.modules.get(package)
@@ -140,7 +142,7 @@ def _why_missing(module: str, error: Exception) -> str:
     return f"; {package!r} is found in {places[-1]}, which comes before the current folder"
 
 
-def _raised_at(error: Exception) -> str:
+def _raised_at(error: BaseException) -> str:
     """Return, for errors, the line of the module that raised it, if there is one."""
     frames = extract_tb(error.__traceback__)[2:]  # without this file's line, and `import_module`'s
     own = [each for each in frames if not each.filename.startswith("<")]
