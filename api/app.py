@@ -21,9 +21,17 @@ from task_queue.api.unpacking import Unpacking
 from task_queue.config.settings import HttpSettings
 
 
-def create_app(edge: Edge, http: HttpSettings) -> "falcon.App[falcon.Request, falcon.Response]":
-    """Return the application over the actors behind the edge."""
-    hosts = Hosts(http.host, http.allowed_hosts, socket.gethostname())
+def create_app(
+    edge: Edge, http: HttpSettings, *addresses: str
+) -> "falcon.App[falcon.Request, falcon.Response]":
+    """Return the application over the actors behind the edge.
+
+    Args:
+        edge: The way to them.
+        http: What is set.
+        addresses: What the server is bound to, where `http.host` is a name.
+    """
+    hosts = Hosts((http.host, *addresses), http.allowed_hosts, socket.gethostname())
     middleware: list[RequestId | OwnOrigin | OneUrl | Unpacking] = [
         RequestId(),
         OwnOrigin(hosts),

@@ -1,7 +1,7 @@
 """The names and addresses by which this server may be asked for."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -20,18 +20,18 @@ class Hosts:
     every address.
     """
 
-    def __init__(self, listens_on: str, allowed: Iterable[str], machine: str) -> None:
+    def __init__(self, listens_on: Collection[str], allowed: Iterable[str], machine: str) -> None:
         """Keep what is ours.
 
         Args:
-            listens_on: The name or address the server listens on.
+            listens_on: The name or address of the settings, and what that stands for.
             allowed: Further names and addresses; one that begins with a dot is all names below it.
             machine: The machine's name, which counts if the server listens on all addresses.
         """
-        address = _address(listens_on)
-        self._takes_every_address = address is not None and address.is_unspecified
+        own = [_address(each) for each in listens_on]
+        self._takes_every_address = any(address and address.is_unspecified for address in own)
         machines = [machine] if self._takes_every_address else []
-        named = [_normal(name) for name in ("localhost", listens_on, *machines, *allowed)]
+        named = [_normal(name) for name in ("localhost", *listens_on, *machines, *allowed)]
         self._known = {_address(name) or name for name in named}
         self._suffixes = tuple(name for name in named if name.startswith("."))
         self.know = lru_cache(MAX_VERDICTS)(self._know)

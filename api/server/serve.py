@@ -163,7 +163,7 @@ def _server(edge: Edge, http: HttpSettings, listener: socket.socket) -> Server:
     )
     try:
         return Server(
-            create_app(edge, http),
+            create_app(edge, http, listener.getsockname()[0]),
             limits,
             Patience(http),
             _sock=listener,

@@ -21,31 +21,31 @@ def knows(hosts: Hosts, host: str) -> bool:
 @pytest.mark.parametrize("host", [*LOOPBACK, *MAPPED])
 @pytest.mark.parametrize("listens_on", ["127.0.0.1", EVERYWHERE, "::", "web1.example"])
 def test_loopback_is_always_known(host: str, listens_on: str) -> None:
-    assert knows(Hosts(listens_on, (), "web1"), host)
+    assert knows(Hosts([listens_on], (), "web1"), host)
 
 
 @pytest.mark.parametrize("host", FOREIGN)
 @pytest.mark.parametrize("listens_on", ["127.0.0.1", EVERYWHERE, "::", "localhost"])
 def test_a_name_of_somebody_else_is_not(host: str, listens_on: str) -> None:
-    assert not knows(Hosts(listens_on, (), "web1"), host)
+    assert not knows(Hosts([listens_on], (), "web1"), host)
 
 
 @pytest.mark.parametrize("host", NO_HOSTS)
 def test_what_is_no_host_is_not_known(host: str) -> None:
-    assert not Hosts(EVERYWHERE, (), "web1").know(host)
+    assert not Hosts([EVERYWHERE], (), "web1").know(host)
 
 
 @pytest.mark.parametrize("host", ["10.1.2.3", "[fd00::1]", "8.8.8.8", EVERYWHERE])
 def test_every_address_is_known_if_it_listens_on_all(host: str) -> None:
-    assert not knows(Hosts("127.0.0.1", (), "web1"), host)
-    assert not knows(Hosts("10.1.2.4", (), "web1"), host)
-    assert knows(Hosts(EVERYWHERE, (), "web1"), host)
-    assert knows(Hosts("::", (), "web1"), host)
+    assert not knows(Hosts(["127.0.0.1"], (), "web1"), host)
+    assert not knows(Hosts(["10.1.2.4"], (), "web1"), host)
+    assert knows(Hosts([EVERYWHERE], (), "web1"), host)
+    assert knows(Hosts(["::"], (), "web1"), host)
 
 
 def test_the_machines_name_is_known_if_it_listens_on_all_addresses() -> None:
-    assert knows(Hosts(EVERYWHERE, (), "Web1"), "web1")
-    assert not knows(Hosts("127.0.0.1", (), "web1"), "web1")
+    assert knows(Hosts([EVERYWHERE], (), "Web1"), "web1")
+    assert not knows(Hosts(["127.0.0.1"], (), "web1"), "web1")
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,21 @@ def test_the_machines_name_is_known_if_it_listens_on_all_addresses() -> None:
     [("web1.example", "WEB1.example."), ("10.1.2.3", "10.1.2.3"), ("fd00::1", "[fd00:0::1]")],
 )
 def test_what_it_listens_on_is_known(listens_on: str, host: str) -> None:
-    assert knows(Hosts(listens_on, (), "web1"), host)
+    assert knows(Hosts([listens_on], (), "web1"), host)
+
+
+def test_what_a_name_stands_for_is_known() -> None:
+    hosts = Hosts(["web1.example", "10.1.2.3"], (), "web1")
+    assert knows(hosts, "web1.example")
+    assert knows(hosts, "10.1.2.3")
+    assert not knows(hosts, "10.1.2.4")
+    assert knows(Hosts(["*", EVERYWHERE], (), "web1"), "10.1.2.4")
 
 
 def test_names_and_addresses_that_are_allowed_are_known() -> None:
-    hosts = Hosts("127.0.0.1", ("Tasks.example", "10.1.2.3", "[fd00::1]", ".apps.example"), "web1")
+    hosts = Hosts(
+        ["127.0.0.1"], ("Tasks.example", "10.1.2.3", "[fd00::1]", ".apps.example"), "web1"
+    )
     for host in ("tasks.example", "10.1.2.3", "[fd00::0:1]", "a.apps.example", "a.b.apps.example."):
         assert knows(hosts, host)
     for host in ("x.tasks.example", "apps.example", "evilapps.example", "10.1.2.4", "[fd00::2]"):
@@ -65,7 +75,7 @@ def test_names_and_addresses_that_are_allowed_are_known() -> None:
 
 
 def test_no_more_verdicts_are_kept_than_allowed() -> None:
-    hosts = Hosts("127.0.0.1", (), "web1")
+    hosts = Hosts(["127.0.0.1"], (), "web1")
     for number in range(3 * MAX_VERDICTS):
         assert not hosts.know(f"evil{number}.example")
     assert hosts.know.cache_info().currsize == MAX_VERDICTS
