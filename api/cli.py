@@ -6,7 +6,6 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from task_queue.actors.actions.prints import fields_of_present_task, output_is_caught
@@ -16,8 +15,10 @@ from task_queue.actors.system import migrate_only
 from task_queue.api.run import UsageError
 from task_queue.api.run import run as run_action
 from task_queue.api.schedule_settings import check_schedules
+from task_queue.api.server.serve import end_in_time
 from task_queue.api.server.serve import serve as serve_http
 from task_queue.config import logs
+from task_queue.config.logger import get_logger
 from task_queue.config.settings import Loaded, SettingsError, effective, environment, load
 
 CAPABILITIES = """
@@ -100,8 +101,12 @@ def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     again = partial(load, config and config.absolute(), overrides or (), environment())
     keep_output_open()
     stdout = sys.stdout
-    with output_is_caught():
-        exit_code = serve_http(settings, _version(), lambda: again().settings, stdout)
+    exit_code = 1
+    try:
+        with output_is_caught():
+            exit_code = serve_http(settings, _version(), lambda: again().settings, stdout)
+    finally:
+        end_in_time(exit_code)
     raise SystemExit(exit_code)
 
 
@@ -168,7 +173,7 @@ def _load(config: Path | None, overrides: list[str] | None) -> Loaded:
     log = loaded.settings.log
     logs.configure(log.format, log.level, present=fields_of_present_task)
     if loaded.unused_variables:
-        structlog.get_logger().warning(
+        get_logger().warning(
             "environment variables that set nothing; a setting's name has __ before its key,"
             " as in TASK_QUEUE_HTTP__PORT",
             names=loaded.unused_variables,

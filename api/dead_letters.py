@@ -4,7 +4,6 @@ from operator import add
 from typing import Annotated
 
 import falcon
-import structlog
 from orjson import dumps
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -26,6 +25,7 @@ from task_queue.api.requests.listing import (
 from task_queue.api.requests.validation import canonical_id, checked, rule
 from task_queue.api.responses.documents import page_document
 from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.config.logger import get_logger
 
 MAX_IDS = 1_000
 MAX_REDRIVE = 10_000
@@ -45,7 +45,7 @@ _WHY = {
 }
 """Why a dead task that matches is not put back, by the member of the answer that counts it."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 _SELECTORS = ("queue", "action", "ids", "error_contains")
 
 

@@ -6,7 +6,6 @@ from time import monotonic
 from typing import Any
 
 import falcon
-import structlog
 from orjson import dumps
 
 from task_queue.actors.errors import NotFoundError
@@ -16,13 +15,14 @@ from task_queue.actors.messages.reader import CountTasks, ListPaused, OldestRead
 from task_queue.actors.tasks.states import Status
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import refuse_members
+from task_queue.config.logger import get_logger
 
 PURGE_STEP = 500
 """How many tasks one commit cancels; a publish waits for no more than that."""
 PURGE_SECONDS = 30.0
 """How long one request purges at most; its answer then says that there is more."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class QueuesResource:

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import falcon
-import structlog
 from orjson import Fragment, dumps
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,6 +29,7 @@ from task_queue.api.requests.bodies import publish_body
 from task_queue.api.requests.catalog import Catalog
 from task_queue.api.requests.validation import checked
 from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.config.logger import get_logger
 from task_queue.config.names import NAME_RULE, is_name
 
 SHOWN_TIMES = 5
@@ -41,7 +41,7 @@ MAX_EXPIRES_AFTER_SECONDS = 31_536_000
 MAX_TIMEZONE_CHARS = 100
 """How long the name of a time zone may be; the longest there is has 32 characters."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 _OF_CRON = ("clock_forward", "clock_back")
 _SAYS_WHEN = ("run_at", "expires_at")
 

@@ -4,7 +4,6 @@ from http import HTTPStatus
 from typing import Any
 
 import falcon
-import structlog
 from orjson import dumps
 
 from task_queue.actors.errors import ConflictError, NotFoundError
@@ -18,8 +17,9 @@ from task_queue.api.publish import Publisher
 from task_queue.api.requests.listing import ListParameters, page_of
 from task_queue.api.requests.validation import canonical_id
 from task_queue.api.responses.documents import attempt_document, page_document, task_document
+from task_queue.config.logger import get_logger
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class TasksResource:

@@ -19,6 +19,7 @@ import structlog
 from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from task_queue.config.logger import keep_set_up
 from task_queue.config.repeats import Repeats
 
 repeats = Repeats()
@@ -78,6 +79,7 @@ def configure(
         logger_factory=lambda *_: _LineLogger(stream.buffer),
         cache_logger_on_first_use=True,
     )
+    keep_set_up()
     _configure_libraries(enrich, render, minimum, stream)
 
 
@@ -100,7 +102,10 @@ class _LineLogger:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
-    def msg(self, line: bytes) -> None:
+    def msg(self, line: object) -> None:
+        if not isinstance(line, bytes):  # an action has set structlog up to render by itself
+            print(line)  # noqa: T201 - it is the action's then, as all that it prints
+            return
         try:  # Without `suppress`, which takes longer than the line's own formatting.
             self._stream.write(line + b"\n")
             self._stream.flush()

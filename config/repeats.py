@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from task_queue.config.logger import get_logger
+
 COUNTED: Mapping[str, Sequence[str]] = {
     "request": ("status",),
     "request refused": ("status",),
@@ -89,7 +91,7 @@ class Repeats:
             at_once: Of all kinds, because nothing more will be logged.
         """
         for event, count, seconds in self._over(at_once=at_once):
-            log = getattr(structlog.get_logger(), count.level)
+            log = getattr(get_logger(), count.level)
             log("more of the same", of=event, **count.fields, count=count.more, seconds=seconds)
 
     def _over(self, *, at_once: bool) -> list[tuple[object, _Count, float]]:

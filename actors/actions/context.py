@@ -7,11 +7,10 @@ from functools import cached_property
 from math import isinf
 from typing import Any
 
-import structlog
-
 from task_queue.actors.actions.call import Call
 from task_queue.actors.tasks.slot import Progress
 from task_queue.actors.tasks.text import printable
+from task_queue.config.logger import get_logger
 
 MAX_MESSAGE_CHARS = 500
 
@@ -48,7 +47,7 @@ class Context:
 
         Of structlog: `task.log.info("resized", width=640)`.
         """
-        return structlog.get_logger().bind(
+        return get_logger().bind(
             id=self.id, queue=self.queue, action=self.action, attempt=self.attempt
         )
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-import structlog
-
 from task_queue.actors.actions.action import Action, Execution
 from task_queue.actors.actions.builtin import processed, slowed, total, uppercase
 from task_queue.actors.actions.process.action import ProcessAction
@@ -21,6 +19,7 @@ from task_queue.actors.actions.registry import Registry
 from task_queue.actors.actions.result import Form
 from task_queue.actors.errors import ActionLoadError
 from task_queue.config.actions import secret_bytes, statuses
+from task_queue.config.logger import get_logger
 from task_queue.config.names import NAME_RULE, is_name
 from task_queue.config.settings import (
     ActionSettings,
@@ -70,7 +69,7 @@ def end_fallback(actions: Registry, known: Sequence[str] = ()) -> None:
         known: The names of those that the database has known, if they are at hand.
     """
     if actions.end_fallback():
-        structlog.get_logger().warning(
+        get_logger().warning(
             "no actions of your own, and this database has had some: unknown ones are refused",
             had=known,
             cure="start it with its settings; builtin.fallback = true takes any name",

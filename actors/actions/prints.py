@@ -8,17 +8,16 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
 
-import structlog
-
 from task_queue.actors.tasks.claim import ClaimedTask
 from task_queue.actors.tasks.text import MAX_STDERR_CHARS, cut, printable
+from task_queue.config.logger import get_logger
 
 MAX_LINES = 100
 """How many lines of a task are logged."""
 MAX_LINE_CHARS = 2_000
 """What is logged of each of them."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 _lock = threading.RLock()
 """For all of them: an action may have threads, and a lock for each task would cost more than all
 else of it. Reentrant: a finalizer that is run in between may print, too."""
@@ -118,7 +117,6 @@ def output_is_caught() -> Iterator[None]:
 
     What is written to the descriptors themselves passes them by.
     """
-    _log.bind()  # now, with the service's set-up: an action may tell structlog to print
     former = {name: getattr(sys, name) for name in _STREAMS}
     _caught.update({name: _Output(former[name]) for name in ("stdout", "stderr")})
     for name in _STREAMS:

@@ -6,13 +6,13 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 import pykka
-import structlog
 
 from task_queue.actors.errors import ActorUnavailableError, BootError, TaskQueueError
 from task_queue.actors.messages.base import Message, Recipient, Request
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.supervisor import Died
 from task_queue.actors.runtime.address import Address
+from task_queue.config.logger import get_logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Actor(pykka.ThreadingActor):
     def __init__(self, life: Life) -> None:
         super().__init__()
         self.name = life.address.name
-        self.log = structlog.get_logger().bind(actor=self.name)
+        self.log = get_logger().bind(actor=self.name)
         self._life = life
 
     def setup(self) -> None:

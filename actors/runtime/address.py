@@ -3,15 +3,15 @@
 from typing import Any, TypeVar
 
 import pykka
-import structlog
 
 from task_queue.actors.errors import ActorUnavailableError
 from task_queue.actors.messages.base import Command, Message, Request
 from task_queue.actors.messages.reply import Reply
+from task_queue.config.logger import get_logger
 
 R = TypeVar("R")
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class Address:

@@ -6,6 +6,19 @@ from pathlib import Path
 
 from task_queue.actors.errors import StoreUnavailableError
 
+_held: set[int] = set()
+"""The descriptors of all locks of this process."""
+
+
+def _leave_to_parent() -> None:
+    """Close them in a process that was forked, or it would hold the locks beyond its parent."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
 
 class FileLock:
     """A lock file beside the database, held while the process lives.
@@ -46,6 +59,7 @@ class FileLock:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         self._descriptor = descriptor
+        _held.add(descriptor)
 
     def keep(self) -> None:
         """Take the lock again if its file was removed, or a second process could take it.
@@ -63,14 +77,19 @@ class FileLock:
         if found is None or (found.st_dev, found.st_ino) != (mine.st_dev, mine.st_ino):
             former = self._descriptor
             self.acquire()
-            os.close(former)
+            _close(former)
 
     def release(self) -> None:
         """Release the lock, if it is held."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)  # the process id is somebody else's soon
-            os.close(self._descriptor)
+            _close(self._descriptor)
             self._descriptor = None
+
+
+def _close(descriptor: int) -> None:
+    _held.discard(descriptor)
+    os.close(descriptor)
 
 
 def _make_directory(directory: Path) -> None:

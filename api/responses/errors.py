@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import falcon
-import structlog
 from orjson import dumps
 
 from task_queue.actors.errors import (
@@ -30,6 +29,7 @@ from task_queue.actors.tasks.recurrence import InvalidRecurrenceError
 from task_queue.actors.tasks.text import cut
 from task_queue.api.responses import rate_limit
 from task_queue.api.responses.answer import Answer
+from task_queue.config.logger import get_logger
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -45,7 +45,7 @@ _STATUSES = {
 """The errors whose own text is the answer."""
 
 _RETRY = (("Retry-After", str(RETRY_AFTER_SECONDS)),)
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class InvalidRequestError(Exception):

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 
-import structlog
 from orjson import dumps
 from structlog.contextvars import get_contextvars
 
@@ -14,11 +13,12 @@ from task_queue.actors.tasks.conditions import Published
 from task_queue.actors.tasks.task import Receipt, Task
 from task_queue.api.responses import rate_limit
 from task_queue.api.responses.answer import JSON, Answer, Headers
+from task_queue.config.logger import get_logger
 
 Shape = Callable[[Sequence[Receipt], Headers], Answer]
 """Makes an answer of what became of the tasks, and of headers that go with it."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 def one(receipts: Sequence[Receipt], headers: Headers) -> Answer:

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
-import structlog
 from structlog.contextvars import bind_contextvars
 from waitress.channel import HTTPChannel
 from waitress.task import WSGITask
@@ -19,6 +18,7 @@ from task_queue.api.responses.answer import Headers
 from task_queue.api.responses.late import ENVIRON_KEY, Late
 from task_queue.api.server.parser import Parser, ProblemTask
 from task_queue.api.server.patience import Seen, Stage, TooSlowError
+from task_queue.config.logger import get_logger
 
 _REQUEST_ID = REQUEST_ID_HEADER.lower()  # as Falcon writes it
 _QUICK = {
@@ -29,7 +29,7 @@ _QUICK = {
 }
 """The requests that ask no actor, or are parked until it answers; all others wait in a thread."""
 _RESET = struct.pack("ii", 1, 0)  # lingers for no second
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,13 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-import structlog
-
 from task_queue.actors.messages.reply import Reply
+from task_queue.config.logger import get_logger
 
 SHUTDOWN_SECONDS = 1.0
 """How long requests that were not answered until the port was closed may still take."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class Connection(Protocol):

@@ -3,7 +3,6 @@
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from orjson import dumps
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
@@ -19,13 +18,14 @@ from task_queue.api.server.head import (
     fault_of_start,
     request_id_in,
 )
+from task_queue.config.logger import get_logger
 
 MAX_HEADER_BYTES = 32_768
 MAX_DROPPED_BYTES = 67_108_864
 """How much of a body that is too long is read and dropped. Many clients send all of it before
 they look for the answer; a connection closed earlier would reach them as a reset, not as 413."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class _Nothing:

@@ -11,7 +11,6 @@ from contextlib import closing
 from threading import Event
 from typing import TextIO
 
-import structlog
 from waitress.adjustments import Adjustments
 
 from task_queue.actors.errors import TaskQueueError
@@ -28,9 +27,13 @@ from task_queue.api.server.patience import Patience
 from task_queue.api.server.server import Server
 from task_queue.api.server.signals import Signals, Stopped
 from task_queue.config import logs
+from task_queue.config.logger import get_logger
 from task_queue.config.settings import HttpSettings, Settings, SettingsError
 
-_log = structlog.get_logger()
+END_SECONDS = 2.0
+"""How long what actions have left may take to end, after everything else has."""
+
+_log = get_logger()
 
 
 def serve(
@@ -62,6 +65,8 @@ def serve(
     configured = schedules(settings.schedules, edge.catalog, edge.now())
     try:
         with closing(bound(settings.http)) as listener:
+            # What an action in a thread forks, as `multiprocessing` does, must not keep the port.
+            os.register_at_fork(after_in_child=listener.close)
             try:
                 system.start(configured)
             except Stopped:  # it has stopped what was running
@@ -87,6 +92,22 @@ def serve(
     logs.repeats.tell(at_once=True)
     _log.info("stopped")
     return signals.exit_code
+
+
+def end_in_time(exit_code: int) -> None:
+    """Let the process end by itself, but not for ever.
+
+    Python waits for what actions in threads have left: threads of executors, processes of
+    `multiprocessing`, and handlers that are registered for the end.
+    """
+    end = threading.Timer(END_SECONDS, _end, (exit_code,))
+    end.daemon = True
+    end.start()
+
+
+def _end(exit_code: int) -> None:
+    _log.warning("ended by force, what actions have left does not end")
+    os._exit(exit_code)
 
 
 def _loop(server: Server, signals: Signals, drain: Callable[[], None]) -> None:

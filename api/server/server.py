@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-import structlog
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
@@ -11,11 +10,12 @@ from task_queue.api.server.channel import Channel
 from task_queue.api.server.listener import refuse_handshakes
 from task_queue.api.server.patience import LOOK_SECONDS, Patience, Stage
 from task_queue.config import logs
+from task_queue.config.logger import get_logger
 
 LAST_CALL_SECONDS = 2.0
 """How long clients may take, once the tasks are drained, to come back for a last answer."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types

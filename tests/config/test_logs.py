@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
+from task_queue.config import logger as own
 from task_queue.config import logs
 
 LIBRARIES = ("", "alembic", "pykka", "sqlalchemy", "waitress")
@@ -38,7 +39,8 @@ def stream() -> io.TextIOWrapper:
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
+def _logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(own, "_kept", None)
     root = logging.getLogger()
     handlers = root.handlers[:]
     levels = {name: logging.getLogger(name).level for name in LIBRARIES}
@@ -206,3 +208,17 @@ def test_who_closes_standard_error_does_not_lead_the_log_into_what_is_opened_nex
         assert other.read() == ""
     lines = (tmp_path / "log").read_text().splitlines()
     assert [json.loads(line)["event"] for line in lines] == ["hello", "hello"]
+
+
+def test_our_lines_stay_as_they_are_whatever_an_action_tells_structlog(
+    stream: io.TextIOWrapper, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = own.get_logger()
+    logs.configure("json", "INFO", stream)
+    structlog.configure(processors=[structlog.processors.LogfmtRenderer()])
+    ours.info("ours")
+    ours.bind(actor="queue").info("bound")
+    own.get_logger().info("later")
+    structlog.get_logger().info("the action's", a=1)
+    assert [line["event"] for line in lines(stream)] == ["ours", "bound", "later"]
+    assert capsys.readouterr().out == 'a=1 event="the action\'s"\n'

@@ -1,6 +1,8 @@
 """What an action in a thread changes in the service's process does the service no harm."""
 
+import os
 import signal
+import socket
 from pathlib import Path
 
 import httpx
@@ -12,7 +14,10 @@ pytestmark = pytest.mark.system
 
 ACTIONS = """
 import decimal, gc, locale, logging, os, random, signal, socket, sys, threading, time, warnings
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+import structlog
 
 CHANGES = {
     "directory": lambda: os.chdir("/"),
@@ -30,6 +35,7 @@ CHANGES = {
     "random": lambda: random.seed(1),
     "warnings": lambda: warnings.simplefilter("error"),
     "logging": lambda: (logging.disable(), logging.basicConfig(force=True)),
+    "structlog": lambda: structlog.configure(processors=[structlog.dev.ConsoleRenderer()]),
     "decimal": lambda: setattr(decimal.getcontext(), "prec", 1),
     "hook": lambda: setattr(threading, "excepthook", print),
     "switch": lambda: sys.setswitchinterval(0.1),
@@ -43,6 +49,18 @@ def change(data):
     CHANGES[data["what"]]()
     return "changed"
 
+def leave(data):
+    ThreadPoolExecutor().submit(threading.Event().wait)
+    process = get_context("fork").Process(target=stay)
+    process.start()
+    return process.pid
+
+def stay():
+    for each in os.listdir("/proc/self/fd"):
+        if os.path.basename(os.path.realpath(f"/proc/self/fd/{each}")).startswith("pipe:"):
+            os.dup2(os.open(os.devnull, os.O_RDWR), int(each))  # or the test would wait for it
+    signal.pause()
+
 def look(data):
     made = Path(data["made"])
     made.touch()
@@ -51,6 +69,7 @@ def look(data):
 CONFIG = """
 [actions]
 change = "mine:change"
+leave = "mine:leave"
 
 [actions.look]
 python = "mine:look"
@@ -97,6 +116,27 @@ def test_whatever_an_action_in_a_thread_changes_the_service_goes_on_as_it_began(
         assert [each.name for each in folder.glob("data/*.db")] == ["tasks.db"]
     finally:
         server.close()
+
+
+def test_what_an_action_in_a_thread_leaves_keeps_neither_port_nor_database_nor_the_process(
+    folder: Path,
+) -> None:
+    server = ServerProcess(folder, environ={"TASK_QUEUE_CONFIG": "mine.toml"})
+    left: list[int] = []
+    try:
+        for end in (server.kill, server.terminate):
+            server.start()
+            task = server.wait_for_status(server.publish("leave"), "completed")
+            left.append(int(task["result"]))
+            code = end()
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", server.client.base_url.port or 0))
+        assert code == 0
+        assert server.log[-1]["event"] == "ended by force, what actions have left does not end"
+    finally:
+        server.close()
+        for each in left:
+            os.kill(each, signal.SIGKILL)
 
 
 def look_at(server: ServerProcess, folder: Path, when: str) -> None:

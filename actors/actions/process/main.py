@@ -30,9 +30,10 @@ from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.failures import failure_of
 from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.text import printable
+from task_queue.config.logger import get_logger, keep_set_up
 
 _LEVELS = {"debug", "info", "warning", "error", "critical"}
-_log = structlog.get_logger()
+_log = get_logger()
 
 REPORT_SECONDS = 0.1
 """How often progress is passed on."""
@@ -154,6 +155,7 @@ def main(descriptor: int) -> NoReturn:
         raise structlog.DropEvent
 
     structlog.configure(processors=[structlog.processors.format_exc_info, forward])
+    keep_set_up()
     logging.basicConfig(level=logging.INFO, handlers=[_Handler()])
     threading.Thread(target=runner.listen, daemon=True).start()
     runner.send({"ready": True})

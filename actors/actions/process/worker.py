@@ -14,7 +14,6 @@ from multiprocessing import connection
 from typing import Any
 
 import orjson
-import structlog
 
 from task_queue.actors.actions.action import Done, Execution
 from task_queue.actors.actions.call import Call
@@ -27,6 +26,7 @@ from task_queue.actors.tasks.failures import Ended, failure_of
 from task_queue.actors.tasks.settlement import Failure
 from task_queue.actors.tasks.slot import Progress
 from task_queue.actors.tasks.states import Outcome
+from task_queue.config.logger import get_logger
 
 START_SECONDS = 30.0
 """How long a process may take to start."""
@@ -44,7 +44,7 @@ _BOOT = (
     " main(int(sys.argv[2]))"
 )
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class WorkerGoneError(Exception):
