@@ -1,6 +1,8 @@
 """A Python function as an action: how it is found, which data it takes, and how it is called."""
 
 import asyncio
+import contextlib
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Coroutine, Mapping
@@ -23,8 +25,12 @@ CONTEXT_NAMES = {"task", "context"}
 
 _NO_OBJECTS = {"array", "boolean", "integer", "null", "number", "string"}
 """The types of JSON but object."""
-_OWN_ERRORS = {"value_error", "assertion_error"}
-"""What pydantic calls the errors of a type's own validators."""
+_HANDS_ON = {contextlib.__file__, functools.__file__}
+"""The files of decorators whose functions return what the decorated function does, or what holds
+it, as that of `contextlib.contextmanager`."""
+_ABOUT_MEMBERS = {"value_error", "assertion_error", "missing", "missing_argument"}
+"""What pydantic calls errors of a type's own validators, and of members that are not there: with
+others in it, an object may be of the type."""
 _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
 
@@ -202,6 +208,8 @@ def _behind(function: object) -> object:
     """
     if isinstance(function, partial):
         return _behind(function.func)
+    if inspect.isfunction(function) and function.__code__.co_filename in _HANDS_ON:
+        return _behind(getattr(function, "__wrapped__", None))
     if inspect.isfunction(function) or inspect.ismethod(function) or isinstance(function, type):
         return function
     call = type(function).__call__ if callable(function) else None
@@ -279,15 +287,23 @@ def _adapter(hint: Any) -> Any:  # noqa: ANN401 - a type, and pydantic's `TypeAd
 
     try:
         adapter = TypeAdapter(understood(hint))
-        kind = adapter.json_schema().get("type")
+        kinds = _kinds(adapter.json_schema())
     except Exception as error:  # whatever a type's own code raises
         text = described(error).partition("\n")[0]
         message = f"the type of its data cannot be checked: {text}"
         raise ActionLoadError(message) from error
-    if kind in _NO_OBJECTS and _refuses_objects(adapter):
+    if kinds <= _NO_OBJECTS and _refuses_objects(adapter):
+        kind = " or ".join(sorted(kinds))
         message = f"the type of its data is JSON's {kind}, and data is always an object"
         raise ActionLoadError(message)
     return adapter
+
+
+def _kinds(schema: Mapping[str, Any]) -> set[str]:
+    """Return the types of JSON that values of a schema have; `any` where it does not tell."""
+    if "anyOf" in schema:
+        return set().union(*map(_kinds, schema["anyOf"]))
+    return {schema.get("type", "any")}
 
 
 def _refuses_objects(adapter: Any) -> bool:  # noqa: ANN401 - pydantic's `TypeAdapter`
@@ -297,8 +313,10 @@ def _refuses_objects(adapter: Any) -> bool:  # noqa: ANN401 - pydantic's `TypeAd
     try:
         adapter.validate_json("{}")
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        return first["type"] not in _OWN_ERRORS and (first["loc"], first["input"]) == ((), {})
+        return all(
+            each["type"] not in _ABOUT_MEMBERS and each["input"] == {}
+            for each in error.errors(include_url=False)  # one for each type of a union
+        )
     except Exception:  # noqa: BLE001 - a validator's own code, which may ask for members
         return False
     return False

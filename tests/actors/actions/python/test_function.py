@@ -1,6 +1,7 @@
 """What a function may look like, what it is called with, and what becomes of what it raises."""
 
 import asyncio
+import contextlib
 import functools
 import gc
 import re
@@ -8,6 +9,7 @@ import sys
 import typing
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from typing import (
     TYPE_CHECKING,
@@ -248,6 +250,8 @@ CLASS = "it is a class; name a function"
                 lambda data: (yield data),
                 staticmethod(rows),
                 functools.cache(rows),
+                functools.singledispatch(rows),
+                contextlib.contextmanager(rows),
                 functools.partial(rows),
                 functools.partial(functools.partial(Stream())),
             ),
@@ -277,6 +281,9 @@ def test_what_would_fail_at_every_run_is_refused(function: Any, problem: str) ->
         (tuple, "array"),
         (Literal["x"], "string"),
         (pydantic.RootModel[list[int]], "array"),
+        (int | str, "integer or string"),
+        (list[int] | None, "array or null"),
+        (Decimal, "number or string"),
     ],
 )
 def test_so_is_a_type_of_the_data_that_takes_no_object(hint: Any, kind: str) -> None:  # noqa: ANN401
