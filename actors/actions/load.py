@@ -58,7 +58,7 @@ def load_actions(settings: Settings, children: Children) -> Registry:
     return _Loader(settings, children).registry()
 
 
-def end_fallback(actions: Registry, known: Sequence[str] = ()) -> None:
+def end_fallback(actions: Registry, known: Sequence[str]) -> None:
     """Let a service without own actions take no other name, as its database has known some.
 
     It was started without its settings, as far as can be told: what was published for an action
@@ -66,9 +66,9 @@ def end_fallback(actions: Registry, known: Sequence[str] = ()) -> None:
 
     Args:
         actions: Those of the service; nothing changes if its settings turn the fallback on.
-        known: The names of those that the database has known, if they are at hand.
+        known: The names of those that the database has known.
     """
-    if actions.end_fallback():
+    if actions.end_fallback(known):
         get_logger().warning(
             "no actions of your own, and this database has had some: unknown ones are refused",
             had=known,

@@ -1,7 +1,7 @@
 """The actions there are, by name."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from task_queue.actors.actions.action import Action, Done
@@ -94,11 +94,16 @@ class Registry:
             "schema": found.schema,
         }
 
-    def end_fallback(self) -> bool:
-        """Know no other name from now on, unless the settings say so; return if that is new."""
+    def end_fallback(self, had: Collection[str]) -> bool:
+        """Know no other name from now on, unless the settings say so; return if that is new.
+
+        Args:
+            had: The names of actions that are missing here. Built-in ones do not stand in for them.
+        """
         ends = self._fallback_may_end and self._fallback is not None
         if ends:
             self._fallback = None
+            self._actions = {name: each for name, each in self._actions.items() if name not in had}
         return ends
 
     def become(self, other: "Registry") -> None:

@@ -1,6 +1,6 @@
 """The durable driver: a task is a row, and every change of its state is a commit."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 
 from task_queue.actors.errors import AnswerTimeoutError, BadRowError, QueueFullError
@@ -61,7 +61,7 @@ class DatabaseDriver:
         now: Callable[[], float],
         random: Callable[[], float],
         random_bits: Callable[[int], int],
-        on_own_actions: Callable[[], None] = lambda: None,
+        on_own_actions: Callable[[Sequence[str]], None] = lambda _names: None,
     ) -> None:
         """Store what is needed.
 
@@ -77,7 +77,7 @@ class DatabaseDriver:
             now: The present moment, Unix seconds.
             random: Gives a number in [0, 1), for the jitter.
             random_bits: Gives a number of so many random bits, for lease ids.
-            on_own_actions: Called when another node has actions besides the built-in ones.
+            on_own_actions: Called with the names of actions that nodes have had.
         """
         self._queue = queue
         self._queue_address = queue_address
@@ -206,7 +206,7 @@ class DatabaseDriver:
             self._sweep_after = "" if tended.swept else None
         if tended.own_actions and self._watches_actions:
             self._watches_actions = False
-            self._on_own_actions()
+            self._on_own_actions(tended.own_actions)
         if tended.recounted:
             self._recount_at = 0.0  # until there are no more
         if tended.more:

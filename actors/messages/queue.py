@@ -220,7 +220,7 @@ class Tended(Notice):
         swept: How many keys with blocked tasks the sweep for free places found.
         swept_to: The key where the sweep ended; empty: it saw all.
         recounted: How many tasks were counted anew, as they were made by a clock that was ahead.
-        own_actions: Whether a node has had actions besides the built-in ones.
+        own_actions: The names of actions, besides the built-in ones, that nodes have ever had.
     """
 
     promoted: int
@@ -231,7 +231,7 @@ class Tended(Notice):
     swept: int = 0
     swept_to: str = ""
     recounted: int = 0
-    own_actions: bool = False
+    own_actions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,7 +221,7 @@ class Commit:
             recounted=recounted,
             swept=len(swept),
             swept_to=swept_to,
-            own_actions=write.watches_actions and own_actions.are_known(self._connection),
+            own_actions=own_actions.names(self._connection) if write.watches_actions else (),
         )
         self.notices.other.append((write.requester, tended))
 

@@ -12,7 +12,6 @@ from task_queue.actors.store.schema import own_actions
 from task_queue.actors.store.session import insert_into
 
 _NAMES = sa.select(own_actions.c.name).order_by(own_actions.c.name)
-_ANY = sa.select(sa.exists(_NAMES.order_by(None)))
 
 
 def remember(connection: sa.Connection, names: Collection[str]) -> list[str]:
@@ -24,6 +23,6 @@ def remember(connection: sa.Connection, names: Collection[str]) -> list[str]:
     return sorted(known.union(names))
 
 
-def are_known(connection: sa.Connection) -> bool:
-    """Return whether there are any."""
-    return bool(connection.scalar(_ANY))
+def names(connection: sa.Connection) -> tuple[str, ...]:
+    """Return their names."""
+    return tuple(connection.scalars(_NAMES))

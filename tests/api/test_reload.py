@@ -114,14 +114,15 @@ def test_the_first_own_action_ends_the_fallback_and_what_nothing_runs_is_told_so
 def test_a_start_without_the_settings_does_not_take_the_work_of_own_actions_for_done(
     serve: Serve,
 ) -> None:
-    own = serve("actions.record=tests.actions:record").start()
+    own = serve("actions.record=tests.actions:record", "actions.sum=tests.actions:record").start()
     own.client.post("/queues/tasks/pause")
     task_id = own.publish("record")
     assert own.terminate() == 0
     bare = serve().start()
     line = bare.wait_for_log(FORGOTTEN)
-    assert (line["level"], line["had"]) == ("warning", ["record"])
-    assert bare.client.post("/tasks", json={"action": "record"}).status_code == 400
+    assert (line["level"], line["had"]) == ("warning", ["record", "sum"])
+    codes = [bare.post(action).status_code for action in ("record", "sum", "uppercase")]
+    assert codes == [400, 400, 202], "nor does the built-in sum stand in for the own one"
     bare.client.post("/queues/tasks/resume")
     assert "not known" in bare.wait_for_status(task_id, "dead")["error"]
     for selector in ({"queue": "tasks"}, {"ids": [task_id]}):
@@ -142,7 +143,7 @@ def test_a_node_without_own_actions_hears_of_those_of_another(
     task_id = bare.publish("anything")
     assert bare.wait_for_status(task_id, "completed")["result"] == {"output": "processed"}
     own.start()
-    bare.wait_for_log(FORGOTTEN)
+    assert bare.wait_for_log(FORGOTTEN)["had"] == ["record"]
     assert bare.client.post("/tasks", json={"action": "record"}).status_code == 400
 
 
