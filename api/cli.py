@@ -1,5 +1,6 @@
 """The command line: `task-queue serve | run | migrate | config | version`."""
 
+import gc
 import sys
 from functools import partial
 from importlib.metadata import version as installed_version
@@ -11,12 +12,6 @@ import typer
 from task_queue.actors.actions.prints import fields_of_present_task, output_is_caught
 from task_queue.actors.actions.python.thread import keep_output_open
 from task_queue.actors.errors import TaskQueueError
-from task_queue.actors.system import migrate_only
-from task_queue.api.run import UsageError
-from task_queue.api.run import run as run_action
-from task_queue.api.schedule_settings import check_schedules
-from task_queue.api.server.serve import end_in_time
-from task_queue.api.server.serve import serve as serve_http
 from task_queue.config import logs
 from task_queue.config.logger import get_logger
 from task_queue.config.settings import Loaded, SettingsError, effective, environment, load
@@ -101,6 +96,11 @@ def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     again = partial(load, config and config.absolute(), overrides or (), environment())
     keep_output_open()
     stdout = sys.stdout
+    # Each command imports what it alone needs: a wrong setting, or `--help`, waits for no server.
+    from task_queue.api.server.serve import end_in_time  # noqa: PLC0415
+    from task_queue.api.server.serve import serve as serve_http  # noqa: PLC0415
+
+    _collect_garbage()
     exit_code = 1
     try:
         with output_is_caught():
@@ -127,13 +127,24 @@ def run(
 ) -> None:
     """Run one action here and now, without a server, and show its result."""
     settings = _load(config, overrides).settings
-    raise SystemExit(run_action(settings, action, data, timeout))
+    from task_queue.api.run import UsageError  # noqa: PLC0415 - see `serve`
+    from task_queue.api.run import run as run_action  # noqa: PLC0415
+
+    _collect_garbage()
+    try:
+        exit_code = run_action(settings, action, data, timeout)
+    except UsageError as error:
+        _complain(error)
+        exit_code = 2
+    raise SystemExit(exit_code)
 
 
 @app.command()
 def migrate(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Bring the database's schema to what this version needs, and end."""
     settings = _load(config, overrides).settings
+    from task_queue.actors.system import migrate_only  # noqa: PLC0415 - see `serve`
+
     migrate_only(settings.database)
     typer.echo("the schema is up to date")
 
@@ -142,6 +153,8 @@ def migrate(config: ConfigFile = None, overrides: Overrides = None) -> None:
 def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Show the settings in effect and where each came from."""
     loaded = _load(config, overrides)
+    from task_queue.api.schedule_settings import check_schedules  # noqa: PLC0415 - see `serve`
+
     check_schedules(loaded.settings)
     rows = [("setting", "value", "from"), *effective(loaded)]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
@@ -160,12 +173,18 @@ def main() -> None:
     """Run the command; an expected error is one line and its exit code, never a traceback."""
     try:
         app()
-    except (SettingsError, UsageError) as error:
+    except SettingsError as error:
         _complain(error)
         raise SystemExit(2) from None
     except TaskQueueError as error:
         _complain(error)
         raise SystemExit(1) from None
+
+
+def _collect_garbage() -> None:
+    """Look for garbage from now on, but never among what was imported, which stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def _load(config: Path | None, overrides: list[str] | None) -> Loaded:

@@ -7,13 +7,11 @@ import sys
 
 def main() -> None:
     """Run the command line."""
-    # What is imported stays. To look through it for garbage again and again while it grows would
-    # take a sixth of a start; to pass over it from then on costs less in each later look.
+    # To look through what is imported for garbage while it grows would take a sixth of a start. A
+    # command that goes on turns it on when it has imported all.
     gc.disable()
     from task_queue.api.cli import main as run  # noqa: PLC0415 - see above
 
-    gc.freeze()
-    gc.enable()
     run()
 
 
