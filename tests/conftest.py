@@ -13,7 +13,7 @@ from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
 from task_queue.config.settings import load
 from tests import postgres
-from tests.harness import ServerProcess
+from tests.harness import ServerProcess, put_database
 
 # Where nothing is to be written beside the sources, each server would compile all of them anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -104,10 +104,8 @@ def serve(tmp_path: Path, migrated_file: Path) -> Iterator[Callable[..., ServerP
     servers: list[ServerProcess] = []
 
     def make(*settings: str, directory: Path = tmp_path, first: bool = False) -> ServerProcess:
-        path = directory / "data" / "tasks.db"
-        if not first and not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(migrated_file, path)
+        if not first:
+            put_database(migrated_file, directory)
         servers.append(ServerProcess(directory, *settings))
         return servers[-1]
 

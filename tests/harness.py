@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +37,14 @@ def eventually(look: Callable[[], T], what: str, timeout: float = DEADLINE_SECON
             raise AssertionError(message)
         pause.wait(POLL_SECONDS)
     return seen
+
+
+def put_database(migrated: Path, directory: Path) -> None:
+    """Put a copy of this file where a server in the directory has its database by default."""
+    path = directory / "data" / "tasks.db"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(migrated, path)
 
 
 class Gate:

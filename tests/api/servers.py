@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests import postgres
-from tests.harness import ServerProcess
+from tests.harness import ServerProcess, put_database
 
 DATABASES = ["sqlite", "postgresql"]
 """The parameters of a fixture that is a `server_on`."""
@@ -25,10 +25,12 @@ def server_on(
     """
     directory = factory.mktemp("server")
     if request.param == "sqlite":
+        put_database(request.getfixturevalue("migrated_file"), directory)
         yield from _run(ServerProcess(directory, *settings))
         return
     postgres_server = request.getfixturevalue("postgres_server")
-    url = postgres.create_database(postgres_server)
+    template = request.getfixturevalue("migrated_template")
+    url = postgres.create_database(postgres_server, template)
     yield from _run(ServerProcess(directory, f"database.url={url}", *settings))
     postgres.drop_database(postgres_server, url)
 

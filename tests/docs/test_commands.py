@@ -95,7 +95,7 @@ def started(serve: Serve, example: Example) -> ServerProcess:
     environ = dict(word.split("=", 1) for word in shlex.split(command) if "=" in word)
     options = shlex.split(environ.pop("ARGS", rest))
     pairs = list(zip(options[::2], options[1::2], strict=True))
-    server = serve(*(value for option, value in pairs if option == "--set"))
+    server = serve(*(value for option, value in pairs if option == "--set"), first=True)
     # As the installed program, which does not look for modules where it is started.
     path = os.pathsep.join([str(ROOT), *filter(None, [environ.pop("PYTHONPATH", None)])])
     server.environ |= {**environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
