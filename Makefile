@@ -6,8 +6,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 	done)
 ARGS ?=
 
-# Tests that start servers wait as much as they work: three for every two cores take two thirds of the time.
-WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((cores + (cores + 1) / 2)))
+# Tests that start servers wait longer than they work.
+WORKERS := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
 
 # Another environment beside .venv, for another Python: make test VENV=.venv-3.13 PYTHON=python3.13
 VENV ?= .venv

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +16,10 @@ from task_queue.config.settings import load
 from tests import postgres
 from tests.harness import ServerProcess, put_database
 
-# Where nothing is to be written beside the sources, each server would compile all of them anew.
+# Where nothing is to be written beside the sources, each process would compile all of them: the
+# servers, and the workers that run the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")
