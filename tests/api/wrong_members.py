@@ -32,7 +32,7 @@ WRONG_MEMBERS: list[tuple[dict[str, Any], str]] = [
     ({"action": "\tsum"}, f'action {NAME_RULE}, not "\\tsum"'),
     ({"action": "sum\n"}, f'action {NAME_RULE}, not "sum\\n"'),
     ({"action": "two words"}, f'action {NAME_RULE}, not "two words"'),
-    ({"action": "no\u200bspace"}, f'action {NAME_RULE}, not "no\u200bspace"'),
+    ({"action": "no\u200bspace"}, f'action {NAME_RULE}, not "no\\u200bspace"'),
     ({"action": "a/b"}, f'action {NAME_RULE}, not "a/b"'),
     ({"action": ".."}, f'action {NAME_RULE}, not ".."'),
     ({"data": []}, "data must be a JSON object, not []"),
