@@ -1,6 +1,8 @@
 """The server: waitress's, with its own rules for who may connect and who has to go."""
 
+import os
 import time
+from contextlib import suppress
 from typing import Any
 
 from waitress.adjustments import Adjustments
@@ -15,6 +17,10 @@ from task_queue.config.logger import get_logger
 LAST_CALL_SECONDS = 2.0
 """How long clients may take, once the tasks are drained, to come back for a last answer."""
 
+_WITHOUT_PORT = (
+    b"ended: the descriptor of the port was closed in this process; an action that closes what is"
+    b' not its own needs execution = "process"\n'
+)
 _log = get_logger()
 
 
@@ -33,6 +39,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
         self._looked_at = time.monotonic()
         self._is_out_of_descriptors = False
         super().__init__(application, adj=adj, bind_socket=False, **rest)
+        self._descriptor = self.socket.fileno()
+        self._port = os.fstat(self._descriptor)
 
     def turn(self) -> None:
         """Do what there is to do, or wait for it, and look at the connections."""
@@ -42,9 +50,25 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
         if is_due:
             self._looked_at = now
             self._is_out_of_descriptors = False
+            self._end_without_port()
             logs.repeats.tell()
         if is_due or len(self.active_channels) > self._patience.room:
             self._patience.look(self.active_channels.values(), now)
+
+    def _end_without_port(self) -> None:
+        """End the process if an action has closed the port's descriptor, or put another there.
+
+        It would live on and hear nobody. What else was closed cannot be known, the database's files
+        maybe, so it ends as if it had been killed: what ran is taken up again at the next start.
+        """
+        try:
+            found = os.fstat(self._descriptor)
+        except OSError:
+            found = None
+        if found is None or not os.path.samestat(found, self._port):
+            with suppress(OSError):  # not the log, which has a descriptor that may be gone, too
+                os.write(2, _WITHOUT_PORT)
+            os._exit(1)
 
     def readable(self) -> bool:
         """Return whether another connection may be accepted now."""

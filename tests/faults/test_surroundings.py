@@ -45,6 +45,11 @@ CHANGES = {
     "cores": lambda: os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]),
 }
 
+def close(data):
+    os.closerange(3, 64)
+    while data["reuses"] and os.open(os.devnull, os.O_RDONLY) < 64:
+        pass
+
 def change(data):
     CHANGES[data["what"]]()
     return "changed"
@@ -70,6 +75,7 @@ CONFIG = """
 [actions]
 change = "mine:change"
 leave = "mine:leave"
+close = "mine:close"
 
 [actions.look]
 python = "mine:look"
@@ -137,6 +143,20 @@ def test_what_an_action_in_a_thread_leaves_keeps_neither_port_nor_database_nor_t
         server.close()
         for each in left:
             os.kill(each, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("reuses", [False, True])
+def test_a_service_whose_port_is_closed_by_an_action_ends(folder: Path, *, reuses: bool) -> None:
+    server = ServerProcess(folder, environ={"TASK_QUEUE_CONFIG": "mine.toml"})
+    try:
+        server.start()
+        # Later, or the answer would not leave any more.
+        task = {"action": "close", "data": {"reuses": reuses}, "delay_seconds": 0.2}
+        assert server.client.post("/tasks", json=task).status_code == 202
+        assert server.wait() == 1
+        assert server.log[-1]["text"].startswith("ended: the descriptor of the port was closed")
+    finally:
+        server.close()
 
 
 def look_at(server: ServerProcess, folder: Path, when: str) -> None:
