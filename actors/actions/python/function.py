@@ -173,7 +173,7 @@ async def _finished(
 async def _ended(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
     """Return what the coroutine returns, or what it raises.
 
-    An error is no error to asyncio then, which looks at it, and never ends if it cannot.
+    An error is no error to asyncio then, which would look at it: an error of an action may refuse.
     """
     try:
         return await coroutine, None
