@@ -276,6 +276,7 @@ class ActorSystem:
             session=session,
             max_batch=self._settings.database.max_batch,
             now=self._now,
+            monotonic=time.monotonic,
             floor=self._disk_floor(),
             upkeep=ServerUpkeep(session) if self._file is None else FileUpkeep(session, self._file),
         )
@@ -316,6 +317,7 @@ class ActorSystem:
             worker=self._node,
             limits=queue.info.limits,
             now=self._now,
+            monotonic=time.monotonic,
             random=self._random,
             random_bits=secrets.randbits,
             on_own_actions=partial(end_fallback, self.actions),

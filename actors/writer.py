@@ -90,6 +90,7 @@ class DatabaseWriter(Actor):
         session: Session,
         max_batch: int,
         now: Callable[[], float],
+        monotonic: Callable[[], float],
         floor: DiskFloor | None = None,
         upkeep: Upkeep | None = None,
     ) -> None:
@@ -100,6 +101,7 @@ class DatabaseWriter(Actor):
             session: The database, used by this actor alone.
             max_batch: How many writes fill a commit; each task of a batch is one.
             now: The present moment, Unix seconds.
+            monotonic: Seconds on a clock that is never set, for deadlines.
             floor: The room that must be left on the disk, if any.
             upkeep: What there is to look after besides.
         """
@@ -108,6 +110,7 @@ class DatabaseWriter(Actor):
         self._session = session
         self._max_batch = max_batch
         self._now = now
+        self._monotonic = monotonic
         self._buffer: list[AnyWrite] = []
         self._doing: list[AnyWrite] = []  # the commit that is being made
         self._held: list[AnyWrite] = []  # publishes that wait for a lock of another session
@@ -116,7 +119,7 @@ class DatabaseWriter(Actor):
         self._problem: str | None = None  # with the last commit
         self._refused: Task | None = None  # one of those that could not be written for it
         self._locked = False  # every write of the last commit waits for a lock
-        self._through_at = now()
+        self._through_at = monotonic()
         self._warnings: tuple[str, ...] = ()
         self._pause_seconds: float | None = None
 
@@ -190,7 +193,7 @@ class DatabaseWriter(Actor):
             self.log.info("database available again")
         self._locked = len(notices.locked) == len(writes)
         if not self._locked:
-            self._through_at = now
+            self._through_at = self._monotonic()
         self._pause_seconds = pause_after(notices)
         notices.send()
         self._hold(notices.locked)
@@ -220,7 +223,7 @@ class DatabaseWriter(Actor):
         return True
 
     def _state(self) -> DatabaseState:
-        problem, seconds = self._problem, abs(self._now() - self._through_at)
+        problem, seconds = self._problem, self._monotonic() - self._through_at
         if problem is None and self._locked and seconds > HELD_UP_SECONDS:
             problem = f"no commit for {seconds:.0f} s: another session holds the locks they need"
         return DatabaseState(problem, self._warnings)
@@ -245,13 +248,13 @@ class DatabaseWriter(Actor):
         All other writes go on when the disk runs low: results must be stored, and finished tasks
         are pruned.
         """
-        now = self._now()
-        low = self._floor is not None and self._floor.is_low(now)
+        monotonic = self._monotonic()
+        low = self._floor is not None and self._floor.is_low(self._now())
         wanted: list[AnyWrite] = []
         for write in writes:
             if not isinstance(write, Insert) or write.deadline is None:
                 wanted.append(write)
-            elif write.deadline < now:
+            elif write.deadline < monotonic:
                 write.abandon(AnswerTimeoutError("the deadline passed before the task was written"))
             elif low:
                 write.abandon(UnavailableError("the disk is nearly full"))

@@ -33,11 +33,18 @@ class Edge:
         system: The running actors.
         timeout: Seconds an actor may take to answer.
         now: The present moment, Unix seconds.
+        monotonic: Seconds on a clock that is never set.
     """
 
     system: ActorSystem
     timeout: float
     now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+    @property
+    def deadline(self) -> float:
+        """Until when what is asked now has to be answered, on the clock that is never set."""
+        return self.monotonic() + self.timeout
 
     @property
     def actions(self) -> Registry:

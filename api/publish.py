@@ -89,14 +89,13 @@ class Publisher:
             InvalidDataError: The data is not what the action takes.
         """
         info, address = queue
-        now, timeout = self._edge.now(), self._edge.timeout
         text = dumps(data).decode()
         self._actions.check(action, text)
-        task = plain_task(str(uuid7()), info, action, text, now)
-        publish = Publish((task,), now + timeout)
+        task = plain_task(str(uuid7()), info, action, text, self._edge.now())
+        publish = Publish((task,), self._edge.deadline)
         published.note_when_stored(publish)
         late = Late(address.ask_later(publish), _as_prepared)
-        if (changed := leave_after(req, late, timeout)) is not None:
+        if (changed := leave_after(req, late, self._edge.timeout)) is not None:
             changed.fill(resp)
             return
         resp.status = HTTPStatus.ACCEPTED.value
@@ -134,7 +133,7 @@ class Publisher:
         conditions = None
         if limits or again:
             conditions = Conditions(limits=limits, idempotency=again, refusal=refusal)
-        return Publish(tuple(tasks.values()), now + self._edge.timeout, conditions)
+        return Publish(tuple(tasks.values()), self._edge.deadline, conditions)
 
     def _send(
         self,

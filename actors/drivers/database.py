@@ -29,9 +29,6 @@ from task_queue.actors.tasks.states import Status
 MAX_PENDING_PUBLISHES = 10_000
 """How many publishes may wait for their commit. The number of HTTP threads is a lower bound until
 the database hangs and callers time out and try again: then this one holds."""
-MAX_PUBLISH_SECONDS = 120.0
-"""No publish has that long: `http.answer_timeout_seconds` is 60 at most. One that seems to is of
-before the clock was set back."""
 RETRY = Backoff(base_seconds=0.5, factor=2.0, cap_seconds=10.0)
 """How long to wait before failed settlements are repeated."""
 LEASE_ID_BITS = 63
@@ -59,6 +56,7 @@ class DatabaseDriver:
         worker: str,
         limits: QueueLimits,
         now: Callable[[], float],
+        monotonic: Callable[[], float],
         random: Callable[[], float],
         random_bits: Callable[[int], int],
         on_own_actions: Callable[[Sequence[str]], None] = lambda _names: None,
@@ -75,6 +73,7 @@ class DatabaseDriver:
             worker: The name of this node in the rows it claims.
             limits: The limits of the queue.
             now: The present moment, Unix seconds.
+            monotonic: Seconds on a clock that is never set, for deadlines.
             random: Gives a number in [0, 1), for the jitter.
             random_bits: Gives a number of so many random bits, for lease ids.
             on_own_actions: Called with the names of actions that nodes have had.
@@ -87,6 +86,7 @@ class DatabaseDriver:
         self._worker = worker
         self._limits = limits
         self._now = now
+        self._monotonic = monotonic
         self._random = random
         self._random_bits = random_bits
         self._on_own_actions = on_own_actions
@@ -144,7 +144,7 @@ class DatabaseDriver:
         Also answer publishes whose deadline has passed, since nobody else does: see
         `Address.ask_later`.
         """
-        self._give_up_publishes(now)
+        self._give_up_publishes()
         # A clock may be set back: the distance counts, not the order.
         if not 0 < self._renew_at - now <= self._lease_seconds / 3:
             self._renew_at = now + self._lease_seconds / 3
@@ -244,9 +244,10 @@ class DatabaseDriver:
             rate_limit=self._limits.rate_limit,
         )
 
-    def _give_up_publishes(self, now: float) -> None:
+    def _give_up_publishes(self) -> None:
+        monotonic = self._monotonic()
         for publish in self._publishing.values():
-            if 0 < publish.deadline - now <= MAX_PUBLISH_SECONDS:
+            if publish.deadline > monotonic:
                 break  # those after it came later
             text = "no answer before the deadline; whether it took effect is unknown"
             publish.reply_to.fail(AnswerTimeoutError(text))

@@ -22,8 +22,8 @@ class Publish(Request[Published | None]):
 
     Attributes:
         tasks: The tasks; of several, some may go to other queues.
-        deadline: Nobody waits for the answer after this moment (Unix seconds): a publish that is
-            not written by then is dropped.
+        deadline: Nobody waits for the answer after this moment, on the clock that is never set: a
+            publish that is not written by then is dropped.
         conditions: The conditions under which they are stored, if any.
     """
 

@@ -38,7 +38,8 @@ class Insert(Write):
 
     Attributes:
         tasks: The rows.
-        deadline: Not to be written after this moment, Unix seconds; None: no deadline.
+        deadline: Not to be written after this moment, on the clock that is never set; None: it has
+            none.
         waiter: Who is answered after the commit, before anybody else is told.
         conditions: The conditions to check first, if any.
     """

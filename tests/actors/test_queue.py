@@ -919,7 +919,11 @@ class Office:
         address, writer_address = Address("queue"), Address("writer")
         self.store = Session(database)
         self.writer = DatabaseWriter(
-            Life(writer_address, Inbox()), session=self.store, max_batch=100, now=self.clock
+            Life(writer_address, Inbox()),
+            session=self.store,
+            max_batch=100,
+            now=self.clock,
+            monotonic=self.clock,
         )
         driver: DatabaseDriver | MemoryDriver = DatabaseDriver(
             queue="tasks",
@@ -930,6 +934,7 @@ class Office:
             worker="worker",
             limits=NO_LIMITS,
             now=self.clock,
+            monotonic=self.clock,
             random=lambda: 0.5,
             random_bits=lambda _: next(_numbers),
         )

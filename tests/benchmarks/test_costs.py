@@ -62,6 +62,7 @@ class Machinery:
                     worker="worker",
                     limits=NO_LIMITS,
                     now=lambda: NOW,
+                    monotonic=lambda: 0.0,
                     random=lambda: 0.5,
                     random_bits=lambda _: 1,
                 ),
@@ -89,7 +90,11 @@ class Machinery:
         self._add(
             writer,
             DatabaseWriter(
-                Life(writer, Inbox()), session=self.store, max_batch=500, now=lambda: NOW
+                Life(writer, Inbox()),
+                session=self.store,
+                max_batch=500,
+                now=lambda: NOW,
+                monotonic=lambda: 0.0,
             ),
         )
         self._end_overhearing = overhear(self.store, self._on_statement)

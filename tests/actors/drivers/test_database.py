@@ -37,7 +37,8 @@ class Books:
     """A driver, its writer, and the time."""
 
     def __init__(self, *, sole_owner: bool = True, limits: QueueLimits = NO_LIMITS) -> None:
-        self.queue, self.writer, self.clock = Inbox(), Inbox(), ManualClock()
+        self.queue, self.writer = Inbox(), Inbox()
+        self.clock, self.monotonic = ManualClock(), ManualClock()
         self.driver = DatabaseDriver(
             queue="tasks",
             queue_address=self.queue,
@@ -47,6 +48,7 @@ class Books:
             worker="worker",
             limits=limits,
             now=self.clock,
+            monotonic=self.monotonic,
             random=lambda: 0.5,
             random_bits=lambda bits: bits,
         )

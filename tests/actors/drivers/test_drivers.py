@@ -76,6 +76,7 @@ def a_driver(  # noqa: PLR0913 - wired in one place
         worker="worker",
         limits=limits,
         now=now,
+        monotonic=now,
         random=lambda: 0.5,
         random_bits=lambda bits: (1 << bits) - 1,
     )
@@ -183,7 +184,11 @@ class Desk:
 @pytest.fixture
 def desk(kind: str, database: Database) -> Iterator[Desk]:
     ref = DatabaseWriter.start(
-        life("writer"), session=Session(impatient(database)), max_batch=100, now=lambda: NOW
+        life("writer"),
+        session=Session(impatient(database)),
+        max_batch=100,
+        now=lambda: NOW,
+        monotonic=lambda: NOW,
     )
     with running(ref, "writer") as writer:
         yield Desk(kind, database, writer)
