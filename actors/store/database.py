@@ -162,6 +162,18 @@ def fold_log(connection: sqlite3.Connection) -> bool:
     return not busy
 
 
+def log_is_whole(connection: sqlite3.Connection) -> bool:
+    """Return whether what the write-ahead log should hold is there, by moving it into the file.
+
+    Unlike `fold_log` it is no matter of who else reads or writes.
+    """
+    try:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
 def _sqlite_begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's name for a driver's
     # IMMEDIATE takes the write lock at once: a transaction that read first and then wanted to
     # write could be refused half-way.

@@ -17,7 +17,7 @@ from task_queue.actors.errors import (
     StoreUnavailableError,
     TaskQueueError,
 )
-from task_queue.actors.store.database import Database, fold_log
+from task_queue.actors.store.database import Database, fold_log, log_is_whole
 from task_queue.actors.store.database_file import DatabaseFile
 
 if TYPE_CHECKING:
@@ -129,8 +129,19 @@ class Session:
 
     def fold_log(self) -> bool:
         """Give the space of SQLite's log back, outside of transactions; return whether it is."""
+        driver = self._sqlite
+        return driver is not None and fold_log(driver)
+
+    @property
+    def log_is_whole(self) -> bool:
+        """Whether SQLite finds in its log what it has written there; outside of transactions."""
+        driver = self._sqlite
+        return driver is not None and log_is_whole(driver)
+
+    @property
+    def _sqlite(self) -> sqlite3.Connection | None:
         driver = None if self._open is None else self._open.connection.driver_connection
-        return isinstance(driver, sqlite3.Connection) and fold_log(driver)
+        return driver if isinstance(driver, sqlite3.Connection) else None
 
     def wait_for_no_lock(self) -> None:
         """Have statements fail at once until the end of the transaction, instead of waiting."""

@@ -112,11 +112,11 @@ class FileUpkeep:
             raise self._error
 
     def _check_log(self) -> None:
-        if not self._session.is_open:
+        if not self._session.is_open:  # SQLite begins the log anew
             return
         # An empty one is right if SQLite, too, has nothing in it that is not in the database.
         is_empty = self._file.log_bytes == 0
-        if self._file.log_is_cut or (is_empty and not self._session.fold_log()):
+        if self._file.log_is_cut or (is_empty and not self._session.log_is_whole):
             raise self._file.log_was_emptied()
 
     def look(self, now: float) -> tuple[str, ...]:

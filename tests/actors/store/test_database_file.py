@@ -133,10 +133,15 @@ def test_a_log_that_was_emptied_is_noticed_before_or_after_the_next_commit(
     opened.session.close()
 
 
-def test_a_log_that_another_program_has_folded_is_no_loss(opened: Open) -> None:
+def test_a_log_that_another_program_has_folded_is_no_loss_even_while_one_writes(
+    opened: Open,
+) -> None:
     with closing(sqlite3.connect(opened.path)) as other:
         assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
     assert not opened.at(LOG).stat().st_size
+    with closing(sqlite3.connect(opened.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        opened.check()
     for _ in range(2):
         opened.check()
         put(opened.session, task := a_task())
