@@ -1,8 +1,10 @@
 """The threads that answer requests, and the answers that wait for a commit."""
 
+import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
@@ -73,19 +75,19 @@ class Dispatcher:
         reply.then(partial(self._waiting.put, (channel, True)))
 
     def shutdown(self) -> None:
-        """Answer the requests that were read, parked ones too; the threads end."""
+        """Answer the requests that were read, parked ones too, until the deadline; threads end."""
         deadline = time.monotonic() + SHUTDOWN_SECONDS
+        self._hold_back_no_more()
         for _ in self._threads:
             self._waiting.put(None)  # behind the requests read: each is answered or parked
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        while self._parked or not self._waiting.empty():
-            try:
-                turn = self._waiting.get(timeout=max(0.0, deadline - time.monotonic()))
-            except Empty:
-                break  # the deadline is over
-            if turn is not None:
-                self._visit(*turn)
+        while (left := deadline - time.monotonic()) > 0:
+            if not self._parked and self._waiting.empty():
+                break
+            with suppress(Empty):
+                if (turn := self._waiting.get(timeout=left)) is not None:
+                    self._visit(*turn)
 
     def _work(self) -> None:
         while (turn := self._waiting.get()) is not None:
@@ -100,6 +102,14 @@ class Dispatcher:
             _log.exception("request not answered")
         if not is_quick:
             self._pass_place_on()
+
+    def _hold_back_no_more(self) -> None:
+        """Let all threads work on all there is."""
+        with self._lock:
+            self._places = sys.maxsize
+            for channel in self._held_back:
+                self._waiting.put((channel, False))
+            self._held_back.clear()
 
     def _pass_place_on(self) -> None:
         with self._lock:

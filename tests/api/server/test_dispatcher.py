@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -123,17 +124,21 @@ def test_quick_is_what_asks_nobody_or_is_parked(
     assert channel.is_quick
 
 
-def test_what_was_held_back_is_answered_by_a_shutdown() -> None:
+def test_what_was_held_back_is_answered_by_a_shutdown_in_all_threads() -> None:
     gate = threading.Event()
-    slow, next_slow = Visited(lambda: assert_opened(gate)), Visited(nothing)
-    with dispatching(2) as dispatcher:
-        dispatcher.add_task(slow)
-        dispatcher.add_task(next_slow)
+    slow = Visited(lambda: assert_opened(gate))
+    both = threading.Barrier(2, timeout=DEADLINE_SECONDS / 10)
+    first, second = (Visited(partial(meet, both)) for _ in range(2))
+    with dispatching(3) as dispatcher:
+        for channel in (slow, first, second):
+            dispatcher.add_task(channel)
         shutdown = threading.Thread(target=dispatcher.shutdown)
         shutdown.start()
+        first.wait()
+        second.wait()
         gate.set()
-        next_slow.wait()
         shutdown.join(DEADLINE_SECONDS)
+        assert not both.broken
 
 
 def test_a_shutdown_answers_what_is_parked_first() -> None:
@@ -169,6 +174,23 @@ def test_a_shutdown_answers_what_is_parked_only_after_it_began() -> None:
 
 def assert_opened(gate: threading.Event) -> None:
     assert gate.wait(DEADLINE_SECONDS)
+
+
+def meet(barrier: threading.Barrier) -> None:
+    barrier.wait()
+
+
+def test_a_shutdown_begins_nothing_after_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHUTDOWN_SECONDS", 0.05)
+    gate = threading.Event()
+    slow, late = Visited(lambda: assert_opened(gate)), Visited(nothing)
+    dispatcher = Dispatcher(1)
+    dispatcher.add_task(slow)  # keeps the only thread
+    dispatcher.add_task(late)
+    dispatcher.shutdown()
+    assert late.is_untouched
+    gate.set()
+    late.wait()
 
 
 def test_a_shutdown_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
