@@ -2,22 +2,11 @@
 
 import fcntl
 import os
+from io import FileIO
 from pathlib import Path
 
 from task_queue.actors.errors import StoreUnavailableError
-
-_held: set[int] = set()
-"""The descriptors of all locks of this process."""
-
-
-def _leave_to_parent() -> None:
-    """Close them in a process that was forked, or it would hold the locks beyond its parent."""
-    for descriptor in _held:
-        os.close(descriptor)
-    _held.clear()
-
-
-os.register_at_fork(after_in_child=_leave_to_parent)
+from task_queue.actors.runtime.forked import kept_from_forked
 
 
 class FileLock:
@@ -34,7 +23,7 @@ class FileLock:
         """
         self._database = database.absolute()
         self._path = self._database.with_name(self._database.name + ".lock")
-        self._descriptor: int | None = None
+        self._file: FileIO | None = None
 
     def acquire(self) -> None:
         """Take the lock.
@@ -45,21 +34,20 @@ class FileLock:
         path = self._path
         try:
             _make_directory(path.parent)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+")
         except OSError as error:
             message = f"cannot write in the directory {path.parent}: {error.strerror}"
             raise StoreUnavailableError(message) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            owner = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
-            os.close(descriptor)
+            with file:
+                owner = (file.read(20) or b"").decode(errors="replace").strip() or "unknown"
             message = f"{self._database} is in use by another task-queue (process {owner})"
             raise StoreUnavailableError(message) from error
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-        self._descriptor = descriptor
-        _held.add(descriptor)
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n".encode())
+        self._file = kept_from_forked(file)
 
     def keep(self) -> None:
         """Take the lock again if its file was removed, or a second process could take it.
@@ -67,29 +55,24 @@ class FileLock:
         Raises:
             StoreUnavailableError: As of `acquire`.
         """
-        if self._descriptor is None:
+        if self._file is None:
             return
-        mine = os.fstat(self._descriptor)
+        mine = os.fstat(self._file.fileno())
         try:
             found = self._path.stat()
         except OSError:
             found = None
         if found is None or (found.st_dev, found.st_ino) != (mine.st_dev, mine.st_ino):
-            former = self._descriptor
+            former = self._file
             self.acquire()
-            _close(former)
+            former.close()
 
     def release(self) -> None:
         """Release the lock, if it is held."""
-        if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)  # the process id is somebody else's soon
-            _close(self._descriptor)
-            self._descriptor = None
-
-
-def _close(descriptor: int) -> None:
-    _held.discard(descriptor)
-    os.close(descriptor)
+        if self._file is not None:
+            self._file.truncate(0)  # the process id is somebody else's soon
+            self._file.close()
+            self._file = None
 
 
 def _make_directory(directory: Path) -> None:

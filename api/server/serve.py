@@ -14,6 +14,7 @@ from typing import TextIO
 from waitress.adjustments import Adjustments
 
 from task_queue.actors.errors import TaskQueueError
+from task_queue.actors.runtime.forked import kept_from_forked
 from task_queue.actors.system import ActorSystem
 from task_queue.api.app import create_app
 from task_queue.api.edge import Edge
@@ -64,9 +65,7 @@ def serve(
     edge = Edge(system, settings.http.answer_timeout_seconds)
     configured = schedules(settings.schedules, edge.catalog, edge.now())
     try:
-        with closing(bound(settings.http)) as listener:
-            # What an action in a thread forks, as `multiprocessing` does, must not keep the port.
-            os.register_at_fork(after_in_child=listener.close)
+        with closing(kept_from_forked(bound(settings.http))) as listener:
             try:
                 system.start(configured)
             except Stopped:  # it has stopped what was running

@@ -8,6 +8,7 @@ from typing import Any
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
+from task_queue.actors.runtime.forked import kept_from_forked
 from task_queue.api.server.channel import Channel
 from task_queue.api.server.listener import refuse_handshakes
 from task_queue.api.server.patience import LOOK_SECONDS, Patience, Stage
@@ -85,7 +86,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
     def accept(self) -> Any:  # noqa: ANN401 - waitress has no types
         """Return the next connection; None if there is none, or no descriptor for it."""
         try:
-            return super().accept()
+            accepted = super().accept()
         except OSError as error:
             # It stays in the kernel's queue, and would be tried again with every turn. There are no
             # places for more connections than there are.
@@ -93,6 +94,9 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
             self._patience.limit_to(len(self.active_channels))
             _log.error("connection not accepted", error=error.strerror)
             return None
+        if accepted is not None:
+            kept_from_forked(accepted[0])
+        return accepted
 
     def last_call(self) -> None:
         """Answer who still comes, then close the port and all connections, without a reset.

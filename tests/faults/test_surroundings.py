@@ -3,12 +3,15 @@
 import os
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
-from tests.harness import ServerProcess
+from tests.actors.actions.acts import is_over
+from tests.harness import DEADLINE_SECONDS, ServerProcess, eventually
 
 pytestmark = pytest.mark.system
 
@@ -124,7 +127,7 @@ def test_whatever_an_action_in_a_thread_changes_the_service_goes_on_as_it_began(
         server.close()
 
 
-def test_what_an_action_in_a_thread_leaves_keeps_neither_port_nor_database_nor_the_process(
+def test_what_an_action_in_a_thread_leaves_keeps_nothing_of_the_service_nor_it_from_ending(
     folder: Path,
 ) -> None:
     server = ServerProcess(folder, environ={"TASK_QUEUE_CONFIG": "mine.toml"})
@@ -132,11 +135,21 @@ def test_what_an_action_in_a_thread_leaves_keeps_neither_port_nor_database_nor_t
     try:
         for end in (server.kill, server.terminate):
             server.start()
-            task = server.wait_for_status(server.publish("leave"), "completed")
-            left.append(int(task["result"]))
-            code = end()
+            address = ("127.0.0.1", server.client.base_url.port or 0)
+            server.wait_for_status(server.publish("look", made=str(folder / "made")), "completed")
+            processes = psutil.Process(server.pid).children()
+            with socket.create_connection(address, DEADLINE_SECONDS) as idle:
+                idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert b"alive" in idle.recv(4_096)
+                task = server.wait_for_status(server.publish("leave"), "completed")
+                left.append(int(task["result"]))
+                code = end()
+                assert idle.recv(1) == b""
+            assert processes
+            for each in processes:
+                eventually(partial(is_over, each.pid), f"{each} has ended")
             with pytest.raises(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", server.client.base_url.port or 0))
+                socket.create_connection(address)
         assert code == 0
         assert server.log[-1]["event"] == "ended by force, what actions have left does not end"
     finally:

@@ -21,6 +21,7 @@ from task_queue.actors.actions.process.child import Child, Children, crashed
 from task_queue.actors.actions.process.printed import Printed
 from task_queue.actors.actions.process.watch import watch
 from task_queue.actors.errors import Cancelled, TimedOut
+from task_queue.actors.runtime.forked import kept_from_forked
 from task_queue.actors.tasks.claim import Lease
 from task_queue.actors.tasks.failures import Ended, failure_of
 from task_queue.actors.tasks.settlement import Failure
@@ -68,7 +69,7 @@ class Worker:
             ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", MESSAGE_SECONDS, 0))
         self._printed = Printed()
         with theirs:
-            self._line = connection.Connection(ours.detach())
+            self._line = kept_from_forked(connection.Connection(ours.detach()))
             # `-P`: nor is the current folder searched, with its `json.py`.
             command = [
                 sys.executable,
