@@ -16,6 +16,9 @@ from task_queue.config import logs
 from task_queue.config.logger import get_logger
 from task_queue.config.settings import Loaded, SettingsError, effective, environment, load
 
+WRONG_SETTINGS = 2
+"""The exit code of wrong usage, too."""
+
 CAPABILITIES = """
 Queues, priorities, delays, cron schedules, retries with backoff, dead
 letters, cancelling, pausing, progress, limits, unique keys, batches and
@@ -105,6 +108,9 @@ def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     try:
         with output_is_caught():
             exit_code = serve_http(settings, _version(), lambda: again().settings, stdout)
+    except SettingsError:
+        exit_code = WRONG_SETTINGS
+        raise
     finally:
         end_in_time(exit_code)
     raise SystemExit(exit_code)
@@ -135,7 +141,7 @@ def run(
         exit_code = run_action(settings, action, data, timeout)
     except UsageError as error:
         _complain(error)
-        exit_code = 2
+        exit_code = WRONG_SETTINGS
     raise SystemExit(exit_code)
 
 
@@ -175,7 +181,7 @@ def main() -> None:
         app()
     except SettingsError as error:
         _complain(error)
-        raise SystemExit(2) from None
+        raise SystemExit(WRONG_SETTINGS) from None
     except TaskQueueError as error:
         _complain(error)
         raise SystemExit(1) from None

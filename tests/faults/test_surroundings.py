@@ -146,8 +146,8 @@ def test_what_an_action_in_a_thread_leaves_keeps_nothing_of_the_service_nor_it_f
                 code = end()
                 assert idle.recv(1) == b""
             assert processes
-            for each in processes:
-                eventually(partial(is_over, each.pid), f"{each} has ended")
+            for process in processes:
+                eventually(partial(is_over, process.pid), f"{process} has ended")
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(address)
         assert code == 0
