@@ -168,13 +168,17 @@ def test_a_variable_that_sets_nothing_is_a_line_in_the_log(run: Run) -> None:
 def test_wrong_schedules_have_a_line_each_and_exit_with_2(
     run: Run, tmp_path: Path, command: str
 ) -> None:
+    thread = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
+    (tmp_path / "mine.py").write_text(f"{thread}def x(data): pass\n")
     result = run(
         command,
+        *("--set", "actions.x.python=mine:x"),
         *("--set", "schedules.a={cron='x', task={action='x'}}"),
         *("--set", "schedules.b={cron='* * * * *', task={action='x', priority=101}}"),
         *("--set", "schedules.c={cron='* * * * *', task={action='x'}}"),
     )
-    first, second = result.stderr.splitlines()
+    first, second, *rest = result.stderr.splitlines()
+    assert ["ended by force" in line for line in rest] == [True] * (command == "serve")
     assert first.startswith("task-queue: schedules.a.cron must have 5 fields")
     assert second == ("schedules.b.task.priority must be a whole number from -100 to 100, not 101")
     assert (result.returncode, result.stdout) == (2, "")
