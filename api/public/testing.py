@@ -2,7 +2,8 @@
 
 from task_queue.actors.errors import ActionLoadError, InvalidDataError
 from task_queue.actors.tasks.failures import Ended
-from task_queue.actors.testing import InlineQueue, PublishedTask, RefusedError, run_inline
+from task_queue.actors.testing.inline import InlineQueue, run_inline
+from task_queue.actors.testing.published import PublishedTask, RefusedError
 from task_queue.config.settings import SettingsError
 
 __all__ = [

@@ -19,7 +19,8 @@ from task_queue.actors.actions.context import Context
 from task_queue.actors.errors import ActionLoadError, InvalidDataError, Reject, RetryLater, TimedOut
 from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.failures import Ended
-from task_queue.actors.testing import MEMBERS, InlineQueue, RefusedError, run_inline
+from task_queue.actors.testing.inline import MEMBERS, InlineQueue, run_inline
+from task_queue.actors.testing.published import RefusedError
 from task_queue.api.app import create_app
 from task_queue.api.edge import Edge
 from task_queue.api.requests.bodies import PublishBody

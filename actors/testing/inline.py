@@ -29,8 +29,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass, field, replace
-from http import HTTPStatus
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,17 +43,13 @@ from task_queue.actors.actions.process.child import Children
 from task_queue.actors.actions.python.function import PythonFunction
 from task_queue.actors.actions.python.thread import ThreadAction
 from task_queue.actors.actions.registry import Registry
-from task_queue.actors.errors import (
-    ActionLoadError,
-    InvalidDataError,
-    Reject,
-    RetryLater,
-    TaskQueueError,
-)
+from task_queue.actors.errors import ActionLoadError, Reject, RetryLater
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.failures import Ended, failure_of
 from task_queue.actors.tasks.slot import Progress, Slot
 from task_queue.actors.tasks.text import shown, unknown
+from task_queue.actors.testing.http import transport
+from task_queue.actors.testing.published import QUEUE, PublishedTask, RefusedError
 from task_queue.config.names import NAME_RULE, is_name
 from task_queue.config.settings import ExecutionSettings, Settings, load
 
@@ -74,50 +70,8 @@ MEMBERS = (
     "timeout_seconds",
 )
 """What `POST /tasks` takes besides `action` and `data`."""
-QUEUE = "tasks"
-"""The queue of a task that names none."""
 OVERRIDES = ("builtin.fallback=false", "builtin.simulated_work_seconds=0")
 """No test wants unknown names to pass, or to wait, whatever its settings say."""
-
-_Answer = tuple[HTTPStatus, dict[str, str], dict[str, Any]]
-
-
-class RefusedError(TaskQueueError):
-    """A publish is refused; the service would answer 400 with this text as `detail`.
-
-    Attributes:
-        error: The answer's `error`, as in `unknown action`.
-    """
-
-    def __init__(self, error: str, detail: str | None = None) -> None:
-        super().__init__(detail or error)
-        self.error = error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedTask:
-    """A task that was published, and its outcome.
-
-    Attributes:
-        id: Its id, a UUID of version 7.
-        action: The name of its action.
-        data: Its input, as the action got it.
-        members: What else the publish asked for, as in `{"queue": "mail", "delay_seconds": 60}`.
-        result: What its action returned, as it comes back from JSON: a tuple is a list.
-        error: Why it failed, in the words of the service; None: it did not.
-        progress: What its action reported, in order, as pairs of fraction and message. Of an action
-            in a process only the newest report of each tenth of a second is here.
-        stderr: The last of what its program wrote to standard error; None: nothing.
-    """
-
-    id: str
-    action: str
-    data: dict[str, Any]
-    members: Mapping[str, Any]
-    result: Any = None
-    error: str | None = None
-    progress: list[tuple[float, str | None]] = field(default_factory=list)
-    stderr: str | None = None
 
 
 @contextmanager
@@ -200,7 +154,7 @@ class InlineQueue:
             Ended: The action failed in its process, program or connection; the text says how.
             Exception: Whatever the action raises, the same object.
         """
-        return self._run(*self._checked(action, data, members))
+        return self._accepted(action, data, members)()
 
     @property
     def transport(self) -> "httpx.MockTransport":
@@ -214,38 +168,12 @@ class InlineQueue:
         action's own error is raised by the client's method. `GET /tasks/{id}` shows `id`,
         `payload`, `status`, `result`, `queue`, `error` and `progress`. The rest is `404`.
         """
-        import httpx  # noqa: PLC0415 - importing it takes a tenth of a second
+        return transport(self._accepted, self._tasks)
 
-        def answer(request: httpx.Request) -> httpx.Response:
-            status, headers, document = self._answer(
-                request.method, request.url.path, request.content
-            )
-            return httpx.Response(status, headers=headers, content=orjson.dumps(document))
-
-        return httpx.MockTransport(answer)
-
-    def _answer(self, method: str, path: str, body: bytes) -> _Answer:
-        match method, path.split("/"):
-            case "POST", ["", "tasks"]:
-                try:
-                    task, registry = self._checked(**_members(body))
-                except InvalidDataError as error:
-                    return _problem(HTTPStatus.BAD_REQUEST, str(error))
-                except RefusedError as error:
-                    return _problem(HTTPStatus.BAD_REQUEST, error.error, str(error))
-                self._run(task, registry)
-                return _json(HTTPStatus.ACCEPTED, {"id": task.id, "status": "queued"}, task.id)
-            case "GET", ["", "tasks", task_id] if task_id in self._tasks:
-                return _json(HTTPStatus.OK, _document(self._tasks[task_id]))
-            case "GET", ["", "tasks", _]:
-                return _problem(HTTPStatus.NOT_FOUND, "task not found")
-            case _:
-                return _problem(HTTPStatus.NOT_FOUND, "not found")
-
-    def _checked(
+    def _accepted(
         self, action: object, data: object, members: Mapping[str, object]
-    ) -> tuple[PublishedTask, Registry]:
-        """Check a publish; return its task, and what runs it.
+    ) -> Callable[[], PublishedTask]:
+        """Check a publish; return what runs its task.
 
         Raises:
             RefusedError: See `publish`.
@@ -271,7 +199,8 @@ class InlineQueue:
         text = orjson.dumps(data or {}).decode()
         registry.check(action, text)
         given = orjson.loads(text)
-        return PublishedTask(id=str(uuid7()), action=action, data=given, members=members), registry
+        task = PublishedTask(id=str(uuid7()), action=action, data=given, members=members)
+        return partial(self._run, task, registry)
 
     def _run(self, task: PublishedTask, registry: Registry) -> PublishedTask:
         self._tasks[task.id] = task
@@ -369,51 +298,3 @@ def _beside_any_loop(run: Callable[[], Done]) -> Done:
         return run()
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(copy_context().run, run).result()
-
-
-def _members(body: bytes) -> dict[str, Any]:
-    """Return what the body asks for, as arguments of `_checked`.
-
-    Raises:
-        RefusedError: It is not a JSON object.
-    """
-    try:
-        members = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RefusedError("invalid JSON", f"the body is not valid JSON: {error}") from error
-    if not isinstance(members, dict):
-        raise RefusedError("invalid JSON", "the body must be a JSON object")
-    action, data = members.pop("action", None), members.pop("data", None)
-    return {"action": action, "data": data, "members": members}
-
-
-def _document(task: PublishedTask) -> dict[str, Any]:
-    """Return the task as the API shows it, as far as it is known here."""
-    newest = task.progress[-1] if task.progress else None
-    return {
-        "id": task.id,
-        "payload": {"id": task.id, "action": task.action, "data": task.data},
-        "status": "completed" if task.error is None else "dead",
-        "result": task.result,
-        "queue": task.members.get("queue") or QUEUE,
-        "error": task.error,
-        "progress": newest and {"fraction": newest[0], "message": newest[1]},
-    }
-
-
-def _json(status: HTTPStatus, document: dict[str, Any], location: str | None = None) -> _Answer:
-    headers = {"Content-Type": "application/json"}
-    if location is not None:
-        headers["Location"] = f"/tasks/{location}"
-    return status, headers, document
-
-
-def _problem(status: HTTPStatus, error: str, detail: str | None = None) -> _Answer:
-    document = {
-        "error": error,
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status.value,
-        "detail": detail or error,
-    }
-    return status, {"Content-Type": "application/problem+json"}, document
