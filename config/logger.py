@@ -22,8 +22,7 @@ def keep_set_up() -> None:
 class _Logger:
     """Made when it is first used after a set-up."""
 
-    def __init__(self) -> None:
-        self._made: tuple[object, Any] = None, None
+    _made: tuple[object, Any] = None, None  # of the class, or a copy would look for it for ever
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a logger has
         if _kept is None:

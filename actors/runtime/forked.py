@@ -5,6 +5,7 @@ held beyond the service.
 """
 
 import os
+from contextlib import suppress
 from typing import Protocol, TypeVar
 from weakref import WeakSet
 
@@ -33,7 +34,8 @@ def kept_from_forked(resource: C) -> C:
 
 def _close() -> None:
     for each in list(_kept):
-        each.close()
+        with suppress(OSError):  # an action may have closed its descriptor
+            each.close()
 
 
 os.register_at_fork(after_in_child=_close)

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,7 @@ def test_our_lines_stay_as_they_are_whatever_an_action_tells_structlog(
     ours.info("ours")
     ours.bind(actor="queue").info("bound")
     own.get_logger().info("later")
+    copy(ours).info("copied")
     structlog.get_logger().info("the action's", a=1)
-    assert [line["event"] for line in lines(stream)] == ["ours", "bound", "later"]
+    assert [line["event"] for line in lines(stream)] == ["ours", "bound", "later", "copied"]
     assert capsys.readouterr().out == 'a=1 event="the action\'s"\n'
