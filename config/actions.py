@@ -275,7 +275,7 @@ def _short(target: str) -> PythonSettings:
         return PythonSettings(python=target)
     except ValidationError as error:
         (details,) = error.errors()
-        problem = InitErrorDetails(type=details["type"], input=target, ctx=details["ctx"])
+        problem = InitErrorDetails(type=details["type"], input=target, ctx=details.get("ctx", {}))
         raise ValidationError.from_exception_data("action", [problem]) from None
 
 

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
+from task_queue.actors.errors import StoreUnavailableError
+
 SQLITE_CACHE_KIB = 8_192
 LOG_BYTES = 8 * 2**20
 """How large SQLite's write-ahead log stays: twice what it usually needs between two checkpoints."""
@@ -114,12 +116,20 @@ class Database:
 
 
 def absolute_url(url: str) -> str:
-    """Return the URL with the path of a SQLite file from the root on."""
+    """Return the URL with the path of a SQLite file from the root on.
+
+    Raises:
+        StoreUnavailableError: No URL can hold this path.
+    """
     if not url.startswith(_SQLITE):
         return url
     made = sa.make_url(url)
     absolute = made.set(database=str(Path(made.database or "").absolute()))
-    return absolute.render_as_string(hide_password=False)
+    try:
+        return absolute.render_as_string(hide_password=False)
+    except UnicodeEncodeError as error:
+        message = f"the path of the database, {absolute.database!a}, must be UTF-8"
+        raise StoreUnavailableError(message) from error
 
 
 def _sqlite_setup(*, read_only: bool) -> Callable[[sqlite3.Connection, Any], None]:

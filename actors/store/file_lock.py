@@ -45,8 +45,13 @@ class FileLock:
                 owner = (file.read(20) or b"").decode(errors="replace").strip() or "unknown"
             message = f"{self._database} is in use by another task-queue (process {owner})"
             raise StoreUnavailableError(message) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n".encode())
+        try:
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n".encode())
+        except OSError as error:  # such as a full disk
+            file.close()
+            message = f"cannot write to {path}: {error.strerror}"
+            raise StoreUnavailableError(message) from error
         self._file = kept_from_forked(file)
 
     def keep(self) -> None:

@@ -1,5 +1,6 @@
 """Brings a database's schema to what this version of the code needs."""
 
+import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -49,7 +50,7 @@ def migrate(database: Database) -> None:
         if database.is_sqlite:
             _make_shrinkable(database)
     except sa.exc.SQLAlchemyError as error:
-        message = f"cannot open the database {database.shown}: {_first_line(error)}"
+        message = f"cannot open the database {database.shown}: {_why_not_open(database, error)}"
         raise StoreUnavailableError(message) from error
 
 
@@ -111,6 +112,16 @@ def _make_shrinkable(database: Database) -> None:
             # transactions; applies the `auto_vacuum` that each new connection asks for.
             with suppress(sqlite3.Error):
                 raw.execute("VACUUM")
+
+
+def _why_not_open(database: Database, error: sa.exc.SQLAlchemyError) -> str:
+    line = _first_line(error)
+    if database.is_sqlite and line == "unable to open database file":  # that is all it says
+        try:
+            os.close(os.open(database.path, os.O_RDWR))
+        except OSError as reason:
+            line += f": {reason.strerror}"
+    return line
 
 
 def _first_line(error: sa.exc.SQLAlchemyError) -> str:
