@@ -12,6 +12,8 @@ import typer
 from task_queue.actors.actions.prints import fields_of_present_task, output_is_caught
 from task_queue.actors.actions.python.thread import keep_output_open
 from task_queue.actors.errors import TaskQueueError
+from task_queue.api import standard_streams
+from task_queue.api.standard_streams import say
 from task_queue.config import logs
 from task_queue.config.logger import get_logger
 from task_queue.config.settings import Loaded, SettingsError, effective, environment, load
@@ -94,7 +96,7 @@ Overrides = Annotated[
 @app.command(epilog=EXAMPLES)
 def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Serve HTTP and run the tasks, until Ctrl-C or SIGTERM."""
-    settings = _load(config, overrides).settings
+    loaded = _load(config, overrides)
     # Wherever an action leads this process later, and whatever it does to the environment.
     again = partial(load, config and config.absolute(), overrides or (), environment())
     keep_output_open()
@@ -107,7 +109,7 @@ def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     exit_code = 1
     try:
         with output_is_caught():
-            exit_code = serve_http(settings, _version(), lambda: again().settings, stdout)
+            exit_code = serve_http(loaded, _version(), lambda: again().settings, stdout)
     except SettingsError:
         exit_code = WRONG_SETTINGS
         raise
@@ -152,7 +154,7 @@ def migrate(config: ConfigFile = None, overrides: Overrides = None) -> None:
     from task_queue.actors.system import migrate_only  # noqa: PLC0415 - see `serve`
 
     migrate_only(settings.database)
-    typer.echo("the schema is up to date")
+    say("the schema is up to date")
 
 
 @app.command("config")
@@ -161,22 +163,23 @@ def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
     loaded = _load(config, overrides)
     from task_queue.api.schedule_settings import check_schedules  # noqa: PLC0415 - see `serve`
 
-    check_schedules(loaded.settings)
+    check_schedules(loaded)
     rows = [("setting", "value", "from"), *effective(loaded)]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     # Not a table of rich, which cuts what a narrow screen has no room for.
     for key, value, origin in rows:
-        typer.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}")
+        say(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}")
 
 
 @app.command()
 def version() -> None:
     """Show the version."""
-    typer.echo(f"task-queue {_version()}")
+    say(f"task-queue {_version()}")
 
 
 def main() -> None:
     """Run the command; an expected error is one line and its exit code, never a traceback."""
+    standard_streams.make_usable()
     try:
         app()
     except SettingsError as error:

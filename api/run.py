@@ -13,7 +13,6 @@ from types import FrameType
 from typing import NoReturn
 
 import orjson
-import typer
 from uuid_utils import uuid7
 
 from task_queue.actors.actions.action import Done
@@ -33,6 +32,7 @@ from task_queue.actors.tasks.text import unknown
 from task_queue.api.json_codec import InvalidJSONError, parse
 from task_queue.api.requests.bodies import publish_body
 from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.api.standard_streams import say
 from task_queue.config.settings import Settings
 
 
@@ -189,7 +189,7 @@ def _shown(outcome: Done | Failure) -> int:
     """Show the outcome; return the exit code."""
     if isinstance(outcome, Done):
         sys.stderr.write(outcome.stderr or "")
-        typer.echo(f"{outcome.result}\n".encode(), nl=False)  # UTF-8 wherever it goes
+        say(f"{outcome.result}".encode())  # UTF-8 wherever it goes
         return 0
     line, seconds = outcome.error.replace("\n", " "), outcome.retry_after
     if seconds is not None:

@@ -12,16 +12,14 @@ from task_queue.api.json_codec import parse
 from task_queue.api.requests.catalog import Catalog
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.api.schedules import schedule_of
-from task_queue.config.settings import ScheduleSettings, Settings, SettingsError
+from task_queue.config.settings import Loaded, SettingsError
 
 
-def schedules(
-    settings: Mapping[str, ScheduleSettings], catalog: Catalog, now: float
-) -> list[Schedule]:
+def schedules(loaded: Loaded, catalog: Catalog, now: float) -> list[Schedule]:
     """Return the schedules that the settings describe.
 
     Args:
-        settings: Those of each schedule, by name.
+        loaded: All settings, with those of each schedule.
         catalog: The actions and queues there are.
         now: The present moment, Unix seconds.
 
@@ -29,27 +27,28 @@ def schedules(
         SettingsError: One line for each that no `PUT /schedules/{name}` could make.
     """
     found, problems = [], []
-    for name, each in settings.items():
+    for name, each in loaded.settings.schedules.items():
         try:
             value = _as_json(each.model_dump())
             found.append(schedule_of(catalog, name, value, now, configured=True))
-        except InvalidRequestError as error:
-            problems.append(f"schedules.{name}.{error.detail}")
-        except InvalidRecurrenceError as error:
-            problems.append(f"schedules.{name}.{error}")
+        except (InvalidRequestError, InvalidRecurrenceError) as error:
+            sentence = error.detail if isinstance(error, InvalidRequestError) else str(error)
+            member = sentence.partition(" ")[0]  # each begins with what is wrong
+            origin = loaded.origin_of("schedules", name, *member.split("."))
+            problems.append(f"schedules.{name} (from {origin}): {sentence}")
     if problems:
         raise SettingsError("\n".join(problems))
     return found
 
 
-def check_schedules(settings: Settings) -> None:
+def check_schedules(loaded: Loaded) -> None:
     """Accept schedules that could be followed and published, whatever actions there are.
 
     Raises:
         SettingsError: See `schedules`.
     """
-    queues = {name: RunningQueue(name, each).info for name, each in settings.queues.items()}
-    schedules(settings.schedules, Catalog(None, queues), time.time())
+    queues = {name: RunningQueue(name, each).info for name, each in loaded.settings.queues.items()}
+    schedules(loaded, Catalog(None, queues), time.time())
 
 
 def _as_json(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value

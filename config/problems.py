@@ -118,7 +118,7 @@ def described(error: ErrorDetails, settings: type[BaseModel], origins: Mapping[s
     """
     path = [str(part) for part in error["loc"] if part != "[key]"]
     kind, context = error["type"], dict(error.get("ctx", {}))
-    key = f"{'.'.join(path)} (from {_origin(path, origins)})"
+    key = f"{'.'.join(path)} (from {origin_of(path, origins)})"
     if kind == "extra_forbidden":
         # Without the value: under an unknown key it could be anything, a password too.
         return f"{key}: unknown key; known are {', '.join(look_up(settings, path)[0].model_fields)}"
@@ -127,7 +127,7 @@ def described(error: ErrorDetails, settings: type[BaseModel], origins: Mapping[s
     if "other" in context:
         other = [*path[:-1], context["other"]]
         context["other"] = _stated(other, context["value"], origins)
-    from_environment = _origin(path, origins).startswith("environment")
+    from_environment = origin_of(path, origins).startswith("environment")
     own = _OF_ENVIRONMENT if from_environment else _OF_SETTINGS
     allowed = predicate(kind, context, own) or error["msg"]
     if error["loc"][-1] == "[key]":
@@ -164,10 +164,10 @@ def _may_be_secret(path: Sequence[str], value: object) -> bool:
 
 
 def _stated(path: Sequence[str], value: object, origins: Mapping[str, str]) -> str:
-    return f"{'.'.join(path)} = {shown(value)} (from {_origin(path, origins)})"
+    return f"{'.'.join(path)} = {shown(value)} (from {origin_of(path, origins)})"
 
 
-def _origin(path: Sequence[str], origins: Mapping[str, str]) -> str:
+def origin_of(path: Sequence[str], origins: Mapping[str, str]) -> str:
     """Return where the key comes from, else what is in it, else what it is missing from."""
     for end in range(len(path), 0, -1):
         key = ".".join(path[:end])

@@ -38,7 +38,7 @@ from task_queue.config.actions import (
     has_processes,
 )
 from task_queue.config.names import Name
-from task_queue.config.problems import described, redacted, shown
+from task_queue.config.problems import described, origin_of, redacted, shown
 from task_queue.config.sections import (
     BuiltinSettings,
     DatabaseSettings,
@@ -158,6 +158,10 @@ class Loaded:
     """Dotted key to `default`, `file <path>`, `environment TASK_QUEUE_...` or `--set`."""
     unused_variables: tuple[str, ...] = ()
     """Environment variables that begin as ours do and name no key of a section."""
+
+    def origin_of(self, *path: str) -> str:
+        """Return where this key comes from, else what is in it, or what it would be in."""
+        return origin_of(path, self.origins)
 
 
 class _EnvironmentSource(EnvSettingsSource):

@@ -29,7 +29,7 @@ class FileLock:
         """Take the lock.
 
         Raises:
-            StoreUnavailableError: Another process has it, or the directory cannot be written.
+            StoreUnavailableError: Another process has it, or it cannot be written.
         """
         path = self._path
         try:
@@ -40,17 +40,16 @@ class FileLock:
             raise StoreUnavailableError(message) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n".encode())
         except BlockingIOError as error:
             with file:
                 owner = (file.read(20) or b"").decode(errors="replace").strip() or "unknown"
             message = f"{self._database} is in use by another task-queue (process {owner})"
             raise StoreUnavailableError(message) from error
-        try:
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n".encode())
-        except OSError as error:  # such as a full disk
+        except OSError as error:  # such as a full disk, or a file system without locks
             file.close()
-            message = f"cannot write to {path}: {error.strerror}"
+            message = f"cannot lock the file {path}: {error.strerror}"
             raise StoreUnavailableError(message) from error
         self._file = kept_from_forked(file)
 

@@ -29,7 +29,7 @@ from task_queue.api.server.server import Server
 from task_queue.api.server.signals import Signals, Stopped
 from task_queue.config import logs
 from task_queue.config.logger import get_logger
-from task_queue.config.settings import HttpSettings, Settings, SettingsError
+from task_queue.config.settings import HttpSettings, Loaded, Settings, SettingsError
 
 END_SECONDS = 2.0
 """How long what actions have left may take to end, after everything else has."""
@@ -37,13 +37,11 @@ END_SECONDS = 2.0
 _log = get_logger()
 
 
-def serve(
-    settings: Settings, version: str, read_again: Callable[[], Settings], stdout: TextIO
-) -> int:
+def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdout: TextIO) -> int:
     """Serve until a signal comes, then drain.
 
     Args:
-        settings: All of them.
+        loaded: All settings.
         version: For the banner.
         read_again: Reads the settings anew, from where they came.
         stdout: Where the banner goes; `sys.stdout` is for what actions print.
@@ -56,6 +54,7 @@ def serve(
         SettingsError: A schedule of the settings cannot be followed, or not be published.
     """
     leave_process_1()
+    settings = loaded.settings
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     if settings.process.one_core:
         _keep_to_one_core()
@@ -63,7 +62,7 @@ def serve(
     signals.install()
     system = ActorSystem(settings, on_too_many_restarts=signals.too_many_restarts, cores=cores)
     edge = Edge(system, settings.http.answer_timeout_seconds)
-    configured = schedules(settings.schedules, edge.catalog, edge.now())
+    configured = schedules(loaded, edge.catalog, edge.now())
     try:
         with closing(kept_from_forked(bound(settings.http))) as listener:
             try:
@@ -72,8 +71,7 @@ def serve(
                 return signals.exit_code
             server = _server(edge, settings.http, listener)
             gc.freeze()  # what exists by now stays; collecting it again and again costs 5 %
-            stdout.write(banner(settings, version, server.effective_port))
-            stdout.flush()
+            _show(banner(settings, version, server.effective_port), stdout)
             if not is_loopback(listener):
                 _log.warning(
                     "whoever reaches this port can publish, read, cancel and delete all tasks:"
@@ -159,6 +157,14 @@ def _keep_to_one_core() -> None:
     """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})  # noqa: S311
+
+
+def _show(text: str, stdout: TextIO) -> None:
+    try:
+        # Past the stream's buffer, which would keep what cannot be written until the end.
+        os.write(stdout.fileno(), text.encode(stdout.encoding, "backslashreplace"))
+    except OSError as error:  # the disk that it goes to is full, or nobody reads it
+        _log.warning("cannot write to standard output", error=error.strerror)
 
 
 def _drain(system: ActorSystem, drain_seconds: float) -> None:

@@ -150,6 +150,8 @@ def test_a_wrong_setting_is_named_with_what_is_allowed_and_exits_with_2(run: Run
     assert line == "http.port = http (from --set): must be a whole number"
     line = complaint(run("migrate", TASK_QUEUE_HTTP__PROT="1"), 2)
     assert line.startswith("http.prot (from environment TASK_QUEUE_HTTP__PROT): unknown key; ")
+    line = complaint(run("config", "--set", "actions.x=m\udcff:f"), 2)
+    assert line == r'actions.x = "m\udcff:f" (from --set): must be UTF-8'
     line = complaint(run("config", "--config", "none.toml"), 2)
     assert line == "config file none.toml: No such file or directory"
 
@@ -179,8 +181,9 @@ def test_wrong_schedules_have_a_line_each_and_exit_with_2(
     )
     first, second, *rest = result.stderr.splitlines()
     assert ["ended by force" in line for line in rest] == [True] * (command == "serve")
-    assert first.startswith("task-queue: schedules.a.cron must have 5 fields")
-    assert second == ("schedules.b.task.priority must be a whole number from -100 to 100, not 101")
+    assert first.startswith("task-queue: schedules.a (from --set): cron must have 5 fields")
+    rule = "task.priority must be a whole number from -100 to 100, not 101"
+    assert second == f"schedules.b (from --set): {rule}"
     assert (result.returncode, result.stdout) == (2, "")
     assert not (tmp_path / "data").exists()
 
@@ -236,6 +239,38 @@ def test_the_banner_says_in_five_lines_what_runs_and_how_to_try_it(
     assert (tmp_path / "data" / "tasks.db").exists()
 
 
+def test_what_standard_output_does_not_take_ends_no_server(
+    serve: Callable[..., ServerProcess],
+) -> None:
+    server = serve()
+    server.wrapper = ("sh", "-c", 'exec "$@" <&- >/dev/full', "sh")
+    server.spawn()
+    refused = server.wait_for_log("cannot write to standard output")
+    assert (refused["level"], refused["error"]) == ("warning", "No space left on device")
+    assert server.terminate() == 0
+
+
+def test_streams_that_are_closed_from_the_start_keep_nothing_from_working(
+    serve: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    (tmp_path / "closed").write_text('exec "$@" <&- >&- 2>&-\n')
+    for command in (["config"], ["migrate"], ["run", "sum"]):
+        ended = ["sh", "closed", sys.executable, "-m", "task_queue", *command]
+        assert (command, subprocess.run(ended, cwd=tmp_path, check=False).returncode) == (
+            command,
+            0,
+        )
+    server = serve(
+        "queues.tasks.max_attempts=1",
+        'actions.loud={command=["sh", "-c", "echo heard >&2; exit 1"]}',
+    )
+    server.wrapper = ("sh", "-c", 'exec "$@" <&- 2>&-', "sh")
+    server.start()
+    task = server.wait_for_status(server.publish("loud"), "dead")
+    assert task["error"] == "exit code 1: heard"
+    assert server.terminate() == 0
+
+
 def test_the_banner_has_a_line_for_each_queue(serve: Callable[..., ServerProcess]) -> None:
     server = serve(
         "queues.mail.concurrency=4", "queues.quick={driver='memory', prefetch=9}"
@@ -281,12 +316,18 @@ def test_a_directory_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path
     (tmp_path / "file").touch()  # permissions would not stop root
     line = complaint(serve_on_a_free_port(run, "database.url=sqlite:///file/below/tasks.db"), 1)
     assert line == f"cannot write in the directory {tmp_path}/file/below: Not a directory"
+    (tmp_path / "tasks.db.lock").symlink_to("/dev/full")  # takes no process id, as a full disk
+    line = complaint(serve_on_a_free_port(run, "database.url=sqlite:///tasks.db"), 1)
+    assert line == f"cannot lock the file {tmp_path}/tasks.db.lock: Invalid argument"
+    line = complaint(serve_on_a_free_port(run, "database.url=sqlite:///\udcff/tasks.db"), 1)
+    assert line == rf"the path of the database, '{tmp_path}/\udcff/tasks.db', must be UTF-8"
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("sqlite:///directory", "unable to open database file"),
+        ("sqlite:///directory", "unable to open database file: Is a directory"),
+        ("sqlite:///dangling", "unable to open database file: No such file or directory"),
         ("sqlite:///text", "file is not a database"),
         ("postgresql://u:hunter2@127.0.0.1:{port}/x", "Connection refused"),
     ],
@@ -295,6 +336,7 @@ def test_a_database_that_cannot_be_opened_is_one_line(
     run: Run, tmp_path: Path, url: str, reason: str
 ) -> None:
     (tmp_path / "directory").mkdir()
+    (tmp_path / "dangling").symlink_to("nowhere/tasks.db")
     (tmp_path / "text").write_text("This is no database.\n" * 100)
     with socket.socket() as silent:  # bound, but nobody listens
         silent.bind(("127.0.0.1", 0))

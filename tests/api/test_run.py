@@ -57,6 +57,11 @@ def say(data: Data, context: Context) -> Data:
     return data
 
 
+def prints_an_umlaut(_data: Data) -> str:
+    print("ä")
+    return "ä"
+
+
 def own_process(_data: Data) -> int:
     print("printed")
     return os.getpid()
@@ -222,6 +227,14 @@ def test_a_result_is_utf_8_wherever_it_goes(run: Run, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
     result = run("uppercase", '{"text": "ä"}')
     assert (result.returncode, result.stdout) == (0, '{"output":"Ä"}\n')
+
+
+def test_an_action_may_print_what_the_terminal_cannot_show(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    result = run("mine", mine=here(prints_an_umlaut))
+    assert (result.returncode, result.stdout) == (0, '\\xe4\n"ä"\n')
 
 
 def test_modules_are_found_where_it_is_started(run: Run, tmp_path: Path) -> None:

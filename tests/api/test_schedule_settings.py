@@ -38,9 +38,9 @@ def configured(
     file = directory / "mine.toml"
     text = SETTINGS.replace("{cron}", cron).replace("{timezone}", timezone)
     file.write_text(text.replace("{task}", task))
-    settings = load(file, overrides, environ={}).settings
-    system = ActorSystem(settings, on_too_many_restarts=lambda: None)  # never started
-    return schedules(settings.schedules, Edge(system, 1.0).catalog, NOW)
+    loaded = load(file, overrides, environ={})
+    system = ActorSystem(loaded.settings, on_too_many_restarts=lambda: None)  # never started
+    return schedules(loaded, Edge(system, 1.0).catalog, NOW)
 
 
 def test_a_schedule_of_the_settings_is_as_one_that_was_put(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_schedule_of_the_settings_is_as_one_that_was_put(tmp_path: Path) -> No
 
 
 def test_where_there_are_none_nothing_is_looked_up() -> None:
-    assert schedules({}, cast("Any", None), NOW) == []
+    assert schedules(load(environ={}), cast("Any", None), NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_task_that_could_not_be_published_is_named(
     with pytest.raises(SettingsError) as caught:
         configured(tmp_path, task)
     (line,) = str(caught.value).splitlines()
-    assert line.startswith(f"schedules.nightly.{sentence}")
+    assert line.startswith(f"schedules.nightly (from file {tmp_path}/mine.toml): {sentence}")
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,16 @@ def test_times_that_cannot_be_followed_are_named(
 ) -> None:
     with pytest.raises(SettingsError) as caught:
         configured(tmp_path, cron=cron, timezone=timezone)
-    assert str(caught.value).startswith(f"schedules.nightly.{sentence}")
+    origin = f"(from file {tmp_path}/mine.toml)"
+    assert str(caught.value).startswith(f"schedules.nightly {origin}: {sentence}")
 
 
 def test_a_schedule_without_times_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         configured(tmp_path, '{action = "x"}', "schedules.other.task.action=x")
     assert str(caught.value) == (
-        "schedules.other.cron or every must be given, and only one of them; neither is"
+        "schedules.other (from --set):"
+        " cron or every must be given, and only one of them; neither is"
     )
 
 
@@ -135,5 +137,15 @@ def test_a_schedule_of_the_settings_may_have_an_interval(tmp_path: Path) -> None
 def test_an_action_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         configured(tmp_path, '{action = "x"}', "builtin.fallback=false")
-    expected = "schedules.nightly.task.action 'x' is not known; known: sum, uppercase"
+    origin = f"(from file {tmp_path}/mine.toml)"
+    expected = f"schedules.nightly {origin}: task.action 'x' is not known; known: sum, uppercase"
     assert str(caught.value) == expected
+
+
+def test_of_several_layers_the_one_with_the_wrong_value_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        configured(tmp_path, '{action = "x"}', "schedules.nightly.timezone=Mars")
+    assert str(caught.value).startswith("schedules.nightly (from --set): timezone must be a name")
+    with pytest.raises(SettingsError) as caught:
+        configured(tmp_path, '{action = "x", prio = 1}', "schedules.nightly.timezone=UTC")
+    assert str(caught.value).startswith(f"schedules.nightly (from file {tmp_path}/mine.toml): task")
