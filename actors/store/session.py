@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _LOCKED_SQLSTATES = ("40", "55P03")
 """How PostgreSQL's codes begin for what a neighbour is to blame for: a deadlock, a lock that was
 not to be had in time."""
+_LOST_SQLSTATES = ("08", "25P03", "57P")
+"""How those begin with which the server, or a pooler before it, ends a connection."""
 
 
 class Session:
@@ -65,14 +67,6 @@ class Session:
             raise RuntimeError(message)
         return self._open
 
-    @property
-    def _is_broken(self) -> bool:
-        """Whether the connection that was open is of no use any more."""
-        if self._open is None or self._open.invalidated:
-            return self._open is not None
-        driver = _of_postgresql(self._open)
-        return driver is not None and driver.closed
-
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Run the block in a transaction: committed and on disk at its end, or rolled back.
@@ -99,7 +93,7 @@ class Session:
         except sa.exc.SQLAlchemyError as error:
             told = _told(error)
             if type(told) is StoreUnavailableError:
-                if self._is_broken and not is_commit:
+                if self._open is not None and not is_commit and _is_lost(error):
                     told = ConnectionLostError(str(told))
                 self.close()
             raise told from error
@@ -236,20 +230,21 @@ def _execute(
     many: bool,
 ) -> tuple[Sequence[tuple[Any, ...]], int]:
     """Execute a compiled statement, and return its rows, and how many it found."""
-    cursor = connection.connection.cursor()
     try:
-        if many:
-            cursor.executemany(text, parameters)
-        else:
-            cursor.execute(text, parameters)
-        return cursor.fetchall() if cursor.description else (), cursor.rowcount
+        cursor = connection.connection.cursor()
+        try:
+            if many:
+                cursor.executemany(text, parameters)
+            else:
+                cursor.execute(text, parameters)
+            return cursor.fetchall() if cursor.description else (), cursor.rowcount
+        finally:
+            cursor.close()  # or a closed connection would keep its locks
     except connection.dialect.loaded_dbapi.Error as error:
         errors = connection.dialect.loaded_dbapi.Error
         raise sa.exc.DBAPIError.instance(
             text, None, error, errors, dialect=connection.dialect
         ) from error
-    finally:
-        cursor.close()  # or a closed connection would keep its locks
 
 
 def _told(error: sa.exc.SQLAlchemyError) -> TaskQueueError:
@@ -260,6 +255,15 @@ def _told(error: sa.exc.SQLAlchemyError) -> TaskQueueError:
     if sqlstate.startswith(_LOCKED_SQLSTATES):
         return LockedError(_reason(error))
     return StoreUnavailableError(_reason(error))
+
+
+def _is_lost(error: sa.exc.SQLAlchemyError) -> bool:
+    """Return whether PostgreSQL's connection broke, instead of a statement being refused.
+
+    Not whether it is closed: behind a pooler it may be of no use some time before.
+    """
+    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", "")
+    return sqlstate is None or sqlstate.startswith(_LOST_SQLSTATES)  # none: the driver's own error
 
 
 def _reason(error: sa.exc.SQLAlchemyError) -> str:

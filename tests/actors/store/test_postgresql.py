@@ -7,7 +7,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from task_queue.actors.errors import LockedError, StoreUnavailableError
+from task_queue.actors.errors import ConnectionLostError, LockedError, StoreUnavailableError
 from task_queue.actors.store import postgresql
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.insert import insert
@@ -249,6 +249,14 @@ def test_behind_a_pooler_each_transaction_has_what_it_needs(
                     rows = session.connection.execute(SETTINGS, {"names": [*IN_FORCE, "work_mem"]})
                     assert dict(tuple(row) for row in rows) == IN_FORCE | {"work_mem": "8192"}
                 assert find(session, task.id) == task
+        execute(
+            postgres_only,
+            "CREATE FUNCTION end_itself() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'",
+            "CREATE TRIGGER end_itself AFTER INSERT ON tasks EXECUTE FUNCTION end_itself()",
+        )
+        with pytest.raises(ConnectionLostError), one.transaction():  # though not closed as yet
+            insert(one.connection, [a_task()])
         one.close()
         two.close()
 
