@@ -158,7 +158,7 @@ class QueueActor(Actor):
             case Tended():
                 self._on_tended(notice)
             case Renewed():
-                self._window.remove(set(notice.lost))
+                self._call_off(set(notice.lost))  # another node has it, or it was cancelled
             case PauseKept():
                 self._on_pause_kept(notice)
             case _:
@@ -296,7 +296,7 @@ class QueueActor(Actor):
             if claimed.lease not in held and not self._driver.is_settling(claimed.lease):
                 self._nack(claimed, Failure(LOST, Outcome.LOST))
         if tended.cancelling:
-            self._ask_to_stop(set(tended.cancelling))
+            self._give_back(self._call_off(set(tended.cancelling)))  # the database then cancels it
         if not self._pausing:
             self._paused = tended.paused
         if tended.recounted:
@@ -305,12 +305,12 @@ class QueueActor(Actor):
             self._window.more = True
             self._suspect_due = True
 
-    def _ask_to_stop(self, leases: set[Lease]) -> None:
-        """Ask what runs to stop, and give back what waits, to be cancelled by the database."""
+    def _call_off(self, leases: set[Lease]) -> Sequence[ClaimedTask]:
+        """Ask what runs to stop, and return what waited, which it does not any more."""
         for consumer, claimed in self._running.items():
             if claimed.lease in leases:
                 self._slots[consumer].stop = claimed.lease
-        self._give_back(self._window.remove(leases))
+        return self._window.remove(leases)
 
     def _pause(self, pause: Pause) -> None:
         self._pausing += 1

@@ -1,6 +1,6 @@
 """The queue: messages in, calls of its driver and deliveries out; and with all that is below it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any
 
@@ -805,11 +805,21 @@ def test_a_paused_queue_drains_like_any_other(queue: Queue) -> None:
 # --- cancel, expiry, progress ---------------------------------------------------------------
 
 
-def test_what_runs_is_asked_to_stop_and_its_neighbour_is_not(queue: Queue) -> None:
+@pytest.mark.parametrize(
+    "notice",
+    [
+        lambda lease: Tended(promoted=0, lapsed=(), cancelling=(lease,)),
+        lambda lease: Renewed((lease,)),
+    ],
+    ids=["cancelled", "the lease is lost"],
+)
+def test_what_runs_is_asked_to_stop_and_its_neighbour_is_not(
+    queue: Queue, notice: Callable[[Lease], Notice]
+) -> None:
     one, two = tasks = some(2)
     slots = {"one": Slot(), "two": Slot()}
     queue.gets(*(ready(name, slot) for name, slot in slots.items()), Claimed(tasks, more=False))
-    queue.gets(Tended(promoted=0, lapsed=(), cancelling=(one.lease,)))
+    queue.gets(notice(one.lease))
     assert (slots["one"].stop, slots["two"].stop) == (one.lease, None)
     assert queue.settled() == []
     queue.gets(Ack("two", two, "{}", NOW))
