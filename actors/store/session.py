@@ -242,9 +242,10 @@ def _execute(
             cursor.close()  # or a closed connection would keep its locks
     except connection.dialect.loaded_dbapi.Error as error:
         errors = connection.dialect.loaded_dbapi.Error
-        raise sa.exc.DBAPIError.instance(
-            text, None, error, errors, dialect=connection.dialect
-        ) from error
+        told = sa.exc.DBAPIError.instance(text, None, error, errors, dialect=connection.dialect)
+        if _is_lost(told):  # or the rollback would fail, and say less
+            connection.invalidate(error)
+        raise told from error
 
 
 def _told(error: sa.exc.SQLAlchemyError) -> TaskQueueError:
