@@ -4,8 +4,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
+from typing import Any
 
 
 class Stopped(SystemExit):
@@ -46,9 +47,12 @@ class Signals:
         written.settimeout(0)
         signal.set_wakeup_fd(written.detach())
         threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
-        signal.signal(signal.SIGTERM, self._on_signal)
-        signal.signal(signal.SIGINT, self._on_signal)
-        signal.signal(signal.SIGHUP, lambda *_: None)
+        handlers = {
+            signal.SIGTERM: self._on_signal,
+            signal.SIGINT: self._on_signal,
+            signal.SIGHUP: lambda *_: None,
+        }
+        _Forks({number: signal.signal(number, each) for number, each in handlers.items()})
 
     def too_many_restarts(self) -> None:
         """End the serving from another thread, with exit code 1."""
@@ -87,6 +91,34 @@ class Signals:
             os.kill(os.getpid(), signal.SIGTERM)
         elif self.reload is not None:
             threading.Thread(target=self.reload, name="reload", daemon=True).start()
+
+
+class _Forks:
+    """Has processes that an action forks handle signals as if there had been no service.
+
+    They would hear them through the pipe of the service, too: as a pool of `multiprocessing` ends
+    its processes by SIGTERM, the second would end the service.
+    """
+
+    def __init__(self, former: Mapping[signal.Signals, Any]) -> None:
+        self._former = former
+        self._of_thread = threading.local()
+        os.register_at_fork(
+            before=self._block, after_in_parent=self._unblock, after_in_child=self._in_child
+        )
+
+    def _block(self) -> None:
+        # Or one could come between the fork and `_in_child`.
+        self._of_thread.mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._former)
+
+    def _unblock(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._of_thread.mask)
+
+    def _in_child(self) -> None:
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        self._unblock()
 
 
 def _has_terminal() -> bool:

@@ -23,6 +23,7 @@ from pathlib import Path
 import structlog
 
 CHANGES = {
+    "children": lambda: [end_child() for _ in range(20)],
     "directory": lambda: os.chdir("/"),
     "umask": lambda: os.umask(0o777),
     "environment": lambda: os.environ.clear(),
@@ -47,6 +48,13 @@ CHANGES = {
     "niceness": lambda: os.nice(1),
     "cores": lambda: os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]),
 }
+
+def end_child():
+    child = get_context("fork").Process(target=signal.pause)
+    child.start()
+    child.terminate()
+    child.join(5)
+    assert child.exitcode == -signal.SIGTERM
 
 def close(data):
     os.closerange(3, 64)
