@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.actors.actions.acts import is_over
-from tests.harness import DEADLINE_SECONDS, ServerProcess, eventually
+from tests.harness import DEADLINE_SECONDS, Gate, ServerProcess, eventually
 
 pytestmark = pytest.mark.system
 
@@ -57,6 +57,7 @@ def end_child():
     assert child.exitcode == -signal.SIGTERM
 
 def close(data):
+    Path(data["gate"]).read_bytes()
     os.closerange(3, 64)
     while data["reuses"] and os.open(os.devnull, os.O_RDONLY) < 64:
         pass
@@ -171,9 +172,9 @@ def test_a_service_whose_port_is_closed_by_an_action_ends(folder: Path, *, reuse
     server = ServerProcess(folder, environ={"TASK_QUEUE_CONFIG": "mine.toml"})
     try:
         server.start()
-        # Later, or the answer would not leave any more.
-        task = {"action": "close", "data": {"reuses": reuses}, "delay_seconds": 0.2}
-        assert server.client.post("/tasks", json=task).status_code == 202
+        gate = Gate(folder)
+        server.publish("close", reuses=reuses, gate=str(gate.path))
+        gate.open()
         assert server.wait() == 1
         assert server.log[-1]["text"].startswith("ended: the descriptor of the port was closed")
     finally:
