@@ -60,9 +60,12 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
         _keep_to_one_core()
     signals = Signals()
     signals.install()
-    system = ActorSystem(settings, on_too_many_restarts=signals.too_many_restarts, cores=cores)
-    edge = Edge(system, settings.http.answer_timeout_seconds)
-    configured = schedules(loaded, edge.catalog, edge.now())
+    try:
+        system = ActorSystem(settings, on_too_many_restarts=signals.too_many_restarts, cores=cores)
+        edge = Edge(system, settings.http.answer_timeout_seconds)
+        configured = schedules(loaded, edge.catalog, edge.now())
+    except Stopped:  # nothing runs yet
+        return signals.exit_code
     try:
         with closing(kept_from_forked(bound(settings.http))) as listener:
             try:

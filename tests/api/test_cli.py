@@ -188,6 +188,14 @@ def test_wrong_schedules_have_a_line_each_and_exit_with_2(
     assert not (tmp_path / "data").exists()
 
 
+def test_a_stop_while_a_module_is_imported_exits_with_0_whatever_the_module_has_left(
+    run: Run, tmp_path: Path
+) -> None:
+    left = "import os, signal, threading\nthreading.Thread(target=threading.Event().wait).start()\n"
+    (tmp_path / "mine.py").write_text(f"{left}os.kill(os.getpid(), signal.SIGTERM)\n")
+    assert run("serve", "--set", "actions.x.python=mine:x").returncode == 0
+
+
 def test_config_shows_each_setting_with_its_origin(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("[http]\nthreads = 7\n")
     result = run(
