@@ -54,7 +54,8 @@ class Reply(Generic[R]):
 
         Args:
             call: The function. It runs in the thread that answers or in this one, so it must be
-                quick and must not raise; it takes the answer from `outcome`.
+                quick and must not raise, nor wait for this reply or have another one called; it
+                takes the answer from `outcome`.
         """
         self._calls.append(call)
         if self._done:
