@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -56,18 +57,24 @@ class Gate:
 
     def open(self, text: str = "through") -> None:
         """Let the task that waits there go on, with this result."""
-        eventually(lambda: self._write(text), f"a task waits at {self.path}")
+        with self.held() as file:
+            file.write(text)
 
-    def _write(self, text: str) -> bool:
+    @contextmanager
+    def held(self) -> Iterator[TextIO]:
+        """Keep what waits there waiting until the block ends."""
+        opened = eventually(self._opened, f"a task waits at {self.path}")
+        assert opened is not None
+        with opened as file:
+            yield file
+
+    def _opened(self) -> TextIO | None:
         try:
-            pipe = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+            return os.fdopen(os.open(self.path, os.O_WRONLY | os.O_NONBLOCK), "w")
         except OSError as error:
             if error.errno != errno.ENXIO:  # nobody reads
                 raise
-            return False
-        with os.fdopen(pipe, "w") as file:
-            file.write(text)
-        return True
+            return None
 
 
 class ServerProcess:

@@ -83,8 +83,8 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
                     port=server.effective_port,
                 )
             signals.wake_up = server.pull_trigger
-            signals.reload = lambda: _reload(system, read_again)
             signals.at_once = system.children.close
+            signals.reload_with(lambda: _reload(system, read_again))
             _loop(server, signals, lambda: _drain(system, settings.shutdown.drain_seconds))
     except Stopped:
         _drain(system, settings.shutdown.drain_seconds)

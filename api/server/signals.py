@@ -17,6 +17,7 @@ class Signals:
     """SIGTERM and SIGINT: the first one stops serving, the second one ends the process.
 
     SIGHUP reads the settings again; from a terminal that was closed it means the same as SIGTERM.
+    They are read once for all that come meanwhile, or while the server starts.
 
     Waitress leaves signals alone. While the server starts, the handler raises `Stopped` in the
     main thread. While it serves, the handler only wakes up the loop, which then ends: an exception
@@ -30,14 +31,13 @@ class Signals:
 
     wake_up: Callable[[], None] | None = None
     """Wakes up the loop, once there is one."""
-    reload: Callable[[], None] | None = None
-    """Reads the settings again, in a thread of its own."""
     at_once: Callable[[], None] | None = None
     """Called before the process ends at the second signal."""
 
     def __init__(self) -> None:
         self.exit_code = 0
         self.stopping = False
+        self._hung_up = threading.Event()
         self._had_terminal = _has_terminal()
         self._on_terminal = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
 
@@ -45,7 +45,7 @@ class Signals:
         """Handle the signals from now on."""
         heard, written = socket.socketpair()
         written.settimeout(0)
-        signal.set_wakeup_fd(written.detach())
+        signal.set_wakeup_fd(written.detach(), warn_on_full_buffer=False)
         threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
         handlers = {
             signal.SIGTERM: self._on_signal,
@@ -53,6 +53,11 @@ class Signals:
             signal.SIGHUP: lambda *_: None,
         }
         _Forks({number: signal.signal(number, each) for number, each in handlers.items()})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # see `hold_back_hangups`
+
+    def reload_with(self, reload: Callable[[], None]) -> None:
+        """Read the settings again at SIGHUP, also if it has come already."""
+        threading.Thread(target=self._reload, args=(reload,), name="hangups", daemon=True).start()
 
     def too_many_restarts(self) -> None:
         """End the serving from another thread, with exit code 1."""
@@ -89,8 +94,16 @@ class Signals:
             for descriptor in self._on_terminal:
                 os.dup2(nowhere, descriptor)
             os.kill(os.getpid(), signal.SIGTERM)
-        elif self.reload is not None:
-            threading.Thread(target=self.reload, name="reload", daemon=True).start()
+        else:
+            self._hung_up.set()
+
+    def _reload(self, reload: Callable[[], None]) -> None:
+        while self._hung_up.wait():
+            self._hung_up.clear()
+            # In a thread of its own, so that what goes wrong in one does not prevent the next.
+            once = threading.Thread(target=reload, name="reload", daemon=True)
+            once.start()
+            once.join()
 
 
 class _Forks:

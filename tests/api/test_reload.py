@@ -272,6 +272,44 @@ def test_many_hangups_under_load_lose_nothing(serve: Serve, tmp_path: Path) -> N
     assert not [line for line in live.server.log if "crashed" in line["event"]]
 
 
+def test_hangups_during_the_start_and_a_reload_are_heard_and_one_reload_does_for_all(
+    serve: Serve, tmp_path: Path
+) -> None:
+    gates = {name: Gate(tmp_path) for name in ("first", "second")}
+    for name, gate in gates.items():
+        text = f"open({str(gate.path)!r}).read()\nact = dict.keys\n"
+        (tmp_path / f"{name}.py").write_text(text)
+    file = tmp_path / "live.toml"
+    actions = '[actions]\nfirst = "first:act"\n'
+    file.write_text(actions)
+    server = serve()
+    server.environ["TASK_QUEUE_CONFIG"] = str(file)
+    server.spawn()
+    eventually(lambda: hears_hangups(server.pid), "a hangup does not end it any more")
+    server.signal(signal.SIGHUP)
+    with gates["first"].held():
+        actions += 'second = "second:act"\n'
+        file.write_text(actions)
+        server.signal(signal.SIGHUP)
+    with gates["second"].held():  # while it is reloaded, as soon as it listens
+        for number in range(20):
+            file.write_text(f"{actions}[queues.q{number}]\n")
+            server.signal(signal.SIGHUP)
+    server.wait_until_listening()
+    reloaded = server.wait_for_log("settings reloaded")
+    assert reloaded["actions"] == ["first", "second", "sum", "uppercase"]
+    assert server.wait_for_log("settings reloaded")["added"] == ["q19"]
+    assert server.terminate() == 0
+    assert [line["event"] for line in server.log].count("settings reloaded") == 2
+
+
+def hears_hangups(process: int) -> bool:
+    """Whether SIGHUP, the first of the signals, is blocked or handled."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith(("SigBlk", "SigCgt"))]
+    return any(mask & 1 for mask in masks)
+
+
 def test_a_terminal_that_is_closed_ends_the_server_as_ever(tmp_path: Path) -> None:
     """There a hangup says that nobody is there any more, not that the settings have changed."""
     ours, theirs = pty.openpty()

@@ -468,25 +468,7 @@ def test_ctrl_c_lets_an_action_clean_up_that_hears_of_it(start: Start, tmp_path:
 def test_ctrl_c_ends_a_thread_that_does_not_hear_of_it(start: Start, tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     process = start("mine", {"fifo": str(gate.path)}, mine=here(hangs_elsewhere))
-    with held_open(gate):
+    with gate.held():
         process.send_signal(signal.SIGINT)
         result = ended(process)
     assert (result.returncode, result.stdout, result.stderr) == (130, "printed\n", "")
-
-
-@contextmanager
-def held_open(gate: Gate) -> Iterator[None]:
-    """Opens it as soon as an action waits there, which it then does until it is closed."""
-
-    def opened() -> int | None:
-        try:
-            return os.open(gate.path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # nobody reads
-            return None
-
-    descriptor = eventually(opened, "an action waits at the pipe")
-    assert descriptor is not None
-    try:
-        yield
-    finally:
-        os.close(descriptor)
