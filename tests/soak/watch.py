@@ -15,6 +15,8 @@ MORE_TIMES = 1.05
 """What memory may grow by, whichever of the two is more."""
 MORE = 2.0
 """What anything else may grow by."""
+MORE_DESCRIPTORS = 4 * MORE
+"""What descriptors may grow by: each of the processes, which may be more, has four."""
 _COLUMN_CHARS = 7
 
 
@@ -93,7 +95,7 @@ def series(samples: Sequence[Sample]) -> list[Series]:
         values = [float(getattr(sample, name)) for sample in samples]
         before = median(values[quarter : 2 * quarter] or values)
         after = median(values[-quarter:])
-        most = before + MORE
+        most = before + (MORE_DESCRIPTORS if name == "descriptors" else MORE)
         if name.endswith("_mib"):
             most = max(before + MORE_MIB, before * MORE_TIMES)
         is_flat = after <= most if len(samples) >= FEWEST else None
