@@ -31,6 +31,8 @@ it, as that of `contextlib.contextmanager`."""
 _ABOUT_MEMBERS = {"value_error", "assertion_error", "missing", "missing_argument"}
 """What pydantic calls errors of a type's own validators, and of members that are not there: with
 others in it, an object may be of the type."""
+_VALUES = (bool, dict, float, int, list, str)
+"""The types by which Python holds values of JSON."""
 _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
 
@@ -238,7 +240,21 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     if not (positional or takes_any) or len(required) > 2 or named_only:  # noqa: PLR2004
         message = f"it must take (data) or (data, task), not {inspect.signature(function)}"
         raise ActionLoadError(message)
+    for second in required[1:]:
+        if _is_no_context(second.annotation):
+            message = (
+                f"its second parameter gets the task, and is annotated as {second};"
+                " all members of the data are in the first one"
+            )
+            raise ActionLoadError(message)
     return positional
+
+
+def _is_no_context(annotation: Any) -> bool:  # noqa: ANN401 - a type, or its name
+    """Return whether it is a type of values of JSON, which the context is not."""
+    kind = get_origin(annotation) or annotation
+    name = kind.partition("[")[0] if isinstance(kind, str) else None
+    return any(kind is each or name == each.__name__ for each in _VALUES)
 
 
 def _wants_context(parameters: list[inspect.Parameter]) -> bool:

@@ -167,6 +167,30 @@ def test_a_function_of_two_parameters_gets_the_context_too(function: Callable[..
     assert (context.id, context.queue, context.attempt) == ("task", "tasks", 2)
 
 
+def price(data: Any, pieces: int) -> None: ...  # noqa: ANN401
+
+
+def names(data: Any, names: "list[str]") -> None: ...  # noqa: ANN401
+
+
+def counted(data: Any, task: Any, pieces: int = 1) -> None: ...  # noqa: ANN401
+
+
+@pytest.mark.parametrize(
+    ("function", "second"), [(price, "pieces: int"), (names, "names: 'list[str]'")]
+)
+def test_a_function_whose_second_parameter_cannot_be_the_task_is_refused(
+    function: Callable[..., Any], second: str
+) -> None:
+    with pytest.raises(ActionLoadError) as refused:
+        PythonFunction(function)
+    assert str(refused.value) == (
+        f"its second parameter gets the task, and is annotated as {second};"
+        " all members of the data are in the first one"
+    )
+    PythonFunction(counted)
+
+
 def nothing() -> None: ...
 
 
