@@ -36,6 +36,8 @@ A setting comes from one of four places; the later one wins, key by key:
 A variable names actions, queues and schedules in lower case. The other places name them as they
 are, in quotes where there is a `.` or `:`, as in `[queues."mail.eu"]`.
 
+The environment holds texts alone, so a number, `true` and `false` may be in quotes in a file, too.
+
 `task-queue config` shows every value in force and where it came from. A key that is not known or a
 value that is not allowed ends the program with exit code 2 and a line that says what is allowed.
 """
