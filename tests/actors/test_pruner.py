@@ -145,7 +145,7 @@ def test_a_sweep_that_was_due_while_a_step_without_one_was_under_way_is_not_left
 def live(database: Database, clock: ManualClock) -> Iterator[Address]:
     """A pruner with a writer."""
     writer_ref = DatabaseWriter.start(
-        life("writer"), session=Session(database), max_batch=100, now=clock
+        life("writer"), session=Session(database), max_batch=100, now=clock, monotonic=clock
     )
     with running(writer_ref, "writer") as writer:
         address = Address("pruner")

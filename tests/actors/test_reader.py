@@ -53,7 +53,11 @@ def live(database: Database) -> Iterator[Address]:
 @contextmanager
 def live_writer(database: Database) -> Iterator[Address]:
     ref = DatabaseWriter.start(
-        life("writer"), session=Session(database), max_batch=100, now=ManualClock()
+        life("writer"),
+        session=Session(database),
+        max_batch=100,
+        now=ManualClock(),
+        monotonic=ManualClock(),
     )
     with running(ref, "writer") as address:
         yield address

@@ -318,7 +318,11 @@ def nodes(database: Database, number: int, clock: ManualClock) -> Iterator[list[
             writer = stack.enter_context(
                 running(
                     DatabaseWriter.start(
-                        life("writer"), session=Session(database), max_batch=100, now=clock
+                        life("writer"),
+                        session=Session(database),
+                        max_batch=100,
+                        now=clock,
+                        monotonic=clock,
                     ),
                     "writer",
                 )
