@@ -79,8 +79,8 @@ def run(settings: Settings, action: str, data: str, timeout_seconds: float | Non
     thread = threading.Thread(target=_work, args=(actions, claimed, slot, ended), daemon=True)
     try:
         with _signals_are_raised(), closing(children):
-            thread.start()
             try:
+                thread.start()  # it may run before this returns
                 outcome = _outcome(thread, claimed.lease, slot, ended)
             except _Stopped:
                 slot.stop = claimed.lease

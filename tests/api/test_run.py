@@ -112,6 +112,12 @@ async def waits(data: Data) -> None:
         touch(data["cleaned_up"])
 
 
+async def waits_for_ctrl_c_at_once(data: Data) -> None:
+    """Have the signal come as soon as it can, and do as the one above."""
+    os.kill(os.getpid(), signal.SIGINT)
+    await waits(data)
+
+
 async def hangs_elsewhere(data: Data) -> None:
     """Wait for a thread that nobody can stop, and which Python waits for before it ends."""
     await asyncio.to_thread(hangs, data)
@@ -461,6 +467,13 @@ def test_ctrl_c_lets_an_action_clean_up_that_hears_of_it(start: Start, tmp_path:
     process = start("mine", {"begun": "begun", "cleaned_up": "cleaned_up"}, mine=here(waits))
     eventually((tmp_path / "begun").exists, "it runs")
     process.send_signal(signal.SIGINT)
+    assert ended(process).returncode == 130
+    assert (tmp_path / "cleaned_up").exists()
+
+
+def test_ctrl_c_as_soon_as_the_action_runs_lets_it_clean_up(start: Start, tmp_path: Path) -> None:
+    data = {"begun": "begun", "cleaned_up": "cleaned_up"}
+    process = start("mine", data, mine=here(waits_for_ctrl_c_at_once))
     assert ended(process).returncode == 130
     assert (tmp_path / "cleaned_up").exists()
 
