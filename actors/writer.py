@@ -188,15 +188,15 @@ class DatabaseWriter(Actor):
                     self._refused = write.tasks[0]
                 write.abandon(error)
             return
-        if self._problem is not None and (notices.inserts or self._can_insert()):
-            self._problem = self._refused = None
-            self.log.info("database available again")
         self._locked = len(notices.locked) == len(writes)
         if not self._locked:
             self._through_at = self._monotonic()
         self._pause_seconds = pause_after(notices)
-        notices.send()
+        notices.send()  # before anything else that may fail: it is on disk
         self._hold(notices.locked)
+        if self._problem is not None and (notices.inserts or self._can_insert()):
+            self._problem = self._refused = None
+            self.log.info("database available again")
         if self._upkeep is not None:
             self._warn(self._upkeep.look(now))
 
