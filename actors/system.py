@@ -1,7 +1,6 @@
 """The composition root: which actors there are, in which order they start, and with what."""
 
 import os
-import random
 import secrets
 import shutil
 import socket
@@ -10,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
+from random import Random
 from typing import Any
 
 import pykka
@@ -61,6 +61,8 @@ STOP_SECONDS = 10.0
 """How long stopping all actors may take; most stop at once."""
 RESTART_BACKOFF = Backoff(base_seconds=0.2, factor=2.0, cap_seconds=30.0)
 """How long an actor that died waits to be restarted."""
+JITTER = Random().random  # noqa: S311 - for jitter
+"""Of our own: an action may seed the one that the module `random` shares."""
 
 
 class ActorSystem:
@@ -87,6 +89,7 @@ class ActorSystem:
         on_too_many_restarts: Callable[[], None],
         cores: Collection[int] = (),
         now: Callable[[], float] = time.time,
+        random: Callable[[], float] = JITTER,
     ) -> None:
         """Connect the actors; nothing runs yet.
 
@@ -96,6 +99,7 @@ class ActorSystem:
             on_too_many_restarts: Called once, in an actor's thread, when actors died too often and
                 the process should end.
             now: The present moment, Unix seconds.
+            random: Gives a number in [0, 1), for the jitter.
 
         Raises:
             ActionLoadError: A configured action cannot be used.
@@ -116,8 +120,7 @@ class ActorSystem:
         self._schedules: tuple[Schedule, ...] = ()
         self._node = f"{socket.gethostname()}:{os.getpid()}"
         self._now = now
-        # Of our own: an action may seed the one that the module shares.
-        self._random = random.Random().random  # noqa: S311 - for jitter
+        self._random = random
         self._supervisor_ref: pykka.ActorRef[Supervisor] | None = None
         self._lock = self._file = None
         if self.database.is_sqlite:
