@@ -67,6 +67,13 @@ def _newest() -> str:
 
 
 def _upgrade(connection: sa.Connection, database: Database) -> None:
+    if (
+        not database.is_sqlite
+    ):  # first: on a busy machine, to load Alembic takes longer than allowed
+        raw: Any = connection.connection.driver_connection
+        raw.limit_seconds = STEP_SECONDS + database.connect_timeout_seconds
+        for statement in _PATIENT:
+            connection.exec_driver_sql(statement)
     # Alembic takes a tenth of a start, and most find nothing to do.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -84,10 +91,6 @@ def _upgrade(connection: sa.Connection, database: Database) -> None:
         )
         raise MigrationError(message)
     if not database.is_sqlite:
-        raw: Any = connection.connection.driver_connection
-        raw.limit_seconds = STEP_SECONDS + database.connect_timeout_seconds
-        for statement in _PATIENT:
-            connection.exec_driver_sql(statement)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
     command.upgrade(config, "head")
 

@@ -12,6 +12,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 import task_queue.actors.store.migrate
 from task_queue.actors.errors import MigrationError, StoreUnavailableError, TaskQueueError
@@ -357,6 +358,23 @@ def test_several_that_start_at_once_on_one_postgresql_take_turns(
         thread.join(DEADLINE_SECONDS)
     assert done == [None] * 4
     assert set(tables(empty_database)) == TABLES
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_to_load_the_steps_may_take_longer_than_transactions_may_otherwise_wait(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = ScriptDirectory.from_config
+    seen: list[str] = []
+
+    def look_and_load(config: Config) -> ScriptDirectory:
+        in_force = sa.text("SHOW idle_in_transaction_session_timeout")
+        seen.append(config.attributes["connection"].scalar(in_force))
+        return load(config)
+
+    monkeypatch.setattr(ScriptDirectory, "from_config", look_and_load)
+    migrate(empty_database)
+    assert set(seen) == {"1min"}
 
 
 @pytest.mark.parametrize(
