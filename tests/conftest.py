@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from structlog.contextvars import clear_contextvars
 
 from task_queue.actors.store.database import Database
@@ -20,6 +21,11 @@ from tests.harness import ServerProcess, put_database
 # servers, and the workers that run the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Whether an example holds does not depend on how long it takes: a process that has to wait for its
+# turn, or makes the tables of Unicode first, is no fault.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
