@@ -23,12 +23,7 @@ def execute(database: Database, *statements: str) -> None:
 
 def impatient(database: Database) -> Database:
     """The same database, for those who do not wait for a lock."""
-    return replace(
-        database,
-        busy_timeout_seconds=0.05,
-        statement_timeout_seconds=0.5,
-        lock_timeout_seconds=0.05,
-    )
+    return replace(database, busy_timeout_seconds=0.05, lock_timeout_seconds=0.05)
 
 
 def patient(database: Database) -> Database:
