@@ -86,8 +86,8 @@ class Family:
 
     def start(self) -> pykka.ActorRef[Supervisor]:
         def after(seconds: float, call: Callable[[], None]) -> None:
-            self.delays.append(seconds)
             self.due.append(call)
+            self.delays.append(seconds)  # last: `crash` waits for it
 
         ref = Supervisor.start(
             life("supervisor"),
