@@ -188,10 +188,13 @@ def test_a_process_that_the_action_has_forked_ends_where_the_action_does() -> No
     """Else it would be a second server with the same sockets and the same database."""
     read, write = os.pipe()
 
+    children: list[int] = []
+
     def fork() -> str:
-        if os.fork() == 0:
+        if (child := os.fork()) == 0:
             os.close(read)
             return "child"  # and here it would go on, if it were let
+        children.append(child)
         os.close(write)
         return "parent"
 
@@ -200,7 +203,7 @@ def test_a_process_that_the_action_has_forked_ends_where_the_action_does() -> No
         assert outcome(OneAction(fork)) == Ack("one", TASK, "parent", NOW)
     with os.fdopen(read, "rb") as pipe:
         assert pipe.read() == b""  # its end is closed: it is over
-    assert os.wait()[1] == 0
+    assert os.waitpid(children[0], 0)[1] == 0
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
