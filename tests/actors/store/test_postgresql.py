@@ -15,9 +15,8 @@ from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.session import Session
 from tests import pgbouncer
 from tests.actors.store.calls import find, put
-from tests.databases import execute, held
+from tests.databases import execute, held, patient
 from tests.fakes import a_task
-from tests.harness import eventually
 from tests.silence import Proxy, proxy
 
 CONTRARY = {
@@ -138,17 +137,15 @@ def test_a_setting_that_is_not_in_force_is_refused(
 def test_a_transaction_that_waits_for_its_next_statement_is_ended_and_frees_its_locks(
     postgres_only: Database,
 ) -> None:
-    frozen, other = (
-        Session(replace(postgres_only, idle_timeout_seconds=0.1)),
-        Session(postgres_only),
-    )
+    frozen, other = Session(postgres_only), Session(patient(postgres_only))
+    put(frozen, a_task())  # connected, and the statement compiled: from now on it does not wait
     task = a_task()
 
     def hang() -> None:
         with frozen.transaction():
             insert(frozen.connection, [task])
             frozen.connection.execute(sa.text("LOCK TABLE tasks"))
-            eventually(lambda: put(other, a_task(id="other")) or True, "the lock is free")
+            put(other, a_task(id="other"))  # as soon as the lock is free
             insert(frozen.connection, [a_task()])
 
     with pytest.raises(StoreUnavailableError, match=r"closed the connection|idle-in-transaction"):
