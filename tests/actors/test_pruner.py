@@ -22,6 +22,7 @@ from task_queue.actors.tasks.states import Status
 from task_queue.actors.writer import DatabaseWriter
 from tests.actors.store.calls import call, find, get, put
 from tests.actors.store.calls import counts as kept_counts
+from tests.databases import patient
 from tests.fakes import NOW, Inbox, ManualClock, a_task, life, running
 from tests.harness import eventually
 
@@ -145,7 +146,11 @@ def test_a_sweep_that_was_due_while_a_step_without_one_was_under_way_is_not_left
 def live(database: Database, clock: ManualClock) -> Iterator[Address]:
     """A pruner with a writer."""
     writer_ref = DatabaseWriter.start(
-        life("writer"), session=Session(database), max_batch=100, now=clock, monotonic=clock
+        life("writer"),
+        session=Session(patient(database)),
+        max_batch=100,
+        now=clock,
+        monotonic=clock,
     )
     with running(writer_ref, "writer") as writer:
         address = Address("pruner")

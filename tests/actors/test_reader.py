@@ -35,7 +35,7 @@ from task_queue.actors.tasks.states import Outcome, Status
 from task_queue.actors.tasks.task import Attempt
 from task_queue.actors.writer import DatabaseWriter
 from tests.actors.store.calls import call, claim, find, put, settle
-from tests.databases import fill
+from tests.databases import fill, patient
 from tests.fakes import DEADLINE_SECONDS, NOW, Inbox, ManualClock, a_task, life, running
 
 MILLION = 1_000_000
@@ -54,7 +54,7 @@ def live(database: Database) -> Iterator[Address]:
 def live_writer(database: Database) -> Iterator[Address]:
     ref = DatabaseWriter.start(
         life("writer"),
-        session=Session(database),
+        session=Session(patient(database)),
         max_batch=100,
         now=ManualClock(),
         monotonic=ManualClock(),
@@ -198,7 +198,7 @@ def test_a_database_that_is_gone_is_the_answer_and_the_reader_lives_on(
 
 def test_a_listing_under_way_delays_no_commit(database: Database, session: Session) -> None:
     fill(database, Status.COMPLETED, 10)
-    reading = Session(database, read_only=True)
+    reading = Session(patient(database), read_only=True)
     with live_writer(database) as writer, reading.transaction():
         assert len(listing.page(reading.connection, Filters(), limit=5)[0]) == 5
         task_id = write(writer)

@@ -22,6 +22,7 @@ from tests.actors.store.calls import (
     get,
     put,
 )
+from tests.databases import patient
 from tests.fakes import DEADLINE_SECONDS, NOW, a_task
 
 
@@ -149,14 +150,14 @@ def test_nothing_of_a_paused_queue_is_claimed(session: Session) -> None:
 
 
 def test_two_workers_never_claim_the_same_row(postgres_only: Database) -> None:
-    with_rows = Session(postgres_only)
+    with_rows = Session(patient(postgres_only))
     expected = put(with_rows, *(a_task() for _ in range(400)))
     with_rows.close()
     together = threading.Barrier(2)
     taken: list[list[str]] = [[], []]
 
     def work(number: int) -> None:
-        session = Session(postgres_only)
+        session = Session(patient(postgres_only))
         together.wait(DEADLINE_SECONDS)
         more = True
         while more:
@@ -175,7 +176,7 @@ def test_two_workers_never_claim_the_same_row(postgres_only: Database) -> None:
 def test_a_claim_does_not_wait_for_rows_that_another_worker_is_claiming(
     postgres_only: Database,
 ) -> None:
-    mine, theirs = Session(postgres_only), Session(postgres_only)
+    mine, theirs = (Session(patient(postgres_only)) for _ in range(2))
     expected = put(mine, *(a_task() for _ in range(4)))
     with mine.transaction():
         first, _ = claims.claim(mine.connection, claimant(), limit=2, free=2)
@@ -252,12 +253,12 @@ def test_two_nodes_with_clocks_far_apart_share_one_rate(postgres_only: Database)
 def test_two_nodes_never_spend_the_same_token(postgres_only: Database) -> None:
     together = threading.Barrier(2)
     taken = [0, 0]
-    with_rows = Session(postgres_only)
+    with_rows = Session(patient(postgres_only))
     put(with_rows, *(a_task() for _ in range(100)))
     with_rows.close()
 
     def work(number: int) -> None:
-        session = Session(postgres_only)
+        session = Session(patient(postgres_only))
         together.wait(DEADLINE_SECONDS)
         for _ in range(20):
             taken[number] += len(claim(session, limit=1, lease_id=number, rate_limit=0.001)[0])

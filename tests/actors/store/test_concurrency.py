@@ -23,6 +23,7 @@ from task_queue.actors.tasks.states import FINAL, Status
 from task_queue.actors.tasks.task import Task
 from tests.actors.store.calls import call, claim, claimant, claimed_ids, counts, get, put, settle
 from tests.actors.store.races import race, while_held
+from tests.databases import patient
 from tests.fakes import NOW, Inbox, a_task
 
 LIMIT = 2
@@ -206,7 +207,7 @@ def test_a_node_waits_for_another_that_gives_places_of_the_same_key(
 def test_a_node_does_not_wait_for_another_that_gives_places_of_another_key(
     postgres_only: Database,
 ) -> None:
-    first, second = Session(postgres_only), Session(postgres_only)
+    first, second = (Session(patient(postgres_only)) for _ in range(2))
     put(first, a_blocked("k"), a_blocked("l"))
     with first.transaction():
         assert locked_unblock(first.connection, "k") == 1

@@ -86,6 +86,7 @@ from task_queue.actors.tasks.states import FINAL, Outcome, Status
 from task_queue.actors.tasks.task import Receipt, Task
 from tests.actors.store.calls import claimant
 from tests.actors.store.model import Model, Row
+from tests.databases import patient
 from tests.fakes import NOW, Inbox
 
 STEPS = 60
@@ -748,7 +749,7 @@ def test_the_database_and_the_model_never_disagree(
 ) -> None:
     is_search = request.config.getoption("hypothesis_seed") is not None
     examples = SQLITE_EXAMPLES if database.is_sqlite else POSTGRESQL_EXAMPLES
-    session, reader = Session(database), Session(database, read_only=True)
+    session, reader = Session(patient(database)), Session(patient(database), read_only=True)
     try:
         run_state_machine_as_test(
             lambda: Life(session, reader),  # type: ignore[arg-type] # called as a class is

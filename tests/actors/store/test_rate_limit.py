@@ -15,7 +15,7 @@ from tests.actors.store.calls import call, claim, claim_suspect, claimant, claim
 from tests.actors.store.races import race, while_held
 from tests.fakes import NOW, a_task
 
-SLOW = 0.01
+SLOW = 0.001
 """So few starts a second that no test takes long enough for one more."""
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 """Where the moment of a claim is the claimant's to tell."""
