@@ -1,6 +1,7 @@
 """The one failure rule, and addresses: who is told what when an actor fails."""
 
 from dataclasses import dataclass
+from threading import Event
 
 import pytest
 
@@ -35,6 +36,11 @@ class Hold(Request[str]):
 
 
 @dataclass(frozen=True, slots=True)
+class Pause(Command):
+    until: Event
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown(Command):
     pass
 
@@ -57,6 +63,8 @@ class Parrot(Actor):
                 raise message.error
             case Hold():
                 self.held.append(message)
+            case Pause():
+                assert message.until.wait(TIMEOUT)
             case _:
                 self.unexpected(message)
 
@@ -95,10 +103,12 @@ def test_a_base_exception_in_one_actor_leaves_the_others_alone() -> None:
 
 def test_everybody_who_waits_is_answered_when_an_actor_crashes() -> None:
     parrot = Parrot.start(life("parrot"))
-    held, behind = Hold(), Echo("behind the crash")
+    held, behind, all_sent = Hold(), Echo("behind the crash"), Event()
+    parrot.tell(Pause(all_sent))  # nothing can be sent any more once it has crashed
     parrot.tell(held)
     parrot.tell(Unknown())
     parrot.tell(behind)
+    all_sent.set()
     for request in (held, behind):
         with pytest.raises(ActorUnavailableError):
             request.reply_to.wait(TIMEOUT)
