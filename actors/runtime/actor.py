@@ -85,14 +85,17 @@ class Actor(pykka.ThreadingActor):
         try:
             self.setup()
         except TaskQueueError as error:
-            self._life.started.fail(error)
-            self.stop()
+            self._has_not_started(error)
         except BaseException as error:  # Pykka would let the thread die unnoticed
             self.log.exception("actor failed to start")
-            self._life.started.fail(BootError(f"the {self.name} failed to start: {error!r}"))
-            self.stop()
+            self._has_not_started(BootError(f"the {self.name} failed to start: {error!r}"))
         else:
             self._life.started.answer(None)
+
+    def _has_not_started(self, error: TaskQueueError) -> None:
+        # At once: a message to stop would come behind those that wait, and they would be handled.
+        self._stop()
+        self._life.started.fail(error)
 
     def on_receive(self, message: Message) -> None:
         """Handle one message by the failure rule."""

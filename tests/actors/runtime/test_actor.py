@@ -46,12 +46,20 @@ class Unknown(Command):
 
 
 class Parrot(Actor):
-    def __init__(self, life: Life, error_in_setup: BaseException | None = None) -> None:
+    def __init__(
+        self,
+        life: Life,
+        error_in_setup: BaseException | None = None,
+        fail_after: Event | None = None,
+    ) -> None:
         super().__init__(life)
         self.error_in_setup = error_in_setup
+        self.fail_after = fail_after
         self.held: list[Hold] = []
 
     def setup(self) -> None:
+        if self.fail_after is not None:
+            assert self.fail_after.wait(TIMEOUT)
         if self.error_in_setup is not None:
             raise self.error_in_setup
 
@@ -135,6 +143,17 @@ def test_a_death_in_setup_is_noticed(error: Exception, reported: type[Exception]
         own.started.wait(TIMEOUT)
     with pytest.raises(ActorUnavailableError), running(parrot) as address:
         address.ask(Echo("anybody?"), TIMEOUT)
+
+
+@pytest.mark.parametrize("error", [QueueFullError("full"), ZeroDivisionError()])
+def test_what_came_before_a_death_in_setup_is_answered_and_not_handled(error: Exception) -> None:
+    early, fail = Echo("too early"), Event()
+    parrot = Parrot.start(life("parrot"), error, fail)
+    parrot.tell(early)
+    fail.set()
+    with pytest.raises(ActorUnavailableError):
+        early.reply_to.wait(TIMEOUT)
+    stop(parrot)
 
 
 def test_an_address_leads_to_whoever_plays_the_role_now() -> None:
