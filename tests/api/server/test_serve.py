@@ -128,7 +128,9 @@ def test_clients_that_do_not_read_their_answers_do_not_hold_up_the_others(
 def test_a_client_that_does_not_read_a_long_answer_keeps_no_thread(
     serve: Callable[..., ServerProcess],
 ) -> None:
-    server = serve("http.threads=1", "http.max_body_bytes=40000000").start()
+    server = serve(
+        "http.threads=1", "http.max_body_bytes=40000000", "http.answer_timeout_seconds=30"
+    ).start()
     server.publish("keep", text="x" * 24_000_000)
     with connection(server) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
