@@ -16,9 +16,9 @@ from tests.docs.curl import needs_curl
 from tests.docs.pages import PAGES, Example, File, Names, answers, examples, page_id, steps, typed
 from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
 
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 30.0
 """How long what is shown may take to come about."""
-SCHEDULE_SECONDS = 70.0
+SCHEDULE_SECONDS = 90.0
 """The same of a schedule, which publishes once a minute at most."""
 
 Serve = Callable[..., ServerProcess]
