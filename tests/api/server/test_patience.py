@@ -128,13 +128,13 @@ def rest(client: socket.socket) -> bytes:
 def test_a_connection_is_closed_within_a_second_after_its_idle_time(
     impatient: ServerProcess, before: bytes
 ) -> None:
+    began = time.monotonic()  # before the server can have seen anything of it
     with connection(impatient) as client:
         client.sendall(before)
         if before == GET:
             assert read_answer(client).status_code == 200
-        began = time.monotonic()
         assert rest(client) == b""
-        assert 1.5 < time.monotonic() - began < 2 + BUSY_SECONDS
+        assert 2 <= time.monotonic() - began < 2 + BUSY_SECONDS
 
 
 @pytest.mark.system
