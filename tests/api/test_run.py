@@ -37,6 +37,8 @@ time.sleep(600)
 """
 STAYS = [sys.executable, "-c", STUBBORN]
 """A program of two processes that write files by their ids, and another one when asked to end."""
+PATIENT = ("--set", "execution.kill_grace_seconds=60")
+"""For actions that do end when asked to, however long they take for it."""
 
 
 # --- actions --------------------------------------------------------------------------------
@@ -407,7 +409,7 @@ def test_a_program_that_asks_for_later_exits_with_75(run: Run) -> None:
 def test_the_timeout_given_comes_before_the_actions_own(run: Run, tmp_path: Path) -> None:
     data = {"begun": "begun", "cleaned_up": "cleaned_up"}
     action = here(waits, timeout_seconds=3000)
-    result = run("mine", data, "--timeout", "0.2", mine=action)
+    result = run("mine", data, "--timeout", "0.2", *PATIENT, mine=action)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("task-queue: timed out after 0.2 s\n")
     assert (tmp_path / "cleaned_up").exists()
@@ -430,7 +432,7 @@ def test_a_thread_that_hangs_is_named_with_where_it_does_and_the_process_ends(
     result = run(
         "mine",
         {"fifo": str(gate.path)},
-        *("--timeout", "0.2", "--set", "execution.kill_grace_seconds=0.1"),
+        *("--timeout", "0.2"),
         mine=here(hangs),
     )
     assert (result.returncode, result.stdout) == (1, "printed\n")
@@ -453,8 +455,7 @@ def test_a_signal_ends_it_with_all_processes_of_the_action(
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_grace(start: Start, tmp_path: Path) -> None:
-    options = ("--set", "execution.kill_grace_seconds=60")
-    process = start("mine", None, *options, mine=toml(command=STAYS))
+    process = start("mine", None, *PATIENT, mine=toml(command=STAYS))
     with all_are_gone_afterwards(process, tmp_path):
         process.send_signal(signal.SIGINT)
         eventually((tmp_path / "asked").exists, "the program is asked to end")
@@ -464,7 +465,8 @@ def test_a_second_ctrl_c_does_not_wait_for_the_grace(start: Start, tmp_path: Pat
 
 
 def test_ctrl_c_lets_an_action_clean_up_that_hears_of_it(start: Start, tmp_path: Path) -> None:
-    process = start("mine", {"begun": "begun", "cleaned_up": "cleaned_up"}, mine=here(waits))
+    data = {"begun": "begun", "cleaned_up": "cleaned_up"}
+    process = start("mine", data, *PATIENT, mine=here(waits))
     eventually((tmp_path / "begun").exists, "it runs")
     process.send_signal(signal.SIGINT)
     assert ended(process).returncode == 130
@@ -473,7 +475,7 @@ def test_ctrl_c_lets_an_action_clean_up_that_hears_of_it(start: Start, tmp_path:
 
 def test_ctrl_c_as_soon_as_the_action_runs_lets_it_clean_up(start: Start, tmp_path: Path) -> None:
     data = {"begun": "begun", "cleaned_up": "cleaned_up"}
-    process = start("mine", data, mine=here(waits_for_ctrl_c_at_once))
+    process = start("mine", data, *PATIENT, mine=here(waits_for_ctrl_c_at_once))
     assert ended(process).returncode == 130
     assert (tmp_path / "cleaned_up").exists()
 
