@@ -295,6 +295,8 @@ def test_hangups_during_the_start_and_a_reload_are_heard_and_one_reload_does_for
         for number in range(20):
             file.write_text(f"{actions}[queues.q{number}]\n")
             server.signal(signal.SIGHUP)
+        # Or the last ones could be heard when the second reload has begun, and cause a third.
+        eventually(lambda: sleeps(server.pid), "it has heard them all")
     server.wait_until_listening()
     reloaded = server.wait_for_log("settings reloaded")
     assert reloaded["actions"] == ["first", "second", "sum", "uppercase"]
@@ -308,6 +310,18 @@ def hears_hangups(process: int) -> bool:
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     masks = [int(line.split()[1], 16) for line in lines if line.startswith(("SigBlk", "SigCgt"))]
     return any(mask & 1 for mask in masks)
+
+
+def sleeps(process: int) -> bool:
+    """Whether no signal is on its way to it, and none of its threads has anything to do."""
+    threads = sorted(Path(f"/proc/{process}/task").iterdir(), key=lambda path: int(path.name))
+    try:  # the main thread comes first: it hands on what it hears
+        texts = [each.joinpath("status").read_text() for each in threads]
+    except OSError:  # a thread has just ended
+        return False
+    lines = [line.split() for text in texts for line in text.splitlines()]
+    pending = [int(words[1], 16) for words in lines if words[0] in {"SigPnd:", "ShdPnd:"}]
+    return not any(pending) and {words[1] for words in lines if words[0] == "State:"} == {"S"}
 
 
 def test_a_terminal_that_is_closed_ends_the_server_as_ever(tmp_path: Path) -> None:
