@@ -248,6 +248,14 @@ def full_listener(host: str = "127.0.0.1") -> Iterator[int]:
         yield address[1]
 
 
+@contextmanager
+def refusing_port(host: str = "127.0.0.1") -> Iterator[int]:
+    """A port on which nobody listens, nor can until the block ends: it is taken."""
+    with socket.socket() as taken:
+        taken.bind((host, 0))
+        yield taken.getsockname()[1]
+
+
 def closed_port(host: str = "127.0.0.1") -> int:
     """A port on which nobody listens."""
     with socket.create_server((host, 0)) as listener:

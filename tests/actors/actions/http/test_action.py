@@ -39,13 +39,13 @@ from tests.endpoint import (
     Peer,
     Received,
     answers,
-    closed_port,
     full_listener,
     in_turn,
     is_deaf,
     is_silent,
     never_ends,
     redirects,
+    refusing_port,
     says,
     says_no_more,
     trickles,
@@ -953,8 +953,7 @@ def test_a_name_may_lead_to_an_address_that_is_allowed() -> None:
 
 
 def test_a_closed_port_fails_the_attempt() -> None:
-    port = closed_port()
-    with pytest.raises(Ended) as error:
+    with refusing_port() as port, pytest.raises(Ended) as error:
         webhook(f"http://me:hunter2@127.0.0.1:{port}/s3cr3t-token").run(a_call())
     text = f"http://127.0.0.1:{port} cannot be reached: Connection refused"
     assert str(error.value) == error.value.failure.error == text

@@ -23,7 +23,7 @@ from task_queue.actors.actions.http.networks import is_allowed
 from task_queue.actors.errors import Cancelled, TimedOut
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.slot import Slot
-from tests.endpoint import Endpoint, Peer, closed_port, full_listener, is_deaf, is_silent
+from tests.endpoint import Endpoint, Peer, full_listener, is_deaf, is_silent, refusing_port
 from tests.fakes import DEADLINE_SECONDS
 
 LOOPBACK = (ip_network("127.0.0.1/32"), ip_network("::1/128"))
@@ -295,8 +295,8 @@ def test_if_no_address_answers_the_error_says_so() -> None:
 
 
 def test_a_closed_port_is_refused_by_the_system() -> None:
-    with pytest.raises(httpcore.ConnectError) as error:
-        LOCAL.connect("127.0.0.1", closed_port(), a_call())
+    with refusing_port() as port, pytest.raises(httpcore.ConnectError) as error:
+        LOCAL.connect("127.0.0.1", port, a_call())
     assert str(error.value) == "cannot be reached: Connection refused"
 
 
