@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -84,9 +85,23 @@ def a_call(
     timeout_seconds: float = DEADLINE_SECONDS,
     *,
     attempt: int = 1,
+    monotonic: Callable[[], float] = monotonic,
 ) -> Call:
     claimed = ClaimedTask(Lease("task", attempt), "notify", data, attempt, 5)
-    return Call(claimed, Slot("tasks"), timeout_seconds)
+    return Call(claimed, Slot("tasks"), timeout_seconds, monotonic)
+
+
+def a_call_that_ends_after_what_is_sent(endpoint: Endpoint) -> Call:
+    """Its clock stands still until an answer was sent, and goes on with every look at it.
+
+    What has been sent is read within a few looks; the rest of them are waits for more.
+    """
+    looks = count()
+
+    def clock() -> float:
+        return next(looks) if any(peer.sent_bytes for peer in endpoint.peers) else 0.0
+
+    return a_call(timeout_seconds=20.0, monotonic=clock)
 
 
 def answered(answer: Answer, **changes: Any) -> str:  # noqa: ANN401
@@ -635,7 +650,7 @@ def test_so_is_what_was_answered_with_2xx_and_never_finished(
     answer: bytes, result: str, note: str
 ) -> None:
     with Endpoint(says_no_more(answer)) as endpoint:
-        done = webhook(endpoint.url()).run(a_call(timeout_seconds=0.2))
+        done = webhook(endpoint.url()).run(a_call_that_ends_after_what_is_sent(endpoint))
     assert done == (result, note)
 
 
@@ -676,7 +691,7 @@ def test_the_status_of_an_error_counts_though_the_rest_never_ends(
     for status, error in ((400, Reject), (500, Ended)):
         head = f"HTTP/1.1 {status} No\r\nContent-Length: 1000000\r\n\r\nno".encode()
         with Endpoint(finish(head)) as endpoint, pytest.raises(error, match=f"{status}: no"):
-            webhook(endpoint.url()).run(a_call(timeout_seconds=0.2))
+            webhook(endpoint.url()).run(a_call_that_ends_after_what_is_sent(endpoint))
 
 
 def test_so_is_one_that_does_not_shake_hands(trusting: ssl.SSLContext) -> None:

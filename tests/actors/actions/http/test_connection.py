@@ -36,6 +36,12 @@ def a_call(timeout_seconds: float = DEADLINE_SECONDS) -> Call:
     return Call(ClaimedTask(Lease("task", 1), "notify", "{}", 1, 5), Slot("tasks"), timeout_seconds)
 
 
+def end_soon(call: Call) -> None:
+    """Let it have a short time, which begins now."""
+    call.timeout_seconds = 0.3
+    call.restart()
+
+
 def cancel(call: Call) -> float:
     """When that was."""
     call.slot.stop = call.claimed.lease
@@ -364,12 +370,14 @@ def test_a_cancel_ends_a_connect() -> None:
 
 
 def test_the_deadline_ends_a_read() -> None:
+    call = a_call()
     with (
         Endpoint(welcome=is_silent) as endpoint,
-        closing(LOCAL.connect("127.0.0.1", endpoint.port, a_call(0.3))) as stream,
-        pytest.raises(TimedOut),
+        closing(LOCAL.connect("127.0.0.1", endpoint.port, call)) as stream,
     ):
-        stream.read(100)
+        end_soon(call)
+        with pytest.raises(TimedOut):
+            stream.read(100)
 
 
 def test_a_cancel_ends_even_a_read_that_does_not_have_to_wait() -> None:
@@ -425,11 +433,12 @@ def test_a_cancel_ends_a_handshake() -> None:
 
 
 def test_the_deadline_ends_a_handshake_that_until_then_costs_nothing() -> None:
-    context = ssl.create_default_context()
+    call, context = a_call(), ssl.create_default_context()
     with (
         Endpoint(welcome=is_silent) as endpoint,
-        closing(LOCAL.connect("127.0.0.1", endpoint.port, a_call(0.5))) as stream,
+        closing(LOCAL.connect("127.0.0.1", endpoint.port, call)) as stream,
     ):
+        end_soon(call)
         before = thread_time()
         with pytest.raises(TimedOut):
             stream.start_tls(context, "127.0.0.1")
