@@ -313,6 +313,7 @@ def test_it_leads_a_group_and_a_session_of_its_own(children: Children) -> None:
 NICE = """
 import os, sys
 from task_queue.actors.actions.process.child import Children
+os.nice(int(sys.argv[2]))  # once it has started, which takes too long so far behind all others
 child = Children().start([sys.executable, "-S", "-c", sys.argv[1]], stdin=-1, stdout=-1)
 out, _ = child.process.communicate(b"go on")
 print(os.nice(0), out.decode())
@@ -323,8 +324,8 @@ child.kill()
 @pytest.mark.parametrize("niceness", [0, 10, 19])
 def test_it_stands_back_behind_the_service_wherever_that_stands(niceness: int) -> None:
     inner = "import os, sys; sys.stdin.read(); print(os.nice(0))"
-    command = ["nice", "-n", str(niceness), sys.executable, "-c", NICE, inner]
-    output = subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
+    command = [sys.executable, "-c", NICE, inner, str(niceness)]
+    output = subprocess.run(command, check=True, capture_output=True, timeout=90).stdout
     own, its = map(int, output.split())
     assert its == min(19, own + NICENESS)
 
@@ -360,7 +361,9 @@ def test_a_gigabyte_of_standard_error_is_read_in_bounded_memory_and_time(
         memory_limit_mib=memory_limit_mib,
     )
     with at_most_mib(8):
-        done = action.run(a_call(timeout_seconds=20.0))
+        before = time.thread_time()
+        done = action.run(a_call())
+        assert time.thread_time() - before < 20.0
     assert done == Done("1", "\ufffd" * (MAX_STDERR_CHARS - 4) + "end\n")
 
 
@@ -400,15 +403,16 @@ def test_a_program_that_has_to_stop_may_clean_up_and_is_waited_for(
     children: Children, ear: Ear, stop: Callable[[Call], None], error: str
 ) -> None:
     call = a_call()
-    began = time.monotonic()
-    with running(program(children, *shell(GOES, ear.path)), call) as future:
+    action = program(children, *shell(GOES, ear.path), kill_grace_seconds=20.0)
+    with running(action, call) as future:
         pid = int(ear.hear())
         stop(call)
+        began = time.monotonic()
         stopped = failure_in(future)
     outcome = Outcome.CANCELLED if error == "cancelled" else Outcome.TIMED_OUT
     assert stopped == Failure(error, outcome, stderr="cleaned up\n")
     assert is_over(pid)
-    assert time.monotonic() - began < 4.0, "not the whole grace"
+    assert time.monotonic() - began < 10.0, "not the whole grace"
 
 
 @pytest.mark.parametrize(("stop", "error"), STOPS)
@@ -430,8 +434,8 @@ def test_a_program_that_ignores_that_it_has_to_stop_is_killed_after_the_grace(
 def test_a_deadline_ends_a_program_that_reads_no_data_and_says_nothing(
     children: Children,
 ) -> None:
-    call = a_call(json.dumps({"x": "x" * MIB}), timeout_seconds=0.2)
     began = time.monotonic()
+    call = a_call(json.dumps({"x": "x" * MIB}), timeout_seconds=0.2)
     stopped = failure(program(children, "sleep", "1000"), call)
     assert (stopped.error, stopped.outcome) == ("timed out after 0.2 s", Outcome.TIMED_OUT)
     assert 0.2 <= time.monotonic() - began < 5.0
@@ -443,7 +447,7 @@ def test_what_a_program_leaves_behind_is_gone_however_it_ends(
 ) -> None:
     action = program(children, *shell(f'sleep 1000 & echo $! >"$1"; {ends}', ear.path))
     with running(action, a_call()) as future:
-        future.exception(10)  # though the other one holds its pipes
+        future.exception(30)  # though the other one holds its pipes
     wait_until_over(int(ear.hear()))
 
 
