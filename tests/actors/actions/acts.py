@@ -170,7 +170,8 @@ def write_in_every_way(data: Data) -> None:
     if data["how"] == "exit":
         os._exit(3)
     if data["how"] == "hang":
-        time.sleep(DEADLINE_SECONDS)
+        say(data, "written")
+        wait()
 
 
 def print_later(data: Data) -> None:
