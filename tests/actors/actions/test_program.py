@@ -351,6 +351,7 @@ def test_a_gigabyte_of_output_is_cut_off_in_bounded_memory(children: Children) -
     )
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("memory_limit_mib", [None, 100])
 def test_a_gigabyte_of_standard_error_is_read_in_bounded_memory_and_time(
     children: Children, memory_limit_mib: int | None
