@@ -21,9 +21,17 @@ class Call:
         slot: Shared with its queue while it runs.
         timeout_seconds: How long it may take; 0: no limit.
         deadline: When that is over, on the clock it was given; infinite if there is no limit.
+        is_cleaning_up: Whether the action has been told that it has to stop, and does.
     """
 
-    __slots__ = ("_monotonic", "claimed", "deadline", "slot", "timeout_seconds")
+    __slots__ = (
+        "_monotonic",
+        "claimed",
+        "deadline",
+        "is_cleaning_up",
+        "slot",
+        "timeout_seconds",
+    )
 
     def __init__(
         self,
@@ -44,6 +52,7 @@ class Call:
         self.slot = slot
         self.timeout_seconds = timeout_seconds
         self.deadline = monotonic() + timeout_seconds if timeout_seconds else inf
+        self.is_cleaning_up = False
         self._monotonic = monotonic
 
     def restart(self) -> None:

@@ -35,6 +35,8 @@ from task_queue.config.logger import get_logger, keep_set_up
 _LEVELS = {"debug", "info", "warning", "error", "critical"}
 _log = get_logger()
 
+_ENDED = 128 + signal.SIGTERM
+"""The exit code of a process that has ended as it was asked to."""
 REPORT_SECONDS = 0.1
 """How often progress is passed on."""
 
@@ -56,6 +58,8 @@ class Runner:
         self._sending = threading.Lock()
         self._requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self._functions: dict[str, PythonFunction] = {}
+        self._is_ending = False
+        signal.signal(signal.SIGTERM, self._interrupt)
         self._surroundings = Surroundings()
         self._call: Call | None = None
         self._pid = os.getpid()
@@ -90,6 +94,9 @@ class Runner:
             answer = self._answer(request, call)
             if os.getpid() != self._pid:  # the action has forked, and this is the other one
                 os._exit(0)
+            call.is_cleaning_up = False  # before the look: a signal that comes later interrupts
+            if self._is_ending:
+                os._exit(_ENDED)
             is_clean = self._surroundings.put_back() and not _has_children()
             self._report(call)
             self._call = None
@@ -107,7 +114,7 @@ class Runner:
             result = copy_context().run(function.call, call)
             return {"done": result_text(result, request["max_result_bytes"])}
         except _Interrupted:
-            os._exit(128 + signal.SIGTERM)
+            os._exit(_ENDED)
         except BaseException as error:  # noqa: BLE001 - the action's failure, whatever it is
             failure = failure_of(error, None, asked_to_stop=call.cancelled)
             return {
@@ -119,6 +126,12 @@ class Runner:
                     "traceback": failure.traceback,
                 }
             }
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """Interrupt the action, but for one that cleans up already: the process ends after that."""
+        if (call := self._call) is None or not call.is_cleaning_up:
+            raise _Interrupted
+        self._is_ending = True
 
     def _function(self, request: dict[str, Any]) -> PythonFunction:
         target = request["target"]
@@ -143,7 +156,6 @@ def main(descriptor: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # any text can be printed, as in a thread
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _interrupt)
     runner = Runner(Connection(descriptor))
 
     def forward(_logger: object, level: str, event: MutableMapping[str, Any]) -> NoReturn:
@@ -176,10 +188,6 @@ class _Handler(logging.Handler):
             log(record.getMessage(), **{key: each for key, each in fields.items() if each})
         except Exception:  # noqa: BLE001 - foreign code: what is logged
             self.handleError(record)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise _Interrupted
 
 
 def _has_children() -> bool:

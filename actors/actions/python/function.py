@@ -166,6 +166,7 @@ async def _finished(
         try:
             call.interrupt()
         except (Cancelled, TimedOut):
+            call.is_cleaning_up = True
             running.cancel()
             await asyncio.wait({running})
             raise

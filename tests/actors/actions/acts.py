@@ -257,6 +257,16 @@ async def clean_up_later(data: Data, task: Context) -> None:
         say(data, f"cleaned up, {task.cancelled}")
 
 
+async def clean_up_and_hear_of_it_again(data: Data) -> None:
+    """Wait; be told by a signal as well while cleaning up."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0)
+        say(data, "cleaned up")
+
+
 def compute(data: Data, task: Context) -> None:
     """Never wait, and seldom let other threads of the process run."""
     sys.setswitchinterval(0.1)

@@ -421,6 +421,16 @@ def test_one_that_has_to_stop_may_clean_up_and_knows_why(
     assert (pid(workers) == process) == goes_on
 
 
+def test_a_coroutine_that_cleans_up_already_is_not_interrupted_in_that(
+    workers: Workers, ear: Ear
+) -> None:
+    # The clock stands still here, so that the process alone knows that the time is over.
+    call = a_call({"ear": str(ear.path)}, timeout_seconds=0.1, monotonic=ManualClock())
+    ended = failure("clean_up_and_hear_of_it_again", workers, call)
+    assert ear.hear() == "cleaned up"
+    assert ended.error == "the process ended with exit code 143"
+
+
 @pytest.mark.parametrize(("stop", "error"), STOPS)
 @pytest.mark.parametrize("name", ["refuse", "ignore", "hold"])
 def test_one_that_does_not_stop_is_killed_after_the_grace(
