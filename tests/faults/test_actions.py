@@ -86,6 +86,12 @@ def stored(directory: Path) -> Stored:
     return Stored(f"sqlite:///{directory}/tasks.db")
 
 
+def with_sleepers(server: ServerProcess) -> list[psutil.Process]:
+    """All that the server has started, once the program's own two have become what they are."""
+    processes = psutil.Process(server.pid).children(recursive=True)
+    return processes if Counter(each.name() for each in processes)["sleep"] == 2 else []
+
+
 def wait_until_over(process: int) -> None:
     eventually(lambda: is_over(process), f"{process} is over")
 
@@ -217,8 +223,7 @@ def test_what_outlasts_the_drain_is_ended_whole_and_given_back(
         tasks = [server.publish(each, ear=str(ear.path)) for each in WAITING]
         for _ in WAITING:
             ear.hear()
-        processes = psutil.Process(server.pid).children(recursive=True)
-        assert Counter(each.name() for each in processes)["sleep"] == 2
+        processes = eventually(lambda: with_sleepers(server), "the program has started its own")
         assert server.terminate(10) == 0
     for each in processes:
         wait_until_over(each.pid)
