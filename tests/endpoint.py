@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from tests.fakes import DEADLINE_SECONDS
+from tests.harness import free_port
 
 CHUNK_BYTES = 65_536
 
@@ -258,6 +259,4 @@ def refusing_port(host: str = "127.0.0.1") -> Iterator[int]:
 
 def closed_port(host: str = "127.0.0.1") -> int:
     """A port on which nobody listens."""
-    with socket.create_server((host, 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    return free_port(host)

@@ -4,14 +4,16 @@ import errno
 import json
 import os
 import queue
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 from uuid import uuid4
@@ -38,6 +40,30 @@ def eventually(look: Callable[[], T], what: str, timeout: float = DEADLINE_SECON
             raise AssertionError(message)
         pause.wait(POLL_SECONDS)
     return seen
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port on which nobody listens, and which nobody else is given who asks for any.
+
+    For those who cannot ask for any port themselves, or let go of theirs and take it again.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    while True:
+        port = secrets.choice(_KEPT_PORTS)
+        with socket.socket(family) as probe, suppress(OSError):
+            probe.bind((host, port))
+            return port
+
+
+def _kept_ports() -> range:
+    """The ports below those that the system gives away."""
+    with suppress(OSError):
+        text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+        return range(10_000, max(12_000, int(text.split()[0])))
+    return range(10_000, 32_768)
+
+
+_KEPT_PORTS = _kept_ports()
 
 
 def put_database(migrated: Path, directory: Path) -> None:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.harness import eventually
+from tests.harness import eventually, free_port
 
 CONFIG = """
 [databases]
@@ -39,9 +39,7 @@ def running(url: str, mode: str, ignored: str) -> Iterator[int]:
     """
     if shutil.which("pgbouncer") is None:
         pytest.skip("install pgbouncer")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        listen = int(free.getsockname()[1])
+    listen = free_port()
     with TemporaryDirectory() as directory:
         config = Path(directory, "pgbouncer.ini")
         config.write_text(

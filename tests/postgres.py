@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from uuid import uuid4
 
 import psycopg
 
-from tests.harness import eventually
+from tests.harness import eventually, free_port
 
 HOW = (
     "no PostgreSQL found: set TASK_QUEUE_TEST_POSTGRES_URL, or run a server on 127.0.0.1:5432"
@@ -58,9 +57,7 @@ class ThrowAwayServer:
         self.directory = directory
         # PostgreSQL refuses to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.url = f"postgresql://tester@127.0.0.1:{self.port}/postgres"
         self._process: subprocess.Popen[bytes] | None = None
 
