@@ -5,7 +5,7 @@ import time
 from collections import Counter, deque
 
 from tests.harness import DEADLINE_SECONDS, ServerProcess
-from tests.soak.kinds import Kind, rounds
+from tests.soak.kinds import KINDS, Kind, rounds
 
 _PAUSE_SECONDS = 0.05
 """Between two publishes."""
@@ -37,7 +37,7 @@ class Load:
         self._thread.start()
 
     def stop(self) -> None:
-        """Publish no more, and cancel what is still to be cancelled."""
+        """Publish no more than one of each kind, and cancel what is still to be cancelled."""
         self._stopping.set()
         self._thread.join(DEADLINE_SECONDS)
 
@@ -73,12 +73,12 @@ class Load:
 
     def _run(self) -> None:
         try:
-            for kind in rounds(self._seed):
+            for number, kind in enumerate(rounds(self._seed)):
                 while self._is_far_behind():
                     self._cancel_one()
                     if self._stopping.wait(_PAUSE_SECONDS):
                         break
-                if self._stopping.wait(_PAUSE_SECONDS):
+                if self._stopping.wait(_PAUSE_SECONDS) and number >= len(KINDS):
                     break
                 self._publish(kind)
                 self._cancel_one()

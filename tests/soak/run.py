@@ -19,6 +19,9 @@ from tests.soak.load import Load, counts_of
 
 _END_SECONDS = 60.0
 """What the tasks that are under way at the end may take."""
+_GONE_SECONDS = 5.0
+"""What a process that was killed may take to be gone. Those that the actions leave behind would end
+by themselves, but later."""
 
 
 @dataclass(frozen=True)
@@ -119,14 +122,23 @@ def soak(
         except AssertionError:
             problems.update(f"{kind} is not over" for kind in load.unfinished())
         found = watch.series(samples)
-        take()
-        if samples[-1].zombies:
+        if not _soon(lambda: watch.zombies(server.pid) == 0):
             problems["there are zombies when all tasks are over"] += 1
+        take()
         if code := server.terminate():
             problems[f"the server ended with exit code {code}"] += 1
-    for left in watch.running_in(directory):
-        problems[f"{left.name()} is left when the server is gone"] += 1
+    if not _soon(lambda: not watch.running_in(directory)):
+        left = map(watch.name, watch.running_in(directory))
+        problems.update(f"{each} is left when the server is gone" for each in left)
     return Report(samples, found, dict(load.ended), dict(server.logged), dict(problems))
+
+
+def _soon(look: Callable[[], bool]) -> bool:
+    """Whether it comes true while what was killed ends, and what has ended is waited for."""
+    try:
+        return eventually(look, "what was killed has ended", _GONE_SECONDS)
+    except AssertionError:
+        return False
 
 
 @contextmanager

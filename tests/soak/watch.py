@@ -147,6 +147,19 @@ def running_in(directory: Path) -> list[psutil.Process]:
     return [each for each in psutil.process_iter() if _directory(each) == str(directory.resolve())]
 
 
+def zombies(pid: int) -> int:
+    """How many processes of the server's are dead and were not waited for."""
+    return sum(_resident(each) == 0 for each in psutil.Process(pid).children(recursive=True))
+
+
+def name(process: psutil.Process) -> str:
+    """What it is called, as long as it is there."""
+    try:
+        return process.name()
+    except psutil.Error:
+        return "a process that has ended by now"
+
+
 def header() -> str:
     """The head of the table."""
     return "  ".join(f"{field.name:>{_COLUMN_CHARS}}" for field in fields(Sample))
