@@ -146,7 +146,7 @@ class LifeLoad(Load):
         if choose.random() < 0.3:
             task["key"] = choose.choice(KEYS)
         # Not in batches, of which each task is to be one that is stored.
-        if alone and choose.random() < 0.1:
+        if alone and choose.random() < 0.2:
             task["unique_key"] = choose.choice(UNIQUE_KEYS)
         return task
 
