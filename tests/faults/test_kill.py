@@ -42,6 +42,7 @@ def kill_under_load(
     assert {row.number for row in rows.values()} <= unanswered
 
 
+@pytest.mark.timeout(300)  # it starts a server 21 times
 def test_kill_9_twenty_times_under_load_loses_invents_and_repeats_nothing(
     serve: Serve, tmp_path: Path
 ) -> None:
