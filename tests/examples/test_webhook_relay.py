@@ -22,7 +22,11 @@ def test_its_page_shows_what_happens(project: Callable[[str], Project]) -> None:
     serve, publish, look, receive, *rest = example.commands
     assert serve.command == SERVE
     assert receive.command == f"WEBHOOK_SECRET={SECRET} python receiver.py"
-    with example.server(f"actions.deliver.http=http://127.0.0.1:{port}/hooks") as server:
+    settings = (
+        f"actions.deliver.http=http://127.0.0.1:{port}/hooks",
+        "queues.hooks.backoff_cap_seconds=2",  # or the next attempt may be further and further away
+    )
+    with example.server(*settings) as server:
         ports = {"8080": str(server.client.base_url.port), "9000": port}
         names = example.follow([publish, look], ports)
         with example.program("receiver.py", port, WEBHOOK_SECRET=SECRET) as receiver:
