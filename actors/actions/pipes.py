@@ -46,8 +46,8 @@ class Pipes:
             assert stream is not None  # noqa: S101 - asked for
             os.set_blocking(stream.fileno(), False)
             self._selector.register(stream, event)
-        if child.pidfd is not None:
-            self._selector.register(child.pidfd, selectors.EVENT_READ)
+        if (pidfd := child.pidfd) is not None:  # looked at once, as others may kill it
+            self._selector.register(pidfd, selectors.EVENT_READ)
 
     @property
     def stdout(self) -> bytes:

@@ -94,10 +94,10 @@ class Child:
         """Wait until it has ended, without reaping it."""
         deadline = time.monotonic() + seconds
         while not self.has_ended and (left := deadline - time.monotonic()) > 0:
-            if self.pidfd is None:
+            if (pidfd := self.pidfd) is None:  # looked at once: another thread may kill it now
                 time.sleep(min(left, POLL_SECONDS))
             else:
-                connection.wait([self.pidfd], left)
+                connection.wait([pidfd], left)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -201,8 +201,8 @@ class Worker:
     def _listen(self, call: Call, seconds: float, answers: list[dict[str, Any]]) -> bool:
         """Take its next message, if one comes; return whether it is done, or dead."""
         sources: list[Any] = [self._line, *self._printed.sources]
-        if self._child.pidfd is not None:
-            sources.append(self._child.pidfd)
+        if (pidfd := self._child.pidfd) is not None:  # looked at once, as others may kill it
+            sources.append(pidfd)
         ready = connection.wait(sources, seconds)
         self._printed.pass_on()
         if self._line not in ready:
