@@ -41,6 +41,12 @@ def nothing() -> None:
     """What most visits do here."""
 
 
+@pytest.fixture
+def patient_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shutdown that waits for whatever the test does meanwhile."""
+    monkeypatch.setattr(module, "SHUTDOWN_SECONDS", DEADLINE_SECONDS)
+
+
 @contextmanager
 def dispatching(threads: int = 1) -> Iterator[Dispatcher]:
     dispatcher = Dispatcher(threads)
@@ -127,7 +133,7 @@ def test_quick_is_what_asks_nobody_or_is_parked(
 def test_what_was_held_back_is_answered_by_a_shutdown_in_all_threads() -> None:
     gate = threading.Event()
     slow = Visited(lambda: assert_opened(gate))
-    both = threading.Barrier(2, timeout=DEADLINE_SECONDS / 10)
+    both = threading.Barrier(2, timeout=DEADLINE_SECONDS)
     first, second = (Visited(partial(meet, both)) for _ in range(2))
     with dispatching(3) as dispatcher:
         for channel in (slow, first, second):
@@ -141,6 +147,7 @@ def test_what_was_held_back_is_answered_by_a_shutdown_in_all_threads() -> None:
         assert not both.broken
 
 
+@pytest.mark.usefixtures("patient_shutdown")
 def test_a_shutdown_answers_what_is_parked_first() -> None:
     reply: Reply[None] = Reply()
     dispatcher = Dispatcher(1)
@@ -155,6 +162,7 @@ def test_a_shutdown_answers_what_is_parked_first() -> None:
     assert not shutdown.is_alive()
 
 
+@pytest.mark.usefixtures("patient_shutdown")
 def test_a_shutdown_answers_what_is_parked_only_after_it_began() -> None:
     reply, gate = Reply[None](), threading.Event()
     dispatcher = Dispatcher(1)
