@@ -22,6 +22,8 @@ import httpx
 
 ROOT = Path(__file__).parent.parent
 DEADLINE_SECONDS = 30.0
+START_SECONDS = 90.0
+"""How long a server may take until it listens: a second of work, on a busy machine many."""
 POLL_SECONDS = 0.02
 
 T = TypeVar("T")
@@ -142,7 +144,7 @@ class ServerProcess:
 
     def wait_until_listening(self) -> "ServerProcess":
         """Wait for the first line it says, and know its address from it."""
-        line = self._lines.get(timeout=DEADLINE_SECONDS)  # "" if it ended instead
+        line = self._lines.get(timeout=START_SECONDS)  # "" if it ended instead
         assert " listens on " in line, (line, self.log)
         self.client.close()
         self.client = httpx.Client(base_url=line.split()[-1], timeout=DEADLINE_SECONDS)
