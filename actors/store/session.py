@@ -193,7 +193,11 @@ class Prepared:
     def execute(self, connection: sa.Connection, rows: Iterable[object]) -> int:
         """Execute it once for each of the objects, and return how many rows it found."""
         text, parameters = self._compiled_for(connection.dialect)
-        return _execute(connection, text, list(map(parameters, rows)), many=True)[1]
+        values = list(map(parameters, rows))
+        # psycopg pipelines many, after which PostgreSQL's limit for idle transactions does not act
+        # until the next statement.
+        many = len(values) != 1
+        return _execute(connection, text, values if many else values[0], many=many)[1]
 
     def fetch(self, connection: sa.Connection, row: object) -> Sequence[tuple[Any, ...]]:
         """Execute it for this object, and return the rows that it returns."""

@@ -156,6 +156,23 @@ def test_a_transaction_that_waits_for_its_next_statement_is_ended_and_frees_its_
     other.close()
 
 
+def test_a_transaction_that_waits_after_one_row_is_ended_as_well(postgres_only: Database) -> None:
+    frozen, other = Session(postgres_only), Session(patient(postgres_only))
+    task = a_task()
+
+    def hang() -> None:
+        with frozen.transaction():
+            insert(frozen.connection, [task])
+            put(other, task)  # as soon as that row is gone
+            insert(frozen.connection, [a_task()])
+
+    with pytest.raises(StoreUnavailableError, match=r"closed the connection|idle-in-transaction"):
+        hang()
+    assert find(other, task.id) is not None
+    frozen.close()
+    other.close()
+
+
 def test_a_lock_that_is_not_to_be_had_in_time_leaves_the_connection_as_it_is(
     postgres_only: Database,
 ) -> None:
