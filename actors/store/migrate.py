@@ -67,9 +67,7 @@ def _newest() -> str:
 
 
 def _upgrade(connection: sa.Connection, database: Database) -> None:
-    if (
-        not database.is_sqlite
-    ):  # first: on a busy machine, to load Alembic takes longer than allowed
+    if not database.is_sqlite:  # first: to load Alembic may take longer than is allowed else
         raw: Any = connection.connection.driver_connection
         raw.limit_seconds = STEP_SECONDS + database.connect_timeout_seconds
         for statement in _PATIENT:

@@ -59,9 +59,9 @@ class Runner:
         self._requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self._functions: dict[str, PythonFunction] = {}
         self._is_ending = False
+        self._call: Call | None = None
         signal.signal(signal.SIGTERM, self._interrupt)
         self._surroundings = Surroundings()
-        self._call: Call | None = None
         self._pid = os.getpid()
 
     def listen(self) -> NoReturn:
