@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from functools import singledispatch
@@ -65,6 +65,23 @@ def plain(result: object) -> Any:  # noqa: ANN401 - any JSON value
         problem, cause = str(error), error.__cause__
     message = printable(f"{place}: {problem}")
     raise Reject(message) from cause
+
+
+def moment(value: object) -> str:
+    """Return a date, a time or both as RFC 3339 has them, which knows offsets of whole minutes.
+
+    Where a zone has seconds in its offset, as all had them once, that becomes the nearest whole
+    minute, and it stays the same moment.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if not isinstance(value, date | time):
+        raise TypeError
+    minute = timedelta(minutes=1)
+    if isinstance(value, datetime) and (offset := value.utcoffset()) and offset % minute:
+        value = value.astimezone(timezone(round(offset / minute) * minute))
+    return value.isoformat()
 
 
 @singledispatch
@@ -127,7 +144,7 @@ def _(value: Decimal, _depth: int) -> str:
 
 @_plain.register
 def _(value: date | time, _depth: int) -> str:
-    return value.isoformat()
+    return _asked(lambda: moment(value))
 
 
 @_plain.register

@@ -5,13 +5,13 @@ from enum import StrEnum
 
 import orjson
 
-from task_queue.actors.actions.plain import MAX_DEPTH, plain
+from task_queue.actors.actions.plain import MAX_DEPTH, moment, plain
 from task_queue.actors.actions.strict_json import LONG_DIGITS, NotJSONError, check, has_long_digits
 from task_queue.actors.errors import Reject
 
 # Dataclasses take the longer way, which looks at each of their fields by itself: what is wrong with
-# one of them is then an error that names it.
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
+# one of them is then an error that names it. Of times orjson rounds the offset, and not the time.
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _BLANK = " \t\n\r\v\f"
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -41,7 +41,7 @@ def result_text(value: object, max_bytes: int) -> str:
         Reject: It cannot be stored: a part of it has no form in JSON, or it is too long.
     """
     try:
-        text = orjson.dumps(value, option=_OPTIONS)
+        text = orjson.dumps(value, default=moment, option=_OPTIONS)
     except TypeError:
         text = orjson.dumps(plain(value))
     else:

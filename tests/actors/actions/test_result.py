@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from unittest.mock import Mock
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 import pydantic
@@ -152,6 +153,19 @@ MODEL = '{"at":"2026-01-01T00:00:00Z","weight":1.5,"inner":null}'
         (
             datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=-3, minutes=-30))),
             '"2026-01-02T00:00:00-03:30"',
+        ),
+        # Amsterdam was 19 min 32 s ahead: RFC 3339 has the same example, at noon of 1937.
+        (
+            datetime(1937, 1, 1, 12, tzinfo=timezone(timedelta(minutes=19, seconds=32))),
+            '"1937-01-01T12:00:28+00:20"',
+        ),
+        (
+            {"at": [datetime(1890, 1, 1, tzinfo=ZoneInfo("America/New_York"))], "of": None},
+            '{"at":["1890-01-01T00:00:00-05:00"],"of":null}',
+        ),
+        (
+            datetime(1880, 1, 1, tzinfo=ZoneInfo("America/New_York")),
+            '"1880-01-01T00:00:02-04:56"',
         ),
         (datetime(2026, 1, 2), '"2026-01-02T00:00:00"'),  # noqa: DTZ001 - an action may
         (date(2026, 1, 2), '"2026-01-02"'),
