@@ -162,7 +162,7 @@ def main(descriptor: int) -> NoReturn:
         try:
             runner.send({"log": level, "fields": event})
         except TypeError:  # a number beyond 64 bits, a lone surrogate, a circle
-            plain = {printable(key): ascii(_text(value)) for key, value in event.items()}
+            plain = {printable(key): _sendable(value) for key, value in event.items()}
             runner.send({"log": level, "fields": plain})
         raise structlog.DropEvent
 
@@ -197,6 +197,15 @@ def _has_children() -> bool:
     except ChildProcessError:
         return False
     return True
+
+
+def _sendable(value: object) -> object:
+    """Return the value if it can be sent, else as text."""
+    try:
+        orjson.dumps(value, default=_text)
+    except TypeError:
+        return ascii(_text(value))
+    return value
 
 
 def _text(value: object) -> str:

@@ -214,9 +214,16 @@ class Worker:
         if "progress" in message:
             self._note_progress(call, message["progress"])
         elif "log" in message:
-            getattr(_log, message["log"], _log.info)(**message["fields"])
+            _pass_on(message["log"], message["fields"])
         elif "stopping" in message:
             self._stopping = Lease(*message["stopping"])
         else:
             answers.append(message)
         return bool(answers)
+
+
+def _pass_on(level: str, fields: dict[str, Any]) -> None:
+    """Log what the action has logged, whatever it was."""
+    event = fields.pop("event", None)
+    fields = {"self_" if name == "self" else name: value for name, value in fields.items()}
+    getattr(_log, level, _log.info)(event, **fields)

@@ -152,7 +152,8 @@ def report(data: Data, task: Context) -> None:
 
 def log(_data: Data, task: Context) -> None:
     task.log.info("resized", width=640, size=Size(2))
-    task.log.warning("strange", number=2**70, text="\ud800", one={1})
+    task.log.warning("strange", number=2**70, text="\ud800", one={1}, width=640)
+    structlog.get_logger(self=3, id=task.id).info(None)
     try:
         raise ValueError("caught")  # noqa: TRY301 - to have one
     except ValueError:

@@ -193,7 +193,7 @@ def test_progress_is_in_the_slot_while_it_runs_and_at_its_end(
 def test_what_it_logs_is_logged_here(workers: Workers) -> None:
     with capture_logs() as lines:
         run("log", workers)
-    resized, strange, failed = lines
+    resized, strange, nothing, failed = lines
     assert resized == {
         "event": "resized",
         "log_level": "info",
@@ -207,6 +207,8 @@ def test_what_it_logs_is_logged_here(workers: Workers) -> None:
     assert strange["log_level"] == "warning"
     assert "strange" in strange["event"]
     assert (strange["number"], strange["text"]) == (f"'{2**70}'", r"'\ud800'")
+    assert (strange["id"], strange["attempt"], strange["width"]) == ("task", 2, 640)
+    assert (nothing.get("event"), nothing["id"], nothing["self_"]) == (None, "task", 3)
     assert (failed["event"], failed["log_level"]) == ("failed", "error")
     assert failed["exception"].endswith("ValueError: caught")
 
