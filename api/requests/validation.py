@@ -15,6 +15,10 @@ from task_queue.config.problems import look_up, predicate, types_of, way_to
 M = TypeVar("M", bound=BaseModel)
 
 _WHOLE_NUMBER = re.compile("-?(0|[1-9][0-9]{0,18})")
+_ID = re.compile(
+    r"(urn:uuid:)?\{?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?", re.IGNORECASE | re.ASCII
+)
+"""What Python takes for a UUID but for hyphens anywhere, a `+`, and the digits of other scripts."""
 
 
 def checked(model: type[M], value: object, where: str = "") -> M:
@@ -56,10 +60,7 @@ WholeNumber = Annotated[int, BeforeValidator(_is_written_as_in_json)]
 
 def canonical_id(text: str) -> str | None:
     """Return the task id that the text stands for, or None if it is no UUID."""
-    try:
-        return str(UUID(text))
-    except ValueError:
-        return None
+    return str(UUID(text)) if _ID.fullmatch(text) else None
 
 
 def _invalid(model: type[BaseModel], error: ErrorDetails, where: str) -> InvalidRequestError:

@@ -246,8 +246,14 @@ def test_a_time_beyond_what_a_row_needs_is_no_time() -> None:
     [
         ("01A1FFDF-EB26-7547-96BE-75E9038ABB1A", "01a1ffdf-eb26-7547-96be-75e9038abb1a"),
         ("{01a1ffdfeb26754796be75e9038abb1a}", "01a1ffdf-eb26-7547-96be-75e9038abb1a"),
+        ("urn:uuid:01a1ffdf-eb26-7547-96be-75e9038abb1a", "01a1ffdf-eb26-7547-96be-75e9038abb1a"),
         ("01a1ffdf", None),
         ("", None),
+        ("+1a1ffdf-eb26-7547-96be-75e9038abb1a", None),
+        (" 1a1ffdf-eb26-7547-96be-75e9038abb1a", None),
+        ("\uff101a1ffdf-eb26-7547-96be-75e9038abb1a", None),
+        ("0-1a1ffdfeb26754796be75e9038abb1a", None),
+        ("01a1ffdf-eb26-7547-96be-75e9038abb1a\n", None),
     ],
 )
 def test_an_id_is_known_in_every_form_of_a_uuid(text: str, found: str | None) -> None:
