@@ -216,7 +216,8 @@ def is_http_url(text: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and text.isprintable()
+    is_written_well = text.isprintable() and " " not in parts.netloc
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and is_written_well
 
 
 def secret_bytes(secret: str) -> bytes:

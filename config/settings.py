@@ -326,10 +326,11 @@ def _parse(override: str) -> dict[str, Any]:
     key, equals, value = override.partition("=")
     for text in (value, json.dumps(value, ensure_ascii=False)):
         try:
-            if equals:
-                return tomllib.loads(f"{key} = {text}")
+            values = tomllib.loads(f"{key} = {text}")
         except tomllib.TOMLDecodeError:
             continue
+        if equals and values:  # none: it begins with a `#`, and all of it is a comment
+            return values
     message = f"--set {redacted(override)}: must be section.key=value"
     raise SettingsError(message)
 

@@ -501,6 +501,8 @@ def test_a_schedule_for_a_queue_that_is_not_there_is_refused_with_those_that_are
         ("actions.mail=send", "actions.mail = send (from --set): must look like module:function"),
         ("http.port", "--set http.port: must be section.key=value"),
         ("=1", "--set =1: must be section.key=value"),
+        ("#http.port=1", "--set #http.port=1: must be section.key=value"),
+        ("# =1", "--set # =1: must be section.key=value"),
         ("http..port=1", "--set http..port=1: must be section.key=value"),
     ],
 )

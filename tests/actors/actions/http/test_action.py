@@ -385,6 +385,7 @@ def test_an_address_in_the_data_is_accepted(url: str) -> None:
         "http://exa\nmple.com",
         "http://example.com/\r\nX-Header: 1",
         " http://example.com",
+        "http://exam ple.com",
         "javascript:alert(1)",
     ],
 )
