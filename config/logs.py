@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import BinaryIO, TextIO
 
 import orjson
@@ -19,7 +20,8 @@ import structlog
 from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from task_queue.config.logger import keep_set_up
+from task_queue.config.log_pipe import LogPipe, is_read
+from task_queue.config.logger import get_logger, keep_set_up
 from task_queue.config.repeats import Repeats
 
 repeats = Repeats()
@@ -91,9 +93,11 @@ def _lasting(stream: TextIO) -> TextIO:
     may be a client's connection: lines of the log would be answers to it.
     """
     try:
-        return os.fdopen(os.dup(stream.fileno()), "w", encoding="utf-8", errors="backslashreplace")
+        descriptor = os.dup(stream.fileno())
     except (OSError, ValueError):  # it is closed, or no file
         return stream
+    binary = BufferedWriter(LogPipe(descriptor)) if is_read(descriptor) else FileIO(descriptor, "w")
+    return TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace")
 
 
 class _LineLogger:
@@ -101,6 +105,8 @@ class _LineLogger:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        pipe = getattr(stream, "raw", None)
+        self._pipe = pipe if isinstance(pipe, LogPipe) else None
 
     def msg(self, line: object) -> None:
         if not isinstance(line, bytes):  # an action has set structlog up to render by itself
@@ -111,6 +117,8 @@ class _LineLogger:
             self._stream.flush()
         except (OSError, ValueError):
             pass
+        if self._pipe is not None and self._pipe.lost and (lost := self._pipe.take_lost()):
+            get_logger().warning("lines of this log were lost, nobody read it", lines=lost)
 
     debug = info = warning = error = critical = exception = log = msg
 

@@ -139,7 +139,7 @@ class Program:
             text = f"{self._command[0]!r} cannot be started: {error.strerror}{hint}"
             raise Ended(Failure(text)) from error
 
-    def _outcome(self, call: Call, exit_code: int, pipes: Pipes) -> Done:
+    def _outcome(self, call: Call, exit_code: int | None, pipes: Pipes) -> Done:
         match exit_code:
             case 0:
                 return Done(self._result(pipes), pipes.stderr)
@@ -147,7 +147,7 @@ class Program:
                 postponed = call.claimed.terms.postponed + 1
                 seconds = TEMPFAIL_BACKOFF.delay_seconds(postponed, self._random)
                 raise RetryLater(seconds, f"exit code {EX_TEMPFAIL}{_because(pipes.stderr)}")
-            case _ if exit_code < 0:
+            case _ if exit_code is None or exit_code < 0:
                 raise Ended(replace(crashed(exit_code), stderr=pipes.stderr))
             case _:
                 text = f"exit code {exit_code}{_because(pipes.stderr)}"

@@ -28,6 +28,7 @@ class DatabaseFile:
             keep_lock: Takes the lock file again if it was removed.
         """
         self._path = path.absolute()
+        self._real = Path(os.path.realpath(path))  # where SQLite has the log and its index
         self._keep_lock = keep_lock
         self._known: dict[str, tuple[int, int]] = {}  # suffix to device and inode
         self._lost_at: float | None = None
@@ -42,7 +43,7 @@ class DatabaseFile:
     def log_is_cut(self) -> bool:
         """Whether the write-ahead log was emptied and written to since: it begins with nothing."""
         try:
-            with Path(f"{self._path}{LOG}").open("rb") as log:  # no locks of SQLite's are on it
+            with Path(f"{self._real}{LOG}").open("rb") as log:  # no locks of SQLite's are on it
                 return not _LOG_BEGINS.startswith(log.read(len(_LOG_BEGINS)))
         except OSError:  # not there: `check` tells so
             return False
@@ -100,7 +101,7 @@ class DatabaseFile:
     def log_was_emptied(self) -> StoreUnavailableError:
         """Return what to say if the log does not hold any more what was written to it."""
         return StoreUnavailableError(
-            f"the file {self._path}{LOG}, a part of the database, was emptied by something else:"
+            f"the file {self._real}{LOG}, a part of the database, was emptied by something else:"
             " what was in it is lost, and nothing is written. End the server by SIGKILL, as SIGTERM"
             f" would write the rest of it to {self._path.name}, and start it again"
         )
@@ -117,7 +118,7 @@ class DatabaseFile:
             what = "is empty" if _identity(found) == known else "is another one than was opened"
         if suffix:
             return (
-                f"the file {self._path}{suffix}, a part of the database, {what}: nothing is"
+                f"the file {self._real}{suffix}, a part of the database, {what}: nothing is"
                 " written. Stop the server by SIGTERM, which saves what is in it, and start it anew"
             )
         return (
@@ -135,7 +136,7 @@ class DatabaseFile:
 
     def _stat(self, suffix: str) -> os.stat_result | None:
         try:
-            return Path(f"{self._path}{suffix}").stat()
+            return (Path(f"{self._real}{suffix}") if suffix else self._path).stat()
         except OSError:  # not there, or its directory not readable: it cannot be seen
             return None
 

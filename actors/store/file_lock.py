@@ -22,16 +22,27 @@ class FileLock:
             database: The SQLite file.
         """
         self._database = database.absolute()
-        self._path = self._database.with_name(self._database.name + ".lock")
+        # Beside the file itself, as its log: several links may lead to it, or one nowhere.
+        real = Path(os.path.realpath(database))
+        real = real if real.parent.is_dir() else self._database
+        self._path = real.with_name(real.name + ".lock")
         self._file: FileIO | None = None
 
     def acquire(self) -> None:
         """Take the lock.
 
         Raises:
-            StoreUnavailableError: Another process has it, or it cannot be written.
+            StoreUnavailableError: Another process has it, it cannot be written, or would not keep
+                off a process that uses the database by another name.
         """
         path = self._path
+        if self._database.is_file() and self._database.stat().st_nlink > 1:
+            message = (
+                f"the database file {self._database} has several names (hard links), and by each of"
+                " them SQLite would keep another log, which loses tasks: delete the other names,"
+                " or put a copy in its place"
+            )
+            raise StoreUnavailableError(message)
         try:
             _make_directory(path.parent)
             file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+")

@@ -26,7 +26,7 @@ from task_queue.api.server.listener import bound, cannot_listen, is_loopback
 from task_queue.api.server.parser import MAX_HEADER_BYTES
 from task_queue.api.server.patience import Patience
 from task_queue.api.server.server import Server
-from task_queue.api.server.signals import Signals, Stopped
+from task_queue.api.server.signals import Signals, Stopped, hear_of_children
 from task_queue.config import logs
 from task_queue.config.logger import get_logger
 from task_queue.config.settings import HttpSettings, Loaded, Settings, SettingsError
@@ -53,6 +53,7 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
         TaskQueueError: It could not be started.
         SettingsError: A schedule of the settings cannot be followed, or not be published.
     """
+    hear_of_children()
     leave_process_1()
     settings = loaded.settings
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
@@ -64,6 +65,7 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
         system = ActorSystem(settings, on_too_many_restarts=signals.too_many_restarts, cores=cores)
         edge = Edge(system, settings.http.answer_timeout_seconds)
         configured = schedules(loaded, edge.catalog, edge.now())
+        signals.take_back()
     except Stopped:  # nothing runs yet
         return signals.exit_code
     try:

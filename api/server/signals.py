@@ -39,21 +39,30 @@ class Signals:
         self.stopping = False
         self._hung_up = threading.Event()
         self._had_terminal = _has_terminal()
+        self._wake_up_fd = -1
+        self._handlers: Mapping[signal.Signals, Any] = {
+            signal.SIGTERM: self._on_signal,
+            signal.SIGINT: self._on_signal,
+            signal.SIGHUP: lambda *_: None,
+        }
         self._on_terminal = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
 
     def install(self) -> None:
         """Handle the signals from now on."""
         heard, written = socket.socketpair()
         written.settimeout(0)
-        signal.set_wakeup_fd(written.detach(), warn_on_full_buffer=False)
+        self._wake_up_fd = written.detach()
         threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
-        handlers = {
-            signal.SIGTERM: self._on_signal,
-            signal.SIGINT: self._on_signal,
-            signal.SIGHUP: lambda *_: None,
-        }
-        _Forks({number: signal.signal(number, each) for number, each in handlers.items()})
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # see `hold_back_hangups`
+        _Forks({number: signal.getsignal(number) for number in self._handlers})
+        self.take_back()
+
+    def take_back(self) -> None:
+        """Handle them again: a module of an action may have taken them for itself."""
+        signal.set_wakeup_fd(self._wake_up_fd, warn_on_full_buffer=False)
+        for number, each in self._handlers.items():
+            signal.signal(number, each)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._handlers)  # see `hold_back_hangups`
+        hear_of_children()
 
     def reload_with(self, reload: Callable[[], None]) -> None:
         """Read the settings again at SIGHUP, also if it has come already."""
@@ -104,6 +113,16 @@ class Signals:
             once = threading.Thread(target=reload, name="reload", daemon=True)
             once.start()
             once.join()
+
+
+def hear_of_children() -> None:
+    """Let processes that have ended stay until they are waited for.
+
+    Where whoever started this process ignores SIGCHLD, or a module does, they are gone at once, and
+    with them how they ended.
+    """
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 class _Forks:

@@ -1,8 +1,11 @@
 """What an action in a thread changes in the service's process does the service no harm."""
 
 import os
+import select
 import signal
 import socket
+import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -83,6 +86,15 @@ def look(data):
     made.touch()
     return [os.getcwd(), os.environ["PATH"], os.environ.get("TZ"), oct(made.stat().st_mode)]
 """
+TAKING = """
+import faulthandler, signal
+
+for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+    signal.signal(each, signal.SIG_IGN)
+signal.set_wakeup_fd(-1)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+"""
+"""What a module does that handles signals by itself."""
 CONFIG = """
 [actions]
 change = "mine:change"
@@ -134,6 +146,50 @@ def test_whatever_an_action_in_a_thread_changes_the_service_goes_on_as_it_began(
         assert [each.name for each in folder.glob("data/*.db")] == ["tasks.db"]
     finally:
         server.close()
+
+
+@pytest.mark.parametrize("who", ["the parent", "a module"])
+def test_signals_are_the_services_whoever_has_taken_them_before(folder: Path, who: str) -> None:
+    config = f'{CONFIG}\n[actions.three]\ncommand = ["sh", "-c", "exit 3"]\n'
+    (folder / "mine.toml").write_text(f"{config}[queues.tasks]\nmax_attempts = 1\n")
+    if who == "a module":
+        (folder / "mine.py").write_text(ACTIONS + TAKING)
+    ignoring = f"import os, signal, sys\n{TAKING}\nos.execvp(sys.argv[1], sys.argv[1:])"
+    wrapper = (sys.executable, "-c", ignoring) if who == "the parent" else ()
+    environ = {"TASK_QUEUE_CONFIG": "mine.toml"}
+    server = ServerProcess(folder, environ=environ, wrapper=wrapper)
+    try:
+        server.start()
+        look_at(server, folder, "before")
+        task = server.wait_for_status(server.publish("three"), "dead")
+        assert task["error"] == "exit code 3"
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("settings reloaded")
+        assert server.terminate() == 0
+    finally:
+        server.close()
+
+
+def test_a_log_that_nobody_reads_does_not_stop_the_service(folder: Path) -> None:
+    log = folder / "log"
+    os.mkfifo(log)
+    with os.fdopen(os.open(log, os.O_RDWR | os.O_NONBLOCK), "rb", buffering=0) as reader:
+        with suppress(BlockingIOError):
+            while True:
+                os.write(reader.fileno(), b"\n" * select.PIPE_BUF)
+        wrapper = ("sh", "-c", 'exec "$@" 2> "$0"', str(log))
+        server = ServerProcess(folder, wrapper=wrapper)
+        try:
+            server.start()
+            last = [server.publish("sum", numbers=[1]) for _ in range(100)][-1]
+            server.wait_for_status(last, "completed")
+            while reader.read(select.PIPE_BUF):
+                pass
+            server.publish("sum", numbers=[1])
+            assert server.terminate() == 0
+            assert b"lines of this log were lost" in (reader.read(select.PIPE_BUF) or b"")
+        finally:
+            server.close()
 
 
 def test_what_an_action_in_a_thread_leaves_keeps_nothing_of_the_service_nor_it_from_ending(

@@ -40,9 +40,13 @@ class Child:
         """
         self.process = process
         # Readable once it has ended; without it (not Linux) that is noticed a little later.
-        self.pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
+        self.pidfd: int | None = None
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(ProcessLookupError):  # it has ended, and was waited for
+                self.pidfd = os.pidfd_open(process.pid)
         self._forget = forget
         self._ending = threading.Lock()  # its watcher may end it, and so may the service's end
+        self._was_taken = False  # another thread of this process has waited for it
 
     @property
     def has_ended(self) -> bool:
@@ -76,19 +80,31 @@ class Child:
         _kill(family)
         self.kill()
 
-    def kill(self) -> int:
-        """Kill the whole group at once; return the process's exit code, negative for a signal."""
+    def kill(self) -> int | None:
+        """Kill the whole group at once; return the process's exit code, negative for a signal.
+
+        None: an action in a thread has waited for all processes, and took how this one ended.
+        """
         with self._ending:
             if self.process.returncode is None:
                 if not self.has_ended:  # after that it has no children any more
                     _kill(self.family())
                 self._signal(signal.SIGKILL)
-                self.process.wait()
+                self._reap()
                 if self.pidfd is not None:
                     os.close(self.pidfd)
                     self.pidfd = None
         self._forget(self)
-        return self.process.returncode
+        return None if self._was_taken else self.process.returncode
+
+    def _reap(self) -> None:
+        """Wait for its end; `Popen` would say of one that was waited for that it went well."""
+        status = 0
+        try:
+            _, status = os.waitpid(self.process.pid, 0)
+        except ChildProcessError:
+            self._was_taken = True
+        self.process.returncode = os.waitstatus_to_exitcode(status)
 
     def _wait(self, seconds: float) -> None:
         """Wait until it has ended, without reaping it."""
@@ -137,6 +153,7 @@ class Children:
         self.path = tuple(sys.path)
         self._umask = os.umask(0o077)
         os.umask(self._umask)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._lock = threading.Lock()
         self._running: set[Child] = set()
         self._closed = False
@@ -158,10 +175,19 @@ class Children:
                 text = "the server is shutting down"
                 raise UnavailableError(text)
             options = {"cwd": self.directory, "env": self.environment, **options}
-            process = subprocess.Popen(  # noqa: S603 - the settings' own
-                command, start_new_session=True, umask=self._umask, **options
-            )
-            child = Child(process, self._forget)
+            mask = signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)  # an action's, otherwise
+            try:
+                process = subprocess.Popen(  # noqa: S603 - the settings' own
+                    command, start_new_session=True, umask=self._umask, **options
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            try:
+                child = Child(process, self._forget)
+            except OSError:  # no descriptor is left: nobody would watch it
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
             self._running.add(child)
         with contextlib.suppress(OSError):  # it may have ended already
             own = os.getpriority(os.PRIO_PROCESS, 0)
@@ -188,9 +214,14 @@ class Children:
             self._running.discard(child)
 
 
-def crashed(exit_code: int) -> Failure:
+def crashed(exit_code: int | None) -> Failure:
     """Return the failure of an attempt whose process ended by itself."""
-    if exit_code < 0:
+    if exit_code is None:
+        text = (
+            "how the process ended is not known: an action in a thread of the service has waited"
+            " for all processes, as os.wait() does"
+        )
+    elif exit_code < 0:
         text = f"the process was killed by {_signal_name(-exit_code)}"
     else:
         text = f"the process ended with exit code {exit_code}"

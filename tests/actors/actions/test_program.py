@@ -553,3 +553,40 @@ def test_fifty_runs_leave_no_descriptor_and_no_process_behind(children: Children
         failure(actions[4], a_call(timeout_seconds=0.01))
     assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
     assert psutil.Process().children() == others
+
+
+class Taken(Children):
+    """Somebody in the same process waits for all of them."""
+
+    def __init__(self, *, before_it_is_watched: bool) -> None:
+        super().__init__()
+        self._is_before = before_it_is_watched
+
+    def start(self, command: Sequence[str], **options: Any) -> Child:  # noqa: ANN401 - those of `Popen`
+        if not self._is_before:
+            child = super().start(command, **options)
+            os.waitpid(child.process.pid, 0)
+            return child
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "pidfd_open", _taken)
+            return super().start(command, **options)
+
+
+def _taken(process: int) -> int:
+    os.waitpid(process, 0)
+    raise ProcessLookupError
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux has it")
+@pytest.mark.parametrize("before_it_is_watched", [True, False])
+def test_a_program_that_somebody_else_has_waited_for_is_not_taken_for_done(
+    *, before_it_is_watched: bool
+) -> None:
+    with closing(Taken(before_it_is_watched=before_it_is_watched)) as children:
+        action = program(children, "sh", "-c", "echo said >&2; exit 3")
+        with pytest.raises(Ended) as ended:
+            action.run(a_call())
+    failure = ended.value.failure
+    assert failure.outcome is Outcome.CRASHED
+    assert failure.error.startswith("how the process ended is not known")
+    assert failure.stderr == "said\n"

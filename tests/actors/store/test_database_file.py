@@ -220,3 +220,13 @@ def test_a_lock_whose_file_was_removed_is_taken_again(tmp_path: Path) -> None:
         ours.keep()
     ours.release()
     theirs.release()
+
+
+def test_by_a_link_the_log_is_looked_at_where_it_is(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    (tmp_path / "tasks.db").symlink_to(real / "tasks.db")
+    opened = Open(tmp_path)
+    assert opened.file.log_bytes > 0
+    (real / f"tasks.db{LOG}").unlink()
+    opened.is_lost(f"{real}/tasks.db{LOG}.* is not there any more")

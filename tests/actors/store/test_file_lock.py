@@ -35,6 +35,30 @@ def test_a_second_owner_is_refused_and_told_who_the_first_is(tmp_path: Path) -> 
     second.release()
 
 
+def test_a_second_owner_by_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "other.db"
+    link.symlink_to(tmp_path / "tasks.db")
+    first, second = FileLock(tmp_path / "tasks.db"), FileLock(link)
+    first.acquire()
+    with pytest.raises(StoreUnavailableError, match=rf"process {os.getpid()}\)"):
+        second.acquire()
+    first.release()
+
+
+def test_a_file_with_several_names_is_refused(tmp_path: Path) -> None:
+    database, other = tmp_path / "tasks.db", tmp_path / "other.db"
+    database.touch()
+    other.hardlink_to(database)
+    for each in (database, other):
+        with pytest.raises(StoreUnavailableError, match="several names"):
+            FileLock(each).acquire()
+    other.unlink()
+    lock = FileLock(database)
+    lock.acquire()
+    lock.release()
+
+
 def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
     database = tmp_path / "tasks.db"
     with subprocess.Popen(
