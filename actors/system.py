@@ -42,7 +42,7 @@ from task_queue.actors.runtime.address import Address
 from task_queue.actors.runtime.child import BOOT_SECONDS, ChildSpec, Intensity, Restart, Strategy
 from task_queue.actors.scheduler import Scheduler
 from task_queue.actors.store import own_actions
-from task_queue.actors.store.database import Database, absolute_url
+from task_queue.actors.store.database import Database, absolute_url, environment
 from task_queue.actors.store.database_file import DatabaseFile
 from task_queue.actors.store.file_lock import FileLock
 from task_queue.actors.store.migrate import migrate
@@ -375,6 +375,7 @@ def database(settings: DatabaseSettings) -> Database:
         connect_timeout_seconds=settings.connect_timeout_seconds,
         statement_timeout_seconds=settings.statement_timeout_seconds,
         options=settings.postgresql_options,
+        environment=environment(settings.url),
     )
 
 

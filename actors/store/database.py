@@ -36,6 +36,7 @@ class Database:
         lock_timeout_seconds: PostgreSQL: how long one statement may wait for a lock.
         idle_timeout_seconds: PostgreSQL: how long a transaction may wait for its next statement.
         options: PostgreSQL: settings of the server that the URL asks for, by name.
+        environment: PostgreSQL: what libpq's environment variables say besides, by parameter.
     """
 
     url: str
@@ -45,6 +46,7 @@ class Database:
     lock_timeout_seconds: float = LOCK_SECONDS
     idle_timeout_seconds: float = IDLE_SECONDS
     options: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_sqlite(self) -> bool:
@@ -104,6 +106,7 @@ class Database:
             lock_timeout_seconds=self.lock_timeout_seconds,
             idle_timeout_seconds=self.idle_timeout_seconds,
             options=self.options,
+            environment=self.environment,
         )
         # libpq reads the URL: all that its documentation says of URLs holds.
         engine = sa.create_engine(
@@ -113,6 +116,15 @@ class Database:
         )
         engine.dialect.do_begin = postgresql.begin  # type: ignore[assignment, method-assign]
         return engine
+
+
+def environment(url: str) -> Mapping[str, str]:
+    """Return what the environment of this process says of the database now."""
+    if url.startswith(_SQLITE):
+        return {}
+    from task_queue.actors.store import postgresql  # noqa: PLC0415 - see `engine`
+
+    return postgresql.from_environment(url)
 
 
 def absolute_url(url: str) -> str:

@@ -1,13 +1,13 @@
 """A connection to PostgreSQL: what it asks for, whether that is in force, how long it waits."""
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import conninfo, sql
+from psycopg import conninfo, pq, sql
 
 R = TypeVar("R")
 
@@ -38,6 +38,41 @@ _RISKS: Mapping[str, str] = {
 }
 
 
+_PLACES = {
+    "host",
+    "hostaddr",
+    "dbname",
+    "password",
+    "passfile",
+    "sslcert",
+    "sslkey",
+    "sslrootcert",
+    "sslcrl",
+    "sslcrldir",
+    "requirepeer",
+    "require_auth",
+    "options",
+}
+"""Parameters of libpq for which an empty text means the same as none."""
+
+
+def from_environment(url: str) -> dict[str, str]:
+    """Return what libpq would use now for parameters that the URL does not have.
+
+    It reads environment variables at every connection, which an action in a thread may have set
+    for itself meanwhile.
+    """
+    named = conninfo.conninfo_to_dict(url)
+    found: dict[str, str] = {}
+    for each in pq.Conninfo.get_defaults():
+        name, value = each.keyword.decode(), each.val
+        if each.envvar and name not in named and (value is not None or name in _PLACES):
+            found[name] = (value or b"").decode()
+    if named.get("sslrootcert") == "system" and found.get("sslmode") == "prefer":
+        del found["sslmode"]  # libpq has another one then
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a connection is asked for.
@@ -49,6 +84,7 @@ class Terms:
         lock_timeout_seconds: How long the server lets one statement wait for a lock.
         idle_timeout_seconds: How long the server lets a transaction wait for its next statement.
         options: Settings of PostgreSQL that the URL asks for.
+        environment: See `from_environment`.
     """
 
     read_only: bool
@@ -57,6 +93,7 @@ class Terms:
     lock_timeout_seconds: float
     idle_timeout_seconds: float
     options: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def limit_seconds(self) -> float:
@@ -120,16 +157,18 @@ def connect(url: str, terms: Terms) -> Connection:
     Raises:
         psycopg.Error: There is none, or the server does not do what is asked for.
     """
+    named = conninfo.conninfo_to_dict(url)
+    named.pop("options", None)  # `terms.options`: a pooler would refuse or ignore them
     parameters: dict[str, Any] = {
+        **terms.environment,
         "application_name": "task-queue",
         "connect_timeout": terms.connect_timeout_seconds,
         # How long until a server that does not acknowledge counts as gone.
         "tcp_user_timeout": terms.connect_timeout_seconds * 1000,
         "target_session_attrs": "primary",
-        **conninfo.conninfo_to_dict(url),
+        **named,
         "client_encoding": "utf8",
     }
-    parameters.pop("options", None)  # `terms.options`: a pooler would refuse or ignore them
     connection = Connection.connect(**parameters)
     try:
         connection.limit_seconds = terms.limit_seconds

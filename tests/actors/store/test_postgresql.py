@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from task_queue.actors.errors import ConnectionLostError, LockedError, StoreUnavailableError
 from task_queue.actors.store import postgresql
-from task_queue.actors.store.database import Database
+from task_queue.actors.store.database import Database, environment
 from task_queue.actors.store.insert import insert
 from task_queue.actors.store.migrate import migrate
 from task_queue.actors.store.session import Session
@@ -107,6 +107,38 @@ def test_an_option_that_the_server_does_not_take_is_named(postgres_only: Databas
     session = Session(replace(postgres_only, options={"work_men": "8MB"}))
     with pytest.raises(StoreUnavailableError, match='"work_men"'), session.transaction():
         pytest.fail("it connected")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PGSSLMODE": "require"},
+        {"PGHOSTADDR": "127.0.0.9", "PGHOST": "nowhere"},
+        {"PGREQUIREAUTH": "scram-sha-256", "PGCHANNELBINDING": "require"},
+        {"PGOPTIONS": "-c nothing.at=all -c work_mem=wrong", "PGPASSWORD": "another"},
+        {"PGSSLMINPROTOCOLVERSION": "0", "PGLOADBALANCEHOSTS": "wrong"},
+    ],
+    ids=lambda variables: next(iter(variables)),
+)
+def test_what_an_action_tells_libpq_by_its_environment_later_does_not_count(
+    postgres_only: Database, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    database = replace(postgres_only, environment=environment(postgres_only.url))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert in_force(database, *IN_FORCE) == IN_FORCE
+
+
+def test_what_libpq_was_told_by_its_environment_at_the_start_counts(
+    postgres_only: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c work_mem=5MB")
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    database = replace(postgres_only, environment=environment(postgres_only.url))
+    monkeypatch.delenv("PGOPTIONS")
+    monkeypatch.delenv("PGSSLMODE")
+    assert database.environment["sslmode"] == "disable"
+    assert in_force(database, "work_mem") == {"work_mem": "5120"}
 
 
 def test_a_database_that_cannot_keep_every_text_is_refused(postgres_only: Database) -> None:
