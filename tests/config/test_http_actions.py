@@ -24,6 +24,12 @@ def as_list(*texts: str) -> str:
     return json.dumps(texts)
 
 
+def test_an_address_with_a_blank_in_its_host_is_refused_at_the_start() -> None:
+    with pytest.raises(SettingsError, match="must be an address that begins with http://"):
+        hook(http="http://exam ple.com/")
+    assert hook(http="http://example.com/a b").http == "http://example.com/a b"
+
+
 def test_one_secret_is_a_list_of_one_and_several_sign_each() -> None:
     assert hook().secret == ()
     assert [each.get_secret_value() for each in hook(secret=SECRETS[0]).secret] == SECRETS[:1]

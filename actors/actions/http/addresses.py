@@ -65,6 +65,5 @@ def site(url: httpx.URL) -> str:
 
 def _takes_requests(url: httpx.URL) -> bool:
     port = url.port
-    return (
-        url.scheme in DEFAULT_PORTS and bool(url.raw_host) and (port is None or 0 < port < 65_536)  # noqa: PLR2004 - TCP's
-    )
+    has_host = bool(url.raw_host) and b"%20" not in url.raw_host  # a blank, as httpx has it
+    return url.scheme in DEFAULT_PORTS and has_host and (port is None or 0 < port < 65_536)  # noqa: PLR2004 - TCP's
