@@ -458,6 +458,7 @@ def test_one_that_neither_takes_nor_ends_a_message_is_given_up(
     stopped = pid(workers)
     monkeypatch.undo()  # the next one may be slow
     os.kill(stopped, signal.SIGSTOP)
+    os.waitid(os.P_PID, stopped, os.WSTOPPED | os.WNOWAIT)  # or it might still take the message
     text = "more than a socket holds" * 40_000
     assert run("echo", workers, text=text) == {"text": text}
     assert is_over(stopped)
