@@ -18,7 +18,7 @@ from uuid_utils import uuid7
 from task_queue.actors.actions.action import Done
 from task_queue.actors.actions.call import SLICE_SECONDS
 from task_queue.actors.actions.load import END_SECONDS, load_actions
-from task_queue.actors.actions.process.child import Children
+from task_queue.actors.actions.process.child import Children, hear_of_children
 from task_queue.actors.actions.program import EX_TEMPFAIL
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import InvalidDataError, RetryLater
@@ -74,6 +74,7 @@ def run(settings: Settings, action: str, data: str, timeout_seconds: float | Non
     """
     children = Children()
     actions = load_actions(settings, children)
+    hear_of_children()
     claimed, slot = _claimed(actions, action, data, timeout_seconds), Slot(QUEUE)
     ended: Future[Done] = Future()
     thread = threading.Thread(target=_work, args=(actions, claimed, slot, ended), daemon=True)

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from waitress.adjustments import Adjustments
 
+from task_queue.actors.actions.process.child import hear_of_children
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.runtime.forked import kept_from_forked
 from task_queue.actors.system import ActorSystem
@@ -26,7 +27,7 @@ from task_queue.api.server.listener import bound, cannot_listen, is_loopback
 from task_queue.api.server.parser import MAX_HEADER_BYTES
 from task_queue.api.server.patience import Patience
 from task_queue.api.server.server import Server
-from task_queue.api.server.signals import Signals, Stopped, hear_of_children
+from task_queue.api.server.signals import Signals, Stopped
 from task_queue.config import logs
 from task_queue.config.logger import get_logger
 from task_queue.config.settings import HttpSettings, Loaded, Settings, SettingsError

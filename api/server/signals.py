@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
+from task_queue.actors.actions.process.child import hear_of_children
+
 
 class Stopped(SystemExit):
     """A signal came while the server starts; a module that is imported then may exit, too."""
@@ -113,16 +115,6 @@ class Signals:
             once = threading.Thread(target=reload, name="reload", daemon=True)
             once.start()
             once.join()
-
-
-def hear_of_children() -> None:
-    """Let processes that have ended stay until they are waited for.
-
-    Where whoever started this process ignores SIGCHLD, or a module does, they are gone at once, and
-    with them how they ended.
-    """
-    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 class _Forks:

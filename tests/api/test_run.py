@@ -188,6 +188,14 @@ def here(function: Callable[..., Any], **options: object) -> str:
     return toml(python=f"{__name__}:{function.__name__}", **options)
 
 
+IGNORANT = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""Starts Python as some that start services do: it is not told of processes that have ended."""
+
+
 def toml(**keys: object) -> str:
     return f"{{{', '.join(f'{key} = {to_json(value)}' for key, value in keys.items())}}}"
 
@@ -277,6 +285,21 @@ def test_a_program_gets_the_data_and_its_complaints_go_to_standard_error(run: Ru
     program = toml(command=["sh", "-c", "cat; echo careful >&2"])
     result = run("mine", {"n": 1}, mine=program)
     assert (result.returncode, result.stdout, result.stderr) == (0, '{"n":1}\n', "careful\n")
+
+
+def test_how_a_program_ended_is_known_also_if_nobody_is_told_of_processes(tmp_path: Path) -> None:
+    program = toml(command=["sh", "-c", "cat"])
+    command = ["-m", "task_queue", "run", "mine", "--set", f"actions.mine={program}"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", IGNORANT, *command, "--data", '{"a": 1}'],
+        cwd=tmp_path,
+        env={**os.environ, **AS_INSTALLED},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    result = ended(process)
+    assert (result.returncode, result.stdout, result.stderr) == (0, '{"a":1}\n', "")
 
 
 def test_progress_is_shown_when_it_changes(start: Start, tmp_path: Path) -> None:

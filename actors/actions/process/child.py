@@ -214,6 +214,16 @@ class Children:
             self._running.discard(child)
 
 
+def hear_of_children() -> None:
+    """Let processes that have ended stay until they are waited for; call it in the main thread.
+
+    Where whoever started this process ignores SIGCHLD, or a module does, they are gone at once, and
+    with them how they ended.
+    """
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
 def crashed(exit_code: int | None) -> Failure:
     """Return the failure of an attempt whose process ended by itself."""
     if exit_code is None:

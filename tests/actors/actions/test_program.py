@@ -1,5 +1,6 @@
 """Programs as actions: what they get, what becomes of what they say, and how they are ended."""
 
+import errno
 import gc
 import json
 import os
@@ -590,3 +591,20 @@ def test_a_program_that_somebody_else_has_waited_for_is_not_taken_for_done(
     assert failure.outcome is Outcome.CRASHED
     assert failure.error.startswith("how the process ended is not known")
     assert failure.stderr == "said\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux has it")
+def test_a_program_that_cannot_be_watched_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def none_left(process: int) -> int:
+        started.append(process)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "pidfd_open", none_left)
+    with closing(Children()) as children:
+        with pytest.raises(Ended) as ended:
+            program(children, "sleep", "600").run(a_call())
+        assert children.count == 0
+    assert ended.value.failure.error == "'sleep' cannot be started: Too many open files"
+    assert not psutil.pid_exists(started[0])
