@@ -185,8 +185,8 @@ class Children:
             try:
                 child = Child(process, self._forget)
             except OSError:  # no descriptor is left: nobody would watch it
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                with process:  # closes its pipes, and waits for it
+                    os.killpg(process.pid, signal.SIGKILL)
                 raise
             self._running.add(child)
         with contextlib.suppress(OSError):  # it may have ended already

@@ -602,9 +602,12 @@ def test_a_program_that_cannot_be_watched_is_ended(monkeypatch: pytest.MonkeyPat
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr(os, "pidfd_open", none_left)
+    gc.collect()  # what other tests have left
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with closing(Children()) as children:
         with pytest.raises(Ended) as ended:
             program(children, "sleep", "600").run(a_call())
         assert children.count == 0
     assert ended.value.failure.error == "'sleep' cannot be started: Too many open files"
     assert not psutil.pid_exists(started[0])
+    assert len(list(Path("/proc/self/fd").iterdir())) == before, "nor is a pipe of it left"
