@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from task_queue.actors.store import rate_limit
 from task_queue.actors.store.columns import LEASED_COLUMNS, claimed_in
-from task_queue.actors.store.schema import in_state, is_suspect, literal, queues, tasks
+from task_queue.actors.store.schema import in_state, is_inner, is_suspect, literal, queues, tasks
 from task_queue.actors.store.session import Prepared
 from task_queue.actors.tasks.claim import PLAIN_TERMS, Claimant, ClaimedTask
 from task_queue.actors.tasks.settlement import EXPIRED
@@ -28,6 +28,7 @@ def _first_ready(condition: sa.ColumnElement[bool]) -> Prepared:
         sa.select(tasks.c.seq)
         .where(
             in_state(Status.QUEUED),
+            is_inner,
             tasks.c.queue == this_queue,
             condition,
             sa.not_(sa.exists().where(queues.c.name == this_queue, queues.c.paused)),

@@ -35,6 +35,10 @@ OPTION_COLUMNS = (
     tasks.c.backoff,
     tasks.c.occurrence,
     tasks.c.timeout_seconds,
+    tasks.c.external,
+    tasks.c.callback,
+    tasks.c.traceparent,
+    tasks.c.tracestate,
 )
 """Each a field of `Options`."""
 COURSE_COLUMNS = (
@@ -55,6 +59,10 @@ _TERM_COLUMNS = (
     tasks.c.backoff,
     tasks.c.postponed,
     tasks.c.timeout_seconds,
+    tasks.c.external,
+    tasks.c.callback,
+    tasks.c.traceparent,
+    tasks.c.tracestate,
 )
 LEASED_COLUMNS = (
     tasks.c.rank,
@@ -82,9 +90,9 @@ _OPTIONS = [column.name for column in OPTION_COLUMNS]
 _COURSE = [column.name for column in COURSE_COLUMNS]
 _OPTIONS_AT = len(COLUMNS)
 _COURSE_AT = _OPTIONS_AT + len(_OPTIONS)
-_NO_OPTIONS = (None,) * len(_OPTIONS)
+_NO_OPTIONS = tuple(getattr(PLAIN, name) for name in _OPTIONS)
 _TERMS_AT = len(LEASED_COLUMNS) - len(_TERM_COLUMNS)
-_PLAIN_TERMS = (None, None, None, 0, None)
+_PLAIN_TERMS = tuple(getattr(PLAIN_TERMS, column.name) for column in _TERM_COLUMNS)
 
 
 def task_in(row: Sequence[Any]) -> Task:

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from task_queue.actors.store.schema import counts as kept
-from task_queue.actors.store.schema import in_state, tasks
+from task_queue.actors.store.schema import in_state, is_inner, tasks
 from task_queue.actors.tasks.states import Status
 
 _KEPT = ("scheduled", "blocked", "active", "completed", "dead", "cancelled")
@@ -25,11 +25,11 @@ _UNFINISHED = sa.select(
 # ready late, and the next to be claimed, which may have a high priority.
 _candidates = [
     sa.select(tasks.c.run_at)
-    .where(in_state(Status.QUEUED), tasks.c.queue == sa.bindparam("queue_name"))
-    .order_by(*order)
+    .where(in_state(Status.QUEUED), condition, tasks.c.queue == sa.bindparam("queue_name"))
+    .order_by(order, tasks.c.seq)
     .limit(1)
     .subquery()
-    for order in ((tasks.c.created_at, tasks.c.seq), (tasks.c.rank, tasks.c.seq))
+    for condition, order in ((sa.true(), tasks.c.created_at), (is_inner, tasks.c.rank))
 ]
 _OLDEST_READY = sa.select(sa.func.min(sa.column("run_at", sa.Double))).select_from(
     sa.union_all(*map(sa.select, _candidates)).subquery()

@@ -6,7 +6,7 @@ now, and ends as long after as it was to. What a publisher named, `run_at` and `
 
 import sqlalchemy as sa
 
-from task_queue.actors.store.schema import in_state, tasks
+from task_queue.actors.store.schema import in_state, is_inner, tasks
 from task_queue.actors.tasks.clock import TOLERANCE_SECONDS
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import PRIORITY_SECONDS
@@ -61,7 +61,7 @@ _STATEMENTS = (
     _rerank(sa.and_(tasks.c.created_at > _ahead, _ranks_ahead), tasks.c.created_at),
     # Those that were put back are older than that. They are looked for among the last in the order
     # of claims only, as what has a low priority ranks behind now in its own right.
-    _rerank(tasks.c.rank > _ahead, tasks.c.rank),
+    _rerank(sa.and_(is_inner, tasks.c.rank > _ahead), tasks.c.rank),
 )
 
 

@@ -55,6 +55,13 @@ tasks = sa.Table(
     # What `run_at` of a scheduled task and `leased_until` of a running one were counted from, Unix
     # seconds; null: `run_at` is what its publisher asked for. See the module `recount`.
     sa.Column("counted_from", sa.Double),
+    # Whether workers over HTTP do it, and no consumer of a node.
+    sa.Column("external", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Where to tell how it ended.
+    sa.Column("callback", sa.Text),
+    # The trace it was published in (W3C Trace Context).
+    sa.Column("traceparent", sa.Text),
+    sa.Column("tracestate", sa.Text),
 )
 
 attempts = sa.Table(
@@ -130,6 +137,8 @@ own_actions = sa.Table(
     metadata,
     # All but the built-in ones that any node has ever had.
     sa.Column("name", sa.Text, primary_key=True),
+    # Whether its tasks that are not final are marked as external.
+    sa.Column("external", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 idempotency_keys = sa.Table(
@@ -140,9 +149,42 @@ idempotency_keys = sa.Table(
     # The answer to the first request: receipts as JSON.
     sa.Column("receipts", sa.Text, nullable=False),
     sa.Column("expires_at", sa.Double, nullable=False),
+    # The status of the first answer, if that waited for the task's end; null: it has not left.
+    sa.Column("answered", sa.Integer),
     sqlite_with_rowid=False,
 )
 sa.Index("idempotency_keys_expires_at", idempotency_keys.c.expires_at)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    # The public part of the key.
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    # SHA-256 of the whole key, in hexadecimal digits.
+    sa.Column("hash", sa.Text, nullable=False),
+    # JSON lists; no queues: all of them.
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("queues", sa.Text),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.Double),
+    sa.Column("revoked_at", sa.Double),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    # What was asked for with the scopes `operate` and `admin`, stored before it is done.
+    sa.Column("seq", _RowNumber, sa.Identity(), primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    # The HTTP status that it was answered with; null: not known.
+    sa.Column("status", sa.Integer),
+)
+sa.Index("audit_at", audit.c.at)
 
 
 def literal(status: Status) -> sa.ColumnElement[str]:
@@ -165,6 +207,9 @@ is_final = tasks.c.processed_at.is_not(None)
 """The condition that a task is in a final state. Not by a list of states: for a list of more than
 two SQLite builds a table at every row it looks at."""
 
+is_inner = sa.not_(tasks.c.external)
+"""The condition that a consumer of a node runs a task, no worker over HTTP."""
+
 holds_unique_key = sa.and_(
     tasks.c.unique_key.is_not(None), sa.not_(is_final), tasks.c.cancel_requested_at.is_(None)
 )
@@ -186,8 +231,17 @@ t = tasks.c
 # partial ones only for rows that must be found among very many.
 sa.Index("tasks_by_state", t.status, t.queue, t.created_at, t.seq)
 # The order of claims.
-_partial("tasks_ready", in_state(Status.QUEUED), t.queue, t.rank, t.seq)
-_partial("tasks_suspects", sa.and_(in_state(Status.QUEUED), is_suspect), t.queue, t.rank, t.seq)
+_ready = sa.and_(in_state(Status.QUEUED), is_inner)
+_partial("tasks_ready", _ready, t.queue, t.rank, t.seq)
+_partial("tasks_suspects", sa.and_(_ready, is_suspect), t.queue, t.rank, t.seq)
+_partial(
+    "tasks_external",
+    sa.and_(in_state(Status.QUEUED), t.external),
+    t.queue,
+    t.action,
+    t.rank,
+    t.seq,
+)
 _partial("tasks_due", in_state(Status.SCHEDULED), t.queue, t.run_at)
 _partial(
     "tasks_waits",

@@ -51,6 +51,10 @@ class Terms:
         backoff: See `Options`.
         postponed: See `Course`.
         timeout_seconds: See `Options`.
+        external: See `Options`.
+        callback: See `Options`.
+        traceparent: See `Options`.
+        tracestate: See `Options`.
     """
 
     key: str | None = None
@@ -58,6 +62,10 @@ class Terms:
     backoff: str | None = None
     postponed: int = 0
     timeout_seconds: float | None = None
+    external: bool = False
+    callback: str | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
 
 
 PLAIN_TERMS = Terms()

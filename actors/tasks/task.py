@@ -22,6 +22,10 @@ class Options:
         backoff: A `Backoff` as text, in place of the queue's.
         occurrence: The schedule and its occurrence; there is one task for each.
         timeout_seconds: How long an attempt may take, in place of its action's own limit.
+        external: Whether workers over HTTP do it, and no consumer of a node.
+        callback: Where to tell how it ended, an HTTP address.
+        traceparent: The trace it was published in (W3C Trace Context).
+        tracestate: What goes with that.
     """
 
     unique_key: str | None = None
@@ -31,6 +35,10 @@ class Options:
     backoff: str | None = None
     occurrence: str | None = None
     timeout_seconds: float | None = None
+    external: bool = False
+    callback: str | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
 
     @property
     def is_plain(self) -> bool:
