@@ -65,6 +65,21 @@ Network = Annotated[str, AfterValidator(_is_network)]
 """A range of addresses."""
 
 
+def _are_secrets(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if len(value) > MAX_SECRETS:
+        message = f"may have at most {MAX_SECRETS}, not {len(value)}"
+        raise ValueError(message)
+    for each in value:
+        if len(secret_bytes(each.get_secret_value())) not in SECRET_BYTES:
+            message = f"must be {SECRET_PREFIX} and Base64 of 24 to 64 bytes"
+            raise ValueError(message)
+    return value
+
+
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(listed), AfterValidator(_are_secrets)]
+"""What signs webhooks."""
+
+
 class ActionSettings(Section):
     """What all kinds of actions have in common."""
 
@@ -158,7 +173,7 @@ class HttpActionSettings(ActionSettings):
     """Headers to send. They are never shown, and not sent to another scheme, host or port that a
     redirect or the data names."""
 
-    secret: Annotated[tuple[SecretStr, ...], BeforeValidator(listed)] = ()
+    secret: Secrets = ()
     """Signs what is sent, as Standard Webhooks: `whsec_` and Base64 of 24 to 64 bytes. Several in a
     list sign each, so that a new one can follow an old one. Not set: it is not signed."""
 
@@ -196,18 +211,6 @@ class HttpActionSettings(ActionSettings):
                 raise ValueError(message)
         return value
 
-    @field_validator("secret")
-    @classmethod
-    def _are_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if len(value) > MAX_SECRETS:
-            message = f"may have at most {MAX_SECRETS}, not {len(value)}"
-            raise ValueError(message)
-        for each in value:
-            if len(secret_bytes(each.get_secret_value())) not in SECRET_BYTES:
-                message = f"must be {SECRET_PREFIX} and Base64 of 24 to 64 bytes"
-                raise ValueError(message)
-        return value
-
 
 def is_http_url(text: str) -> bool:
     """Return whether the text is an address to which a request can go."""
@@ -237,10 +240,21 @@ def statuses(patterns: Collection[str]) -> frozenset[int]:
     )
 
 
+class ExternalSettings(ActionSettings):
+    """What workers do that ask for tasks over HTTP."""
+
+    external: Literal[True]
+    """Whether such workers do it; no consumer of this server runs it then."""
+
+    data_schema: dict[str, Any] | None = None
+    """What its data must be, as a JSON Schema (2020-12); not set: anything."""
+
+
 KINDS: Mapping[str, type[ActionSettings]] = {
     "python": PythonSettings,
     "command": ProgramSettings,
     "http": HttpActionSettings,
+    "external": ExternalSettings,
 }
 """The kinds of actions, by the key that each must have."""
 

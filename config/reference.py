@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from task_queue.config.actions import KINDS
+from task_queue.config.network import AuthSettings, KeySettings
 from task_queue.config.sections import QueueSettings, ScheduleSettings
 from task_queue.config.settings import Settings
 
@@ -47,9 +48,9 @@ has the default below, whatever is set for `tasks`. The queue `tasks` is always 
 name no queue go to it.
 """
 ACTIONS = """
-An action needs a table with a [name](http.md#names), with one of the keys `python`, `command` and
-`http`. `name = "module:function"` is short for a table with `python` alone. What they do:
-[Actions](actions.md).
+An action needs a table with a [name](http.md#names), with one of the keys `python`, `command`,
+`http` and `external`. `name = "module:function"` is short for a table with `python` alone.
+What they do: [Actions](actions.md).
 """
 SCHEDULES = """
 A schedule needs a table with a [name](http.md#names). A file suits it best: in the environment
@@ -81,6 +82,10 @@ def _section(name: str, defaults: Mapping[str, Any]) -> Iterator[str]:
         case "schedules":
             yield from (_heading("schedules", ScheduleSettings), SCHEDULES)
             yield _table("schedules.<name>", ScheduleSettings, {})
+        case "auth":
+            yield _heading("auth", AuthSettings)
+            yield _table("auth", AuthSettings, defaults["auth"])
+            yield _table("auth.keys.<name>", KeySettings, {})
         case _:
             model = Settings.model_fields[name].annotation
             assert isinstance(model, type)  # noqa: S101 - the other sections are above

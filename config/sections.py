@@ -6,17 +6,19 @@ has none.
 """
 
 import re
-from typing import Annotated, Any, Literal, LiteralString, cast, get_args
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, LiteralString, TypeVar, cast, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
+    WrapSerializer,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -61,6 +63,17 @@ class Section(BaseModel):
         return value
 
 
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+Frozen = Annotated[
+    Mapping[_Key, _Value],
+    AfterValidator(MappingProxyType),
+    # The library serializes no other mapping than a dict.
+    WrapSerializer(lambda mapping, serialize: serialize(dict(mapping))),
+]
+"""A table of keys that nobody changes."""
+
+
 def _contradiction(kind: LiteralString, other: str, value: object) -> PydanticCustomError:
     """Return the error of a value that contradicts another key of the same section."""
     return PydanticCustomError(kind, "contradicts {other}", {"other": other, "value": value})
@@ -68,63 +81,9 @@ def _contradiction(kind: LiteralString, other: str, value: object) -> PydanticCu
 
 def listed(value: object) -> object:
     """Return what stands between the commas: the environment has no lists."""
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-def _host_name(name: str) -> str:
-    if not re.fullmatch(r"\.?[a-z0-9_][a-z0-9._-]*|\[[0-9a-f:.]+\]", name.lower()):
-        message = (
-            "must be a name or an address without scheme and port,"
-            " or a name with a dot in front for all names below it"
-        )
-        raise ValueError(message)
-    return name
-
-
-class HttpSettings(Section):
-    """Where the API listens and how much it takes at once."""
-
-    host: Annotated[str, AfterValidator(one_line)] = Field(min_length=1)
-    """Address to listen on: loopback, because there is no authentication; `0.0.0.0` is every
-    interface."""
-
-    port: int = Field(ge=0, le=65535)
-    """TCP port; 0 takes any free one."""
-
-    allowed_hosts: Annotated[
-        tuple[Annotated[str, AfterValidator(_host_name)], ...], BeforeValidator(listed)
-    ]
-    """Names by which clients ask for this server besides `localhost` and `http.host`, as a proxy,
-    Compose or Kubernetes gives it: `tasks.example.com`; `.example.com` is every name below. In the
-    environment they are separated by commas. A request for another name is refused with 421."""
-
-    threads: int = Field(ge=1, le=512)
-    """Threads that answer requests. A listing occupies one while the database is read; a publish
-    that waits for its commit occupies none. One of several is for publishes and `/healthz` only."""
-
-    max_connections: int = Field(ge=1, le=10_000)
-    """Open connections; further ones wait to be accepted. When 19 of 20 places are taken, idle and
-    then slow connections are closed to make room. Each costs a file descriptor."""
-
-    max_body_bytes: int = Field(ge=1024, le=104_857_600)
-    """Bytes in a request body; more is answered with 413. Bodies are held in memory, so large data
-    belongs elsewhere and its address in the task."""
-
-    answer_timeout_seconds: float = Field(gt=0, le=60)
-    """Seconds a request waits for the actors; then the answer is 503 and the outcome unknown."""
-
-    idle_timeout_seconds: int = Field(ge=1, le=3600)
-    """Seconds without a request after which a connection is closed, to free its place."""
-
-    head_timeout_seconds: int = Field(ge=1, le=3600)
-    """Seconds that the head of a request may take to come in; then it is answered with 408."""
-
-    body_timeout_seconds: int = Field(ge=1, le=3600)
-    """Seconds that the body of a request may take to come in, all of it; then it is answered with
-    408. With larger bodies over slow lines it has to be more."""
-
-    send_timeout_seconds: int = Field(ge=1, le=3600)
-    """Seconds that a client may take to read an answer; then the connection is reset."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",")] if value.strip() else []
 
 
 class DatabaseSettings(Section):
@@ -233,6 +192,10 @@ class QueueSettings(Section):
     """Tasks with the same `key` that run at the same time, over all nodes, so that one tenant
     cannot occupy every consumer; 0 is no limit. Needs the driver `database`."""
 
+    callback: Annotated[str, AfterValidator(one_line)]
+    """Where to tell how each task ended, unless the task itself says it: an address that begins
+    with `http://` or `https://`. Needs `callbacks.secret`. Empty: nowhere."""
+
     @field_validator("backoff_cap_seconds")
     @classmethod
     def _cap_is_not_below_base(cls, value: float, info: ValidationInfo) -> float:
@@ -261,6 +224,9 @@ class RetentionSettings(Section):
 
     cancelled_seconds: int = Field(ge=1, le=3_155_760_000)
     """Seconds a task is kept after it was cancelled, at most 100 years."""
+
+    audit_seconds: int = Field(ge=1, le=3_155_760_000)
+    """Seconds the audit log is kept, at most 100 years."""
 
 
 class BuiltinSettings(Section):

@@ -11,15 +11,9 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
-from pydantic import (
-    AfterValidator,
-    ValidationError,
-    ValidationInfo,
-    WrapSerializer,
-    field_validator,
-)
+from pydantic import ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
@@ -32,18 +26,25 @@ from pydantic_settings import (
 from task_queue.config.actions import (
     ActionSettings,
     AnyAction,
+    ExternalSettings,
     HttpActionSettings,
     ProgramSettings,
     PythonSettings,
     has_processes,
 )
 from task_queue.config.names import Name
+from task_queue.config.network import (
+    AuthSettings,
+    CallbackSettings,
+    HttpSettings,
+    KeySettings,
+)
 from task_queue.config.problems import described, origin_of, redacted, shown
 from task_queue.config.sections import (
     BuiltinSettings,
     DatabaseSettings,
     ExecutionSettings,
-    HttpSettings,
+    Frozen,
     LogSettings,
     ProcessSettings,
     QueueSettings,
@@ -55,11 +56,15 @@ from task_queue.config.sections import (
 
 __all__ = [
     "ActionSettings",
+    "AuthSettings",
     "BuiltinSettings",
+    "CallbackSettings",
     "DatabaseSettings",
     "ExecutionSettings",
+    "ExternalSettings",
     "HttpActionSettings",
     "HttpSettings",
+    "KeySettings",
     "Loaded",
     "LogSettings",
     "ProcessSettings",
@@ -88,15 +93,6 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 TEST_PREFIX = f"{PREFIX}TEST_"
 """The beginning of the names that belong to the test suite; they are no settings."""
 
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
-_Frozen = Annotated[
-    Mapping[_Key, _Value],
-    AfterValidator(MappingProxyType),
-    # The library serializes no other mapping than a dict.
-    WrapSerializer(lambda mapping, serialize: serialize(dict(mapping))),
-]
-
 
 class SettingsError(Exception):
     """The configuration cannot be used; the message has one line per problem."""
@@ -115,15 +111,17 @@ class Settings(BaseSettings):
     )
 
     http: HttpSettings
+    auth: AuthSettings
+    callbacks: CallbackSettings
     database: DatabaseSettings
-    queues: _Frozen[Name, QueueSettings]
+    queues: Frozen[Name, QueueSettings]
     """The queues by name; `tasks` is always there and the one of a task that names none."""
     retention: RetentionSettings
     builtin: BuiltinSettings
-    actions: _Frozen[Name, AnyAction]
+    actions: Frozen[Name, AnyAction]
     """The user's own actions by name."""
     execution: ExecutionSettings
-    schedules: _Frozen[Name, ScheduleSettings]
+    schedules: Frozen[Name, ScheduleSettings]
     """What is published at set times, by name."""
     process: ProcessSettings
     supervisor: SupervisorSettings
