@@ -89,8 +89,6 @@ class RedriveBody(BaseModel):
 class DeadLettersResource:
     """`GET /dead-letters` shows dead tasks, `POST /dead-letters/redrive` puts some back."""
 
-    takes_query = True
-
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any
 
 import falcon
@@ -13,6 +12,7 @@ from task_queue.actors.actions.plain import INTEGERS
 from task_queue.actors.actions.strict_json import LONG_DIGITS, has_long_digits
 from task_queue.actors.tasks.text import named
 from task_queue.api.origin import comes_from_a_browser
+from task_queue.api.responses import problems
 from task_queue.api.responses.answer import JSON
 from task_queue.api.responses.errors import InvalidRequestError
 
@@ -40,7 +40,7 @@ def read_json(req: falcon.Request) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return parse(req.bounded_stream.read())
     except InvalidJSONError as error:
-        raise InvalidRequestError("invalid JSON", str(error)) from error
+        raise InvalidRequestError("invalid JSON", str(error), problems.INVALID_JSON) from error
 
 
 def _check_type(req: falcon.Request) -> None:
@@ -64,7 +64,7 @@ def _check_type(req: falcon.Request) -> None:
 
 
 def _wrong_type(message: str, detail: str | None = None) -> InvalidRequestError:
-    return InvalidRequestError(message, detail, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    return InvalidRequestError(message, detail, problems.UNSUPPORTED_MEDIA_TYPE)
 
 
 def refuse_members(req: falcon.Request) -> None:

@@ -1,16 +1,16 @@
 """What every request gets or has to pass: an id, one URL for each thing, no query in vain."""
 
 import re
-from http import HTTPStatus
 
 import falcon
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from uuid_utils import uuid7
 
 from task_queue.actors.tasks.text import cut, named
+from task_queue.api.contract.operation import Operations
+from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 
-_READS = ("GET", "HEAD")
 REQUEST_ID_HEADER = "X-Request-ID"
 
 _valid = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
@@ -25,8 +25,11 @@ class OneUrl:
     """Refuses a URL that is nearly one of ours, and a query where none is taken.
 
     So each thing has one URL, and a parameter that would have no effect does not pass unseen. A
-    resource whose `GET` takes a query, and checks it itself, says so by `takes_query`.
+    resource whose operation has a model of its query checks it itself.
     """
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         """Refuse slashes that the router would overlook, or take for an empty name."""
@@ -35,15 +38,16 @@ class OneUrl:
         path = f"/{req.path}" if begins_twice else req.path
         if path != "/" and (path.endswith("/") or "//" in path):
             message = f"there is no {cut(path)}; URLs have single slashes, and none at the end"
-            raise InvalidRequestError("not found", message, HTTPStatus.NOT_FOUND)
+            raise InvalidRequestError("not found", message, problems.NOT_FOUND)
 
     def process_resource(
-        self, req: falcon.Request, _resp: falcon.Response, resource: object, _params: object
+        self, req: falcon.Request, _resp: falcon.Response, _resource: object, _params: object
     ) -> None:
-        """Refuse a query that the resource does not look at."""
+        """Refuse a query that the operation does not look at."""
         if not req.query_string or not req.params:
             return
-        if req.method not in _READS or not getattr(resource, "takes_query", False):
+        operation = self._operations.of(req)
+        if operation is None or operation.query is None:
             name = named(next(iter(req.params)))
             message = f"{name} is not known; {req.method} {cut(req.path)} has no parameters"
             raise InvalidRequestError(message)

@@ -6,12 +6,12 @@ request passes here before anything else looks at it.
 """
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 import falcon
 
 from task_queue.api.hosts import Hosts
+from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -46,12 +46,12 @@ class OwnOrigin:
                 f"Host {_shown(host)} is not a name of this server; its names are localhost,"
                 " http.host and those in http.allowed_hosts"
             )
-            raise InvalidRequestError("unknown host", detail, HTTPStatus.MISDIRECTED_REQUEST)
+            raise InvalidRequestError("unknown host", detail, problems.UNKNOWN_HOST)
         if req.method in _READS:
             resp.set_headers(_NOT_FOR_OTHERS)
         elif (stranger := foreign_source(req.env)) is not None:
             detail = f"a page of another origin may change nothing here: {stranger}"
-            raise InvalidRequestError("foreign origin", detail, HTTPStatus.FORBIDDEN)
+            raise InvalidRequestError("foreign origin", detail, problems.FOREIGN_ORIGIN)
 
 
 def comes_from_a_browser(env: Mapping[str, Any]) -> bool:

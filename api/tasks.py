@@ -25,8 +25,6 @@ _log = get_logger()
 class TasksResource:
     """`POST /tasks` publishes, `GET /tasks` lists."""
 
-    takes_query = True
-
     def __init__(self, publisher: Publisher, edge: Edge) -> None:
         self._edge = edge
         self.on_post = publisher.on_post

@@ -1,12 +1,12 @@
 """Bodies that come packed: `Content-Encoding`."""
 
 import zlib
-from http import HTTPStatus
 from io import BytesIO
 
 import falcon
 
 from task_queue.actors.tasks.text import named
+from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 
 _PLAIN = {"", "identity"}
@@ -60,7 +60,7 @@ def unpacked(packed: bytes, max_bytes: int) -> bytes:
         raise _damaged(str(error).rpartition(": ")[2]) from error
     if len(body) > max_bytes:
         message = f"the body must have at most {max_bytes} bytes, unpacked too"
-        raise InvalidRequestError(message, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        raise InvalidRequestError(message, problem=problems.BODY_TOO_LONG)
     if not file.eof:
         raise _damaged("it is broken off")
     if file.unused_data:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from task_queue.api.requests.times import Moment
 from task_queue.api.requests.validation import checked, rule
+from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.names import MAX_NAME_CHARS, Name, is_name
 
@@ -154,7 +155,7 @@ def publish_body(value: object, where: str = "") -> PublishBody:
     """
     if not where and isinstance(value, dict) and value.get("action") in (None, ""):
         message = "action is missing or empty; it names what to do"
-        raise InvalidRequestError("action required", message)
+        raise InvalidRequestError("action required", message, problems.ACTION_REQUIRED)
     return checked(PublishBody, value, where)
 
 

@@ -10,6 +10,7 @@ from task_queue.actors.errors import InvalidDataError
 from task_queue.actors.tasks.new import QUEUE, QueueInfo
 from task_queue.actors.tasks.text import unknown
 from task_queue.api.requests.bodies import PublishBody
+from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 
 MEMORY_MEMBERS = ("action", "data", "queue", "delay_seconds", "run_at", "max_attempts")
@@ -58,17 +59,20 @@ def _check_action(actions: Registry, body: PublishBody, prefix: str) -> None:
     try:
         actions.check(body.action, orjson.dumps(body.data or {}).decode())
     except InvalidDataError as error:
-        raise InvalidRequestError(f"{prefix}{error}") from error
+        text = f"{prefix}{error}"
+        raise InvalidRequestError(text, problem=problems.INVALID_DATA) from error
 
 
 def unknown_action(actions: Registry, name: str, prefix: str = "") -> InvalidRequestError:
     """Return the error of an action that there is not; `prefix` is where in the body, if at all."""
-    return InvalidRequestError("unknown action", unknown(f"{prefix}action", name, actions.names))
+    detail = unknown(f"{prefix}action", name, actions.names)
+    return InvalidRequestError("unknown action", detail, problems.UNKNOWN_ACTION)
 
 
 def unknown_queue(queues: Collection[str], name: str, prefix: str = "") -> InvalidRequestError:
     """Return the error of a queue that there is not; `prefix` is where in the body, if at all."""
-    return InvalidRequestError("unknown queue", unknown(f"{prefix}queue", name, queues))
+    detail = unknown(f"{prefix}queue", name, queues)
+    return InvalidRequestError("unknown queue", detail, problems.UNKNOWN_QUEUE)
 
 
 def check_together(queues: Sequence[QueueInfo]) -> None:

@@ -8,7 +8,6 @@ import re
 import threading
 from functools import partial
 from hashlib import sha256
-from http import HTTPStatus
 from typing import Any
 
 import falcon
@@ -16,6 +15,7 @@ import orjson
 
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.tasks.conditions import REMEMBERED_SECONDS, Idempotency
+from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 
 ENVIRON_KEY = "HTTP_IDEMPOTENCY_KEY"
@@ -63,7 +63,7 @@ class InFlight:
             if key in self._keys:
                 message = "a request with this Idempotency-Key is still being answered"
                 raise InvalidRequestError(
-                    message, status=HTTPStatus.CONFLICT, retry_after_seconds=1
+                    message, problem=problems.STILL_ANSWERED, retry_after_seconds=1
                 )
             self._keys.add(key)
 

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError, PydanticKnownError
 
 from task_queue.actors.tasks.text import named, shown
+from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.problems import look_up, predicate, types_of, way_to
 
@@ -66,7 +67,8 @@ def canonical_id(text: str) -> str | None:
 def _invalid(model: type[BaseModel], error: ErrorDetails, where: str) -> InvalidRequestError:
     kind, value, path = error["type"], error["input"], error["loc"]
     if kind == "model_type" and not path and not where:
-        return InvalidRequestError("invalid JSON", "the body must be a JSON object")
+        detail = "the body must be a JSON object"
+        return InvalidRequestError("invalid JSON", detail, problems.INVALID_JSON)
     member = way_to((named(part) if isinstance(part, str) else part for part in path), where)
     holder, field = look_up(model, path)
     length = len(value) if isinstance(value, str | list) else 0

@@ -27,20 +27,21 @@ from task_queue.actors.errors import (
 )
 from task_queue.actors.tasks.recurrence import InvalidRecurrenceError
 from task_queue.actors.tasks.text import cut
-from task_queue.api.responses import rate_limit
+from task_queue.api.responses import problems, rate_limit
 from task_queue.api.responses.answer import Answer
+from task_queue.api.responses.problems import INVALID_REQUEST, OF_HTTP, Problem
 from task_queue.config.logger import get_logger
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
 
-_STATUSES = {
-    InvalidDataError: HTTPStatus.BAD_REQUEST,
-    InvalidRecurrenceError: HTTPStatus.BAD_REQUEST,
-    NeverStartsError: HTTPStatus.BAD_REQUEST,
-    NotFoundError: HTTPStatus.NOT_FOUND,
-    ConflictError: HTTPStatus.CONFLICT,
-    KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+_PROBLEMS = {
+    InvalidDataError: problems.INVALID_DATA,
+    InvalidRecurrenceError: problems.INVALID_SCHEDULE,
+    NeverStartsError: problems.NEVER_STARTS,
+    NotFoundError: problems.NOT_FOUND,
+    ConflictError: problems.CONFLICT,
+    KeyReusedError: problems.KEY_REUSED,
 }
 """The errors whose own text is the answer."""
 
@@ -54,7 +55,7 @@ class InvalidRequestError(Exception):
     Attributes:
         error: The tutorial's short text, or the whole sentence.
         detail: A sentence that names the member, its value and what is allowed.
-        status: The HTTP status.
+        problem: Which problem of the registry it is.
         retry_after_seconds: When the same request may be answered differently; None: never.
     """
 
@@ -62,13 +63,13 @@ class InvalidRequestError(Exception):
         self,
         error: str,
         detail: str | None = None,
-        status: HTTPStatus = HTTPStatus.BAD_REQUEST,
+        problem: Problem = INVALID_REQUEST,
         retry_after_seconds: int | None = None,
     ) -> None:
         super().__init__(error)
         self.error = error
         self.detail = detail or error
-        self.status = status
+        self.problem = problem
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -76,31 +77,31 @@ class _Explained(NamedTuple):
     """The answer to an expected error.
 
     Attributes:
-        status: The HTTP status.
+        problem: Which one of the registry it is.
         error: The short text.
         detail: The sentence; None: the same.
         headers: Those that belong to it.
     """
 
-    status: HTTPStatus
+    problem: Problem
     error: str
     detail: str | None = None
     headers: Iterable[tuple[str, str]] = ()
 
 
-def problem(status: HTTPStatus, error: str, detail: str | None = None) -> dict[str, Any]:
+def document(problem: Problem, error: str, detail: str | None = None) -> dict[str, Any]:
     """Return a problem document.
 
     Args:
-        status: The HTTP status.
+        problem: Which one of the registry it is.
         error: The tutorial's text.
         detail: A sentence for this occurrence; the error's text unless given.
     """
     return {
         "error": error,
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status.value,
+        "type": problem.type,
+        "title": problem.title,
+        "status": problem.status.value,
         "detail": detail or error,
     }
 
@@ -114,14 +115,12 @@ def install(app: "falcon.App[falcon.Request, falcon.Response]") -> None:
     app.add_error_handler(TaskQueueError, _on_task_queue_error)
 
 
-def answer(
-    resp: falcon.Response, status: HTTPStatus, error: str, detail: str | None = None
-) -> None:
+def answer(resp: falcon.Response, problem: Problem, error: str, detail: str | None = None) -> None:
     """Turn the response into a problem document."""
-    resp.status = status.value
+    resp.status = problem.status.value
     resp.content_type = PROBLEM_TYPE
-    resp.data = dumps(problem(status, error, detail))
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    resp.data = dumps(document(problem, error, detail))
+    if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
         resp.set_header("Retry-After", str(RETRY_AFTER_SECONDS))
 
 
@@ -133,7 +132,7 @@ def late_refusal(error: TaskQueueError) -> Answer:
 def _on_invalid_request(
     _req: falcon.Request, resp: falcon.Response, error: InvalidRequestError, _params: object
 ) -> None:
-    answer(resp, error.status, error.error, error.detail)
+    answer(resp, error.problem, error.error, error.detail)
     if error.retry_after_seconds is not None:
         resp.set_header("Retry-After", str(error.retry_after_seconds))
 
@@ -143,40 +142,38 @@ def _on_task_queue_error(
 ) -> None:
     if isinstance(error, NotFoundError) and params:
         what, name = str(error).removesuffix(" not found"), cut(next(iter(params.values())))
-        answer(resp, HTTPStatus.NOT_FOUND, str(error), f"there is no {what} {name!r}")
+        answer(resp, problems.NOT_FOUND, str(error), f"there is no {what} {name!r}")
         return
     _refusal(error, publishing=False).fill(resp)
 
 
 def _refusal(error: TaskQueueError, *, publishing: bool) -> Answer:
     """Return the answer; about a publish the tutorial has words of its own."""
-    status, text, detail, headers = _explained(error, publishing=publishing)
-    return Answer(
-        status, [("Content-Type", PROBLEM_TYPE), *headers], dumps(problem(status, text, detail))
-    )
+    problem, text, detail, headers = _explained(error, publishing=publishing)
+    body = dumps(document(problem, text, detail))
+    return Answer(problem.status, [("Content-Type", PROBLEM_TYPE), *headers], body)
 
 
 def _explained(error: TaskQueueError, *, publishing: bool) -> _Explained:
     """Return what to answer to an expected error."""
-    for kind, status in _STATUSES.items():
+    for kind, problem in _PROBLEMS.items():
         if isinstance(error, kind):
-            return _Explained(status, str(error))
+            return _Explained(problem, str(error))
     match error:
         case OverLimitError():
             quota = rate_limit.exhausted(error.limit, error.quota, RETRY_AFTER_SECONDS)
-            return _Explained(HTTPStatus.TOO_MANY_REQUESTS, str(error), None, [*_RETRY, *quota])
+            return _Explained(problems.OVER_LIMIT, str(error), None, [*_RETRY, *quota])
         case QueryFailedError():
             _log.error("query failed", error=str(error))
-            return _Explained(HTTPStatus.INTERNAL_SERVER_ERROR, "query failed")
+            return _Explained(problems.QUERY_FAILED, "query failed")
         case UnavailableError():
-            away = "failed to queue task" if publishing else "database unavailable"
+            away = problems.NOT_QUEUED if publishing else problems.DATABASE_UNAVAILABLE
             detail = _why_unavailable(error, publishing=publishing)
-            return _Explained(HTTPStatus.SERVICE_UNAVAILABLE, away, detail, _RETRY)
+            return _Explained(away, away.errors[0], detail, _RETRY)
         case _:
             _log.error("refused by the database", error=str(error))
-            failed = "failed to queue task" if publishing else "query failed"
-            detail = "the database refuses this"
-            return _Explained(HTTPStatus.INTERNAL_SERVER_ERROR, failed, detail)
+            failed = problems.PUBLISH_REFUSED if publishing else problems.QUERY_FAILED
+            return _Explained(failed, failed.errors[0], "the database refuses this")
 
 
 def _why_unavailable(error: UnavailableError, *, publishing: bool) -> str:
@@ -204,14 +201,14 @@ def _on_http_error(
         detail = f"{req.method} is not allowed here; allowed: {allowed}"
     if status is HTTPStatus.NOT_FOUND and detail is None:
         detail = f"there is no {cut(req.path)}"
-    answer(resp, status, status.phrase.lower(), detail)
+    answer(resp, OF_HTTP[status], status.phrase.lower(), detail)
 
 
 def _on_defect(
     req: falcon.Request, resp: falcon.Response, error: Exception, _params: object
 ) -> None:
     _log.error("request failed", method=req.method, path=req.path, exc_info=error)
-    answer(resp, HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+    answer(resp, problems.INTERNAL_ERROR, "internal error")
 
 
 def _serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:

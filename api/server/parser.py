@@ -9,7 +9,8 @@ from waitress.task import ErrorTask
 from waitress.utilities import RequestEntityTooLarge
 
 from task_queue.api.middleware import REQUEST_ID_HEADER, request_id
-from task_queue.api.responses.errors import PROBLEM_TYPE, problem
+from task_queue.api.responses.errors import PROBLEM_TYPE, document
+from task_queue.api.responses.problems import OF_HTTP
 from task_queue.api.server.chunked import ChunkedBody
 from task_queue.api.server.head import (
     Fault,
@@ -130,7 +131,7 @@ class ProblemTask(ErrorTask):  # type: ignore[misc] # waitress has no types
         error = self.request.error
         status = HTTPStatus(error.code)
         text, detail = self._sentences(status)
-        body = dumps(problem(status, text, detail))
+        body = dumps(document(OF_HTTP[status], text, detail))
         own_id = request_id(self.request.headers.get("X_REQUEST_ID"))
         self.status = f"{status.value} {status.phrase}"
         self.response_headers += [

@@ -137,7 +137,8 @@ def test_a_key_is_free_again_when_the_reply_is_there_whatever_it_is(
     keys.leave_with(reply, "k")
     with pytest.raises(InvalidRequestError, match=IN_FLIGHT) as caught:
         keys.enter("k")
-    assert (caught.value.status, caught.value.retry_after_seconds) == (409, 1)
+    error = caught.value
+    assert (error.problem.status, error.retry_after_seconds) == (409, 1)
     keys.enter("other")
     ends(reply)
     keys.enter("k")

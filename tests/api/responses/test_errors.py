@@ -1,7 +1,6 @@
 """What each error is answered with; and when the database cannot, well again afterwards."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 
 import falcon
 import httpx
@@ -24,7 +23,7 @@ from task_queue.actors.errors import (
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.store.database import Database
 from task_queue.actors.tasks.recurrence import InvalidRecurrenceError
-from task_queue.api.responses import errors
+from task_queue.api.responses import errors, problems
 from task_queue.api.responses.errors import InvalidRequestError, late_refusal
 from task_queue.api.responses.late import Late, leave_after
 from tests.api.answers import problem
@@ -88,7 +87,7 @@ def failing(error: Exception) -> httpx.Client:
         (KeyReusedError(SAID), 422),
         (OverLimitError(SAID, "length", 5), 429),
         (InvalidRequestError(SAID), 400),
-        (InvalidRequestError(SAID, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE), 415),
+        (InvalidRequestError(SAID, problem=problems.UNSUPPORTED_MEDIA_TYPE), 415),
     ],
 )
 def test_an_error_that_is_the_clients_says_so_in_its_own_words(

@@ -1,0 +1,1 @@
+"""What the HTTP API promises: its operations, their parameters and their answers."""

@@ -1,0 +1,54 @@
+"""The headers of requests and answers that are not HTTP's own."""
+
+from task_queue.api.contract.operation import Header
+
+_TEXT = {"type": "string"}
+
+IDEMPOTENCY_KEY = Header(
+    name="Idempotency-Key",
+    description="Makes the request take effect once, however often it is sent: 1 to 255 visible"
+    " ASCII characters, as they are or as a string in double quotes. The first answer is kept for"
+    " a day (draft-ietf-httpapi-idempotency-key-header-07).",
+    schema={"type": "string", "pattern": "^[!-~]{1,255}$"},
+    example="order-8151",
+)
+REQUEST_ID = Header(
+    name="X-Request-ID",
+    description="The id of the request, which the log has as well: the client's own, if it sent"
+    " one of 1 to 128 characters of `A-Z a-z 0-9 . _ : + / = -`, or a new one.",
+    schema={"type": "string", "pattern": "^[A-Za-z0-9._:+/=-]{1,128}$"},
+    example="0190f6a2-7c3e-7f00-8000-000000000001",
+)
+LOCATION = Header(
+    name="Location",
+    description="The URL of the task.",
+    schema={"type": "string", "format": "uri-reference"},
+    example="/tasks/0190f6a2-7c3e-7f00-8000-000000000001",
+)
+RETRY_AFTER = Header(
+    name="Retry-After",
+    description="The seconds after which to come again.",
+    schema={"type": "string", "pattern": "^[0-9]+$"},
+    example="1",
+)
+RATE_LIMIT_POLICY = Header(
+    name="RateLimit-Policy",
+    description="The limits of the queue, if it has any: `length` counts tasks, `bytes` the bytes"
+    " of their data (draft-ietf-httpapi-ratelimit-headers).",
+    schema=_TEXT,
+    example='"length";q=1000',
+)
+RATE_LIMIT = Header(
+    name="RateLimit",
+    description="What these limits leave.",
+    schema=_TEXT,
+    example='"length";r=999',
+)
+IDEMPOTENCY_REPLAYED = Header(
+    name="Idempotency-Replayed",
+    description="`true`: this is the answer to the first request with this `Idempotency-Key`.",
+    schema={"const": "true"},
+    example="true",
+)
+OF_PUBLISHES = (RATE_LIMIT_POLICY, RATE_LIMIT, IDEMPOTENCY_REPLAYED)
+"""What the answers to publishes may have."""

@@ -1,0 +1,1 @@
+"""The table of all operations, one file for each group of them."""

@@ -1,0 +1,58 @@
+"""The operations on dead tasks."""
+
+from http import HTTPStatus
+
+from task_queue.api.auth.scopes import Scope
+from task_queue.api.contract.documents import Redriven, TaskPage
+from task_queue.api.contract.operation import Answered, Example, Operation
+from task_queue.api.dead_letters import DeadLettersResource, RedriveBody
+from task_queue.api.requests.listing import DeadLetterParameters
+from task_queue.api.responses import problems
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/dead-letters",
+        operation_id="list_dead_letters",
+        summary="List dead tasks",
+        description="Those whose attempts are used up, or that failed for good.",
+        tag="Dead letters",
+        resource=DeadLettersResource,
+        scope=Scope.READ,
+        query=DeadLetterParameters,
+        answers={HTTPStatus.OK: Answered(description="A page of dead tasks.", model=TaskPage)},
+        problems=(
+            problems.INVALID_REQUEST,
+            problems.UNKNOWN_ACTION,
+            problems.UNKNOWN_QUEUE,
+            problems.QUERY_FAILED,
+            problems.DATABASE_UNAVAILABLE,
+        ),
+        example=Example(query={"queue": "tasks", "order": "oldest"}),
+    ),
+    Operation(
+        method="POST",
+        path="/dead-letters/redrive",
+        operation_id="redrive",
+        summary="Put dead tasks back on their queues",
+        description="With all their attempts. At least one of `queue`, `action`, `ids` and"
+        " `error_contains` says which; the answer counts those that are left out, and says why.",
+        tag="Dead letters",
+        resource=DeadLettersResource,
+        suffix="redrive",
+        scope=Scope.OPERATE,
+        body=RedriveBody,
+        answers={HTTPStatus.OK: Answered(description="How many were put back.", model=Redriven)},
+        problems=(
+            problems.INVALID_REQUEST,
+            problems.INVALID_JSON,
+            problems.UNKNOWN_ACTION,
+            problems.UNKNOWN_QUEUE,
+            problems.CONFLICT,
+            problems.UNSUPPORTED_MEDIA_TYPE,
+            problems.QUERY_FAILED,
+            problems.DATABASE_UNAVAILABLE,
+        ),
+        example=Example(body={"queue": "tasks", "limit": 100, "per_second": 10}),
+    ),
+)
