@@ -203,6 +203,7 @@ class Model:
                 "fingerprint": once.fingerprint,
                 "receipts": receipts,
                 "expires_at": once.expires_at,
+                "answered": None,
             }
         return Published(receipts=receipts, room=room)
 
