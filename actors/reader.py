@@ -7,6 +7,7 @@ from task_queue.actors.messages.base import Message
 from task_queue.actors.messages.reader import (
     CountTasks,
     FindDead,
+    GetStates,
     GetTask,
     ListPaused,
     ListSchedules,
@@ -14,7 +15,7 @@ from task_queue.actors.messages.reader import (
     OldestReady,
 )
 from task_queue.actors.runtime.actor import Actor, Life
-from task_queue.actors.store import counts, listing, queues, schedules
+from task_queue.actors.store import counts, listing, queues, schedules, states
 from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.filters import ALL
 
@@ -55,6 +56,8 @@ class DatabaseReader(Actor):
                     message.reply_to.answer(page)
                 case GetTask():
                     message.reply_to.answer(listing.history(connection, message.task_id))
+                case GetStates():
+                    message.reply_to.answer(states.of(connection, message.task_ids))
                 case FindDead():
                     found = listing.dead_ids(
                         connection, message.filters, message.limit, message.isolated

@@ -14,14 +14,22 @@ from task_queue.actors.errors import (
     UnavailableError,
 )
 from task_queue.actors.messages.base import Command, Message
-from task_queue.actors.messages.changes import Change
-from task_queue.actors.messages.writer import DatabaseState, GetDatabaseState, Insert, Write
+from task_queue.actors.messages.changes import CancelTask, Change, DeleteTask
+from task_queue.actors.messages.writer import (
+    DatabaseState,
+    GetDatabaseState,
+    Insert,
+    Settle,
+    Watch,
+    Write,
+)
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.store.commit import Commit, each_alone
 from task_queue.actors.store.insert import rehearse
 from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.session import Session
 from task_queue.actors.store.upkeep import Upkeep
+from task_queue.actors.tasks.states import FINAL
 from task_queue.actors.tasks.task import Task
 
 HELD_UP_SECONDS = 3.0
@@ -32,6 +40,8 @@ MANY_SETTLED = 16
 """How many results in one commit are many: only consumers with a large window get there."""
 SETTLE_PAUSE_SECONDS = 0.001
 """How long the next result then waits for others: at full speed, 25 come in that time."""
+FIRST_FULL = 1_000
+"""At how many watched tasks to look for the first time whether all are still waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,47 @@ class DiskFloor:
             except OSError:  # the directory is gone: `DatabaseFile` tells so
                 self._low = False
         return self._low
+
+
+class Watches:
+    """Who waits for the end of which task; see `Watch`."""
+
+    def __init__(self) -> None:
+        self._by_task: dict[str, list[Watch]] = {}
+        self._full_at = FIRST_FULL
+
+    def __bool__(self) -> bool:
+        return bool(self._by_task)
+
+    def add(self, watch: Watch) -> None:
+        """Note who waits; now and then forget those that do so no more."""
+        if len(self._by_task) >= self._full_at:
+            for task_id, watches in list(self._by_task.items()):
+                watches[:] = [each for each in watches if not each.reply_to.is_done]
+                if not watches:
+                    del self._by_task[task_id]
+            self._full_at = max(FIRST_FULL, 2 * len(self._by_task))
+        self._by_task.setdefault(watch.task_id, []).append(watch)
+
+    def tell(self, writes: Sequence[AnyWrite]) -> None:
+        """Answer those that wait for the end of tasks that these writes, now on disk, may be."""
+        for write in writes:
+            for task_id in _ended(write):
+                for watch in self._by_task.pop(task_id, ()):
+                    watch.reply_to.answer(True)  # noqa: FBT003 - the reply's value
+
+
+def _ended(write: AnyWrite) -> Sequence[str]:
+    """Return the ids of the tasks that this write, if it took effect, has ended or removed."""
+    match write:
+        case Settle(settlement=settlement) if settlement.status in FINAL:
+            return (settlement.lease.task_id,)
+        case Insert(tasks=(task,)) if task.status in FINAL:  # of a queue in memory
+            return (task.id,)
+        case CancelTask() | DeleteTask():
+            return (write.task_id,)
+        case _:
+            return ()
 
 
 class DatabaseWriter(Actor):
@@ -114,6 +165,7 @@ class DatabaseWriter(Actor):
         self._buffer: list[AnyWrite] = []
         self._doing: list[AnyWrite] = []  # the commit that is being made
         self._held: list[AnyWrite] = []  # publishes that wait for a lock of another session
+        self._watches = Watches()
         self._size = 0  # of the buffer; a batch counts as many times as it has tasks
         self._upkeep = upkeep
         self._problem: str | None = None  # with the last commit
@@ -130,6 +182,8 @@ class DatabaseWriter(Actor):
                 self._take(message)
             case _Flush():
                 self._flush()
+            case Watch():
+                self._watches.add(message)
             case GetDatabaseState():
                 message.reply_to.answer(self._state())
             case _:
@@ -193,6 +247,8 @@ class DatabaseWriter(Actor):
             self._through_at = self._monotonic()
         self._pause_seconds = pause_after(notices)
         notices.send()  # before anything else that may fail: it is on disk
+        if self._watches:
+            self._watches.tell(writes)
         self._hold(notices.locked)
         if self._problem is not None and (notices.inserts or self._can_insert()):
             self._problem = self._refused = None

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from task_queue.actors.actions.registry import Registry
@@ -11,12 +11,14 @@ from task_queue.actors.messages.base import Request
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.reader import CountTasks, ListTasks
 from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.writer import Watch
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.conditions import Published
 from task_queue.actors.tasks.filters import Filters
 from task_queue.actors.tasks.new import QUEUE, QueueInfo
 from task_queue.api.requests.catalog import Catalog, unknown_action, unknown_queue
+from task_queue.api.waits import Waits
 from task_queue.config.settings import QueueSettings
 
 R = TypeVar("R")
@@ -34,12 +36,16 @@ class Edge:
         timeout: Seconds an actor may take to answer.
         now: The present moment, Unix seconds.
         monotonic: Seconds on a clock that is never set.
+        max_wait_seconds: How long an answer waits at most, if its client wishes so.
+        waits: The ends of tasks that answers wait for.
     """
 
     system: ActorSystem
     timeout: float
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
+    max_wait_seconds: int = 60
+    waits: Waits = field(default_factory=Waits)
 
     @property
     def deadline(self) -> float:
@@ -150,3 +156,18 @@ class Edge:
             publish.abandon(ActorUnavailableError(f"the queue-{name} is not running"))
             return publish.reply_to
         return address.ask_later(publish)
+
+    def watch(self, task_id: str) -> Watch:
+        """Have the database writer tell of the end of a task from now on."""
+        watch = Watch(task_id)
+        self.system.writer.ask_later(watch)
+        return watch
+
+    def look_at_waits(self, now: float) -> None:
+        """Look for the ends that the writer does not tell of; to be called several times a second.
+
+        Args:
+            now: The present moment, on the clock that is never set.
+        """
+        if (question := self.waits.question(now)) is not None:
+            self.system.reader.ask_later(question)

@@ -1,5 +1,6 @@
 """What the database reader can be asked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from task_queue.actors.messages.base import Request
@@ -33,6 +34,17 @@ class GetTask(Request[tuple[Task, list[Attempt]] | None]):
     """
 
     task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetStates(Request[Mapping[str, Status]]):
+    """The states of those tasks that there are, by id.
+
+    Attributes:
+        task_ids: The tasks' ids.
+    """
+
+    task_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

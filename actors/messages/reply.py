@@ -29,17 +29,21 @@ class Reply(Generic[R]):
         self._calls: list[Callable[[], None]] = []
         self._error: TaskQueueError | None = None
 
-    def answer(self, value: R) -> None:
-        """Answer with the value."""
-        if self._open.acquire(blocking=False):
-            self._value = value
-            self._finish()
+    def answer(self, value: R) -> bool:
+        """Answer with the value; return whether it counts, as it is the first answer."""
+        if not self._open.acquire(blocking=False):
+            return False
+        self._value = value
+        self._finish()
+        return True
 
-    def fail(self, error: TaskQueueError) -> None:
-        """Answer with an expected error."""
-        if self._open.acquire(blocking=False):
-            self._error = error
-            self._finish()
+    def fail(self, error: TaskQueueError) -> bool:
+        """Answer with an expected error; return whether it counts, as it is the first answer."""
+        if not self._open.acquire(blocking=False):
+            return False
+        self._error = error
+        self._finish()
+        return True
 
     @property
     def is_done(self) -> bool:

@@ -234,6 +234,24 @@ class Prune(Write):
 
 
 @dataclass(frozen=True, slots=True)
+class Watch(Request[bool]):
+    """Return True after the commit of this node in which the task becomes final, or is deleted.
+
+    Not every end is seen so: other nodes have commits of their own, and of what is done to many
+    tasks at once only the number is known. Nor is anybody told if the writer dies. So whoever waits
+    looks now and then, too; whoever waits no more, answers: then the writer forgets it.
+
+    Attributes:
+        task_id: The task's id.
+    """
+
+    task_id: str
+
+    def abandon(self, error: TaskQueueError) -> None:
+        """Tell nobody: the end may still be seen by a look."""
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseState:
     """How it went with the last commit.
 

@@ -129,6 +129,20 @@ def late_refusal(error: TaskQueueError) -> Answer:
     return _refusal(error, publishing=True)
 
 
+def refusal(error: TaskQueueError, name: str | None = None) -> Answer:
+    """Return the answer to anything else that the database or an actor refuses.
+
+    Args:
+        error: Why.
+        name: What stands in the path for the thing that was asked for, if anything.
+    """
+    if isinstance(error, NotFoundError) and name is not None:
+        detail = f"there is no {str(error).removesuffix(' not found')} {cut(name)!r}"
+        body = dumps(document(problems.NOT_FOUND, str(error), detail))
+        return Answer(problems.NOT_FOUND.status, [("Content-Type", PROBLEM_TYPE)], body)
+    return _refusal(error, publishing=False)
+
+
 def _on_invalid_request(
     _req: falcon.Request, resp: falcon.Response, error: InvalidRequestError, _params: object
 ) -> None:
@@ -140,11 +154,7 @@ def _on_invalid_request(
 def _on_task_queue_error(
     _req: falcon.Request, resp: falcon.Response, error: TaskQueueError, params: dict[str, str]
 ) -> None:
-    if isinstance(error, NotFoundError) and params:
-        what, name = str(error).removesuffix(" not found"), cut(next(iter(params.values())))
-        answer(resp, problems.NOT_FOUND, str(error), f"there is no {what} {name!r}")
-        return
-    _refusal(error, publishing=False).fill(resp)
+    refusal(error, next(iter(params.values()), None)).fill(resp)
 
 
 def _refusal(error: TaskQueueError, *, publishing: bool) -> Answer:

@@ -2,8 +2,9 @@
 
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
@@ -14,7 +15,7 @@ from waitress.task import WSGITask
 
 from task_queue.actors.messages.reply import Reply
 from task_queue.api.middleware import REQUEST_ID_HEADER
-from task_queue.api.responses.answer import Headers
+from task_queue.api.responses.answer import Answer, Headers
 from task_queue.api.responses.late import ENVIRON_KEY, Late
 from task_queue.api.server.parser import Parser, ProblemTask
 from task_queue.api.server.patience import Seen, Stage, TooSlowError
@@ -28,6 +29,8 @@ _QUICK = {
     ("POST", "/tasks/batch"),
 }
 """The requests that ask no actor, or are parked until it answers; all others wait in a thread."""
+_OF_AN_ANSWER = {"content-length", "content-type", "location"}
+"""The headers, as Falcon writes them, that do not go with another answer."""
 _RESET = struct.pack("ii", 1, 0)  # lingers for no second
 _log = get_logger()
 
@@ -56,20 +59,21 @@ class _Parked(BaseException):
     request first on its connection, so that answers leave in the order of their requests.
     """
 
-    def __init__(self, reply: Reply[Any]) -> None:
+    def __init__(self, late: Late[Any]) -> None:
         super().__init__()
-        self.reply = reply
+        self.late = late
 
 
 class _Request(Parser):
     """A request, and the answer to it once there is one."""
 
     answer: _Prepared | None = None
+    left: Callable[[], None] | None = None  # called when the answer has left, or cannot any more
     path = ""  # of one that was refused before its head was read, for waitress's log
 
 
 class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
-    """Answers a request: in one visit, or in two if the answer has to wait for a reply."""
+    """Answers a request: in one visit, and one more for each reply the answer has to wait for."""
 
     def execute(self) -> None:
         """Send the answer if it need not wait any more.
@@ -81,7 +85,8 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         if answer is None:
             self.request.answer = answer = self._ask_the_application()
             if answer.late is not None:
-                raise _Parked(answer.late.reply)
+                self.request.left = answer.late.left
+                raise _Parked(answer.late)
         elif answer.late is not None:
             answer = self._decided(answer, answer.late)
         data = self._head(answer) + answer.body
@@ -106,16 +111,19 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         return _Prepared(status, headers, b"".join(body), *late)
 
     def _decided(self, prepared: _Prepared, late: Late[Any]) -> _Prepared:
-        """Return the prepared answer, or another one if the reply changes it."""
-        own_id = dict(prepared.headers)[_REQUEST_ID]
-        bind_contextvars(request_id=own_id)
-        answer = prepared
-        if (changed := late.outcome()) is not None:
-            answer = _Prepared(
-                f"{changed.status.value} {changed.status.phrase}",
-                [*changed.headers, (_REQUEST_ID, own_id)],
-                changed.body,
-            )
+        """Return the prepared answer, or another one if the reply changes it.
+
+        Raises:
+            _Parked: It has to wait for something else.
+        """
+        bind_contextvars(request_id=dict(prepared.headers)[_REQUEST_ID])
+        answer, outcome = prepared, late.outcome()
+        if isinstance(outcome, Late):
+            following = replace(outcome, asked_at=late.asked_at)
+            self.request.answer = replace(prepared, late=following)
+            raise _Parked(following)
+        if outcome is not None:
+            answer = _replaced(prepared, outcome, is_head=self.request.command == "HEAD")
         seconds = perf_counter() - late.asked_at
         _log_request(self.request.command, self.request.path, answer.status, seconds)
         return answer
@@ -132,6 +140,18 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         return head
 
 
+def _replaced(prepared: _Prepared, answer: Answer, *, is_head: bool) -> _Prepared:
+    """Return this answer, with the prepared one's headers that belong to no answer of its own."""
+    own = {name.lower() for name, _ in answer.headers} | _OF_AN_ANSWER
+    kept = [(name, value) for name, value in prepared.headers if name.lower() not in own]
+    length = ("Content-Length", str(len(answer.body)))
+    return _Prepared(
+        f"{answer.status.value} {answer.status.phrase}",
+        [*answer.headers, *([length] if is_head else ()), *kept],
+        b"" if is_head else answer.body,
+    )
+
+
 class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
     """A client's connection.
 
@@ -146,7 +166,13 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
     seen: Seen | None = None
     _answered = 0
     _is_held = False
+    _is_waiting = False
     _is_closing = False
+
+    @property
+    def descriptor(self) -> int:
+        """The socket's; -1 if it is closed."""
+        return -1 if self._fileno is None else self._fileno
 
     @property
     def is_quick(self) -> bool:
@@ -170,10 +196,19 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
                 if self.total_outbufs_len:
                     self._is_held = True
                     return None
+        if self._is_waiting:  # back before the answer is written, which the loop has to send
+            self._is_waiting = False
+            self.server.waiting.leave(self)
+        request = self.requests[0]
         try:
             super().service()
         except _Parked as parked:
-            return parked.reply
+            if (wait := parked.late.wait) is not None:
+                self._is_waiting = True
+                self.server.waiting.enter(self, wait)
+            return parked.late.reply
+        if request.left is not None:
+            request.left()
         self._answered += 1
         return None
 

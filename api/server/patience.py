@@ -103,12 +103,13 @@ class Patience:
         self.places = max(1, connections)
         self.room = max(1, connections - max(1, connections // 20))
 
-    def look(self, connections: Iterable[Connection], now: float) -> None:
+    def look(self, connections: Iterable[Connection], now: float, waiting: int = 0) -> None:
         """Give up what is overdue, and what others need the place of.
 
         Args:
-            connections: All of them.
+            connections: All of them, but for those whose answer waits for long.
             now: The present moment, on the clock `time.monotonic`.
+            waiting: How many of those there are.
         """
         still = []
         for connection in list(connections):
@@ -122,7 +123,7 @@ class Patience:
                 connection.refuse(TooSlowError(f"the {part} of the request took over {limit:g} s"))
             else:
                 connection.drop()
-        if (too_many := len(still) - self.room) > 0:
+        if (too_many := len(still) + waiting - self.room) > 0:
             for connection in self._stuck(still, now)[:too_many]:
                 connection.drop()
 

@@ -64,7 +64,11 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
     signals.install()
     try:
         system = ActorSystem(settings, on_too_many_restarts=signals.too_many_restarts, cores=cores)
-        edge = Edge(system, settings.http.answer_timeout_seconds)
+        edge = Edge(
+            system,
+            settings.http.answer_timeout_seconds,
+            max_wait_seconds=settings.http.max_wait_seconds,
+        )
         configured = schedules(loaded, edge.catalog, edge.now())
         signals.take_back()
     except Stopped:  # nothing runs yet
@@ -117,13 +121,14 @@ def _loop(server: Server, signals: Signals, drain: Callable[[], None]) -> None:
     """Serve until a signal comes; then go on while the tasks are drained, and say good-bye."""
     while not signals.stopping:
         server.turn()
-    server.is_draining = True
+    server.drain()
     drained = Event()
     threading.Thread(target=_and_then, args=(drain, drained.set), name="drain").start()
     while not drained.is_set():
         server.turn()
     server.last_call()
     server.task_dispatcher.shutdown()
+    server.waiting.move()
     for channel in list(server.active_channels.values()):
         channel.handle_write()  # what was left to the loop
 
@@ -198,6 +203,7 @@ def _server(edge: Edge, http: HttpSettings, listener: socket.socket) -> Server:
             create_app(edge, http, listener.getsockname()[0]),
             limits,
             Patience(http),
+            edge.look_at_waits,
             _sock=listener,
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             dispatcher=Dispatcher(http.threads),  # in place of waitress's pool of threads

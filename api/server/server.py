@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +13,7 @@ from task_queue.actors.runtime.forked import kept_from_forked
 from task_queue.api.server.channel import Channel
 from task_queue.api.server.listener import refuse_handshakes
 from task_queue.api.server.patience import LOOK_SECONDS, Patience, Stage
+from task_queue.api.server.waiting import Waiting
 from task_queue.config import logs
 from task_queue.config.logger import get_logger
 
@@ -30,21 +32,42 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
 
     Attributes:
         is_draining: Whether each connection is closed with its next answer.
+        waiting: The connections whose answer waits for long; these are not among the active ones.
     """
 
     channel_class = Channel
     is_draining = False
 
-    def __init__(self, application: Any, adj: Adjustments, patience: Patience, **rest: Any) -> None:  # noqa: ANN401 - waitress has no types
+    def __init__(
+        self,
+        application: Any,  # noqa: ANN401 - waitress has no types
+        adj: Adjustments,
+        patience: Patience,
+        on_look: Callable[[float], None],
+        **rest: Any,  # noqa: ANN401
+    ) -> None:
+        """Listen, and let nobody in yet.
+
+        Args:
+            application: The WSGI application.
+            adj: Waitress's settings.
+            patience: Says which connections are given up.
+            on_look: Called every `LOOK_SECONDS` with the present moment, on the clock
+                `time.monotonic`.
+            rest: What else waitress takes.
+        """
         self._patience = patience
+        self._on_look = on_look
         self._looked_at = time.monotonic()
         self._is_out_of_descriptors = False
         super().__init__(application, adj=adj, bind_socket=False, **rest)
+        self.waiting = Waiting(self._map, self.active_channels)
         self._descriptor = self.socket.fileno()
         self._port = os.fstat(self._descriptor)
 
     def turn(self) -> None:
         """Do what there is to do, or wait for it, and look at the connections."""
+        self.waiting.move()
         self.asyncore.loop(timeout=LOOK_SECONDS, map=self._map, use_poll=True, count=1)
         now = time.monotonic()
         is_due = now - self._looked_at >= LOOK_SECONDS
@@ -53,8 +76,19 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
             self._is_out_of_descriptors = False
             self._end_without_port()
             logs.repeats.tell()
-        if is_due or len(self.active_channels) > self._patience.room:
-            self._patience.look(self.active_channels.values(), now)
+            self.waiting.look(now)
+            self._on_look(now)
+        if is_due or self._connections > self._patience.room:
+            self._patience.look(self.active_channels.values(), now, len(self.waiting))
+
+    @property
+    def _connections(self) -> int:
+        return len(self.active_channels) + len(self.waiting)
+
+    def drain(self) -> None:
+        """Close each connection with its next answer, and have those that wait answered now."""
+        self.is_draining = True
+        self.waiting.stop()
 
     def _end_without_port(self) -> None:
         """End the process if an action has closed the port's descriptor, or put another there.
@@ -73,7 +107,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
 
     def readable(self) -> bool:
         """Return whether another connection may be accepted now."""
-        has_room = len(self.active_channels) < self._patience.places
+        has_room = self._connections < self._patience.places
         return bool(self.accepting and has_room and not self._is_out_of_descriptors)
 
     def handle_accept(self) -> None:
@@ -91,7 +125,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
             # It stays in the kernel's queue, and would be tried again with every turn. There are no
             # places for more connections than there are.
             self._is_out_of_descriptors = True
-            self._patience.limit_to(len(self.active_channels))
+            self._patience.limit_to(self._connections)
             _log.error("connection not accepted", error=error.strerror)
             return None
         if accepted is not None:
@@ -104,11 +138,11 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
         A connection is closed with its next answer, which says so, or when it has been idle for a
         look: a client that sends a request after another is not cut off in between.
         """
-        self.is_draining = True
+        self.drain()
         refuse_handshakes(self.socket)
         deadline = time.monotonic() + LAST_CALL_SECONDS
         self.turn()  # accept who has just come
-        while self.active_channels and time.monotonic() < deadline:
+        while self._connections and time.monotonic() < deadline:
             self.turn()
             now = time.monotonic()
             for channel in list(self.active_channels.values()):
