@@ -158,7 +158,9 @@ def _is_model(kind: object) -> bool:
 
 def _may_be_secret(path: Sequence[str], value: object) -> bool:
     """Return whether the value of this key must not be shown."""
-    if path[0] != "actions":
+    if path[:2] == ["auth", "keys"]:
+        return len(path) <= len(["auth", "keys", "shop"]) or path[-1] == "key"
+    if path[0] not in {"actions", "callbacks"}:
         return False
     return isinstance(value, Mapping) or "secret" in path or "headers" in path
 

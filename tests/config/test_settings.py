@@ -32,7 +32,8 @@ HOST_RULE = (
 )
 QUEUE_KEYS = (
     "driver, concurrency, prefetch, max_attempts, lease_seconds, backoff_base_seconds,"
-    " backoff_factor, backoff_cap_seconds, max_length, max_bytes, rate_limit, concurrency_per_key"
+    " backoff_factor, backoff_cap_seconds, max_length, max_bytes, rate_limit, concurrency_per_key,"
+    " callback"
 )
 
 
@@ -106,7 +107,7 @@ def test_no_model_has_a_default_of_its_own_but_those_of_schedules_and_actions() 
         for name, field in model.model_fields.items()
         if not field.is_required()
     ]
-    assert len(models) == 11
+    assert len(models) == 13
     assert optional == []
 
 
@@ -367,6 +368,7 @@ def test_what_the_comments_of_the_defaults_show_can_be_set(tmp_path: Path) -> No
     assert settings.schedules["nightly-report"].task["action"] == "uppercase"
     shown = {key for action in settings.actions.values() for key in action.model_fields_set}
     assert shown == {key for kind in KINDS.values() for key in kind.model_fields}
+    assert settings.auth.keys["shop"].scopes == ("publish", "read")
 
 
 @pytest.mark.parametrize(
@@ -460,7 +462,8 @@ def test_a_schedule_for_a_queue_that_is_not_there_is_refused_with_those_that_are
         ),
         (
             "actions.x.pyton=a:b",
-            "actions.x (from --set): must have one of python, command, http; it has pyton",
+            "actions.x (from --set): must have one of python, command, http, external; it has"
+            " pyton",
         ),
         ("http.host=5", "http.host = 5 (from --set): must be a text"),
         ("http=5", "http = 5 (from --set): must be a table of keys"),
@@ -543,7 +546,7 @@ def test_a_typo_is_refused_in_every_layer(file: Path) -> None:
 
 def test_an_unknown_section_is_refused_in_every_layer(file: Path) -> None:
     assert refusal(TASK_QUEUE_HTPP__PORT="1").startswith(
-        "htpp.port (from environment TASK_QUEUE_HTPP__PORT): unknown key; known are http, database,"
+        "htpp.port (from environment TASK_QUEUE_HTPP__PORT): unknown key; known are http, auth,"
     )
     assert refusal(TASK_QUEUE__HTTP__PORT="1").startswith(
         "_http.port (from environment TASK_QUEUE__HTTP__PORT): unknown key; known are http,"
@@ -706,3 +709,16 @@ def test_settings_are_frozen() -> None:
         settings.actions["mail"] = "post:send"  # type: ignore[index]
     with pytest.raises(TypeError):
         settings.schedules["s"] = ScheduleSettings(cron="* * * * *", task={})  # type: ignore[index]
+
+
+def test_a_key_of_the_settings_is_never_shown() -> None:
+    key = "a-key-of-the-settings-that-nobody-sees"
+    found = loaded(TASK_QUEUE_AUTH__KEYS__SHOP__KEY=key, TASK_QUEUE_AUTH__KEYS__SHOP__SCOPES="read")
+    assert found.settings.auth.keys["shop"].key.get_secret_value() == key
+    assert key not in repr(effective(found)) + repr(found.settings)
+    for wrong in (f"auth.keys.shop.key={key[:20]}", f"auth.keys.shop={key[:20]}"):
+        assert key[:20] not in refusal(wrong, "auth.keys.shop.scopes=['read']")
+
+
+def test_a_secret_of_callbacks_is_never_shown() -> None:
+    assert "whsec_abc" not in refusal("callbacks.secret=whsec_abc")

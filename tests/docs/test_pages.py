@@ -17,7 +17,7 @@ from task_queue.api.edge import Edge
 from task_queue.config.actions import KINDS
 from task_queue.config.reference import page as settings_page
 from task_queue.config.sections import ScheduleSettings
-from task_queue.config.settings import load
+from task_queue.config.settings import KeySettings, load
 from tests.docs.pages import PAGES, blocks, examples, files, page_id
 from tests.docs.test_commands import save
 from tests.harness import ROOT
@@ -114,6 +114,8 @@ def test_the_page_of_the_settings_lists_each_with_its_default() -> None:
     own = {
         *(f"actions.<name>.{key}" for kind in KINDS.values() for key in kind.model_fields),
         *(f"schedules.<name>.{key}" for key in ScheduleSettings.model_fields),
+        *(f"auth.keys.<name>.{key}" for key in KeySettings.model_fields),
+        "auth.keys",
     }
     assert {key: value for key, value in shown.items() if key not in own} == real
     assert own <= set(shown)
