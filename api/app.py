@@ -9,6 +9,7 @@ from task_queue.api.actions import ActionsResource
 from task_queue.api.contract.operation import Operations
 from task_queue.api.dead_letters import DeadLettersResource
 from task_queue.api.edge import Edge
+from task_queue.api.forwarded import BehindProxies, Below
 from task_queue.api.health import HealthResource, ReadinessResource
 from task_queue.api.hosts import Hosts
 from task_queue.api.middleware import OneUrl, RequestId
@@ -34,10 +35,13 @@ def create_app(
         http: What is set.
         addresses: What the server is bound to, where `http.host` is a name.
     """
-    hosts = Hosts((http.host, *addresses), http.allowed_hosts, socket.gethostname())
-    middleware: list[RequestId | OwnOrigin | OneUrl | Unpacking] = [
+    listens_on = () if http.socket else (http.host, *addresses)
+    hosts = Hosts(listens_on, http.allowed_hosts, socket.gethostname())
+    middleware: list[RequestId | BehindProxies | OwnOrigin | Below | OneUrl | Unpacking] = [
         RequestId(),
+        *([BehindProxies(http.trusted_proxies)] if http.trusted_proxies else []),
         OwnOrigin(hosts),
+        *([Below(http.url_prefix)] if http.url_prefix else []),
         OneUrl(Operations(OPERATIONS)),
         Unpacking(http.max_body_bytes),
     ]

@@ -8,7 +8,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 MAX_VERDICTS = 128
 """How many `Host` headers are remembered with what came of them. A server is asked by a few."""
 
-_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[0-9a-zA-Z._-]+)(?::[0-9]*)?")
+HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[0-9a-zA-Z._-]+)(?::[0-9]*)?")
+"""What a `Host` header may be; its group is the name, or the address."""
 
 
 class Hosts:
@@ -28,20 +29,20 @@ class Hosts:
             allowed: Further names and addresses; one that begins with a dot is all names below it.
             machine: The machine's name, which counts if the server listens on all addresses.
         """
-        own = [_address(each) for each in listens_on]
+        own = [address_of(each) for each in listens_on]
         self._takes_every_address = any(address and address.is_unspecified for address in own)
         machines = [machine] if self._takes_every_address else []
         named = [_normal(name) for name in ("localhost", *listens_on, *machines, *allowed)]
-        self._known = {_address(name) or name for name in named}
+        self._known = {address_of(name) or name for name in named}
         self._suffixes = tuple(name for name in named if name.startswith("."))
         self.know = lru_cache(MAX_VERDICTS)(self._know)
 
     def _know(self, host: str) -> bool:
         """Return whether the value of a `Host` header names this server."""
-        if (parts := _HOST.fullmatch(host)) is None:
+        if (parts := HOST.fullmatch(host)) is None:
             return False
         name = _normal(parts[1])
-        if (address := _address(name)) is not None:
+        if (address := address_of(name)) is not None:
             return self._takes_every_address or address.is_loopback or address in self._known
         return name in self._known or name.endswith(self._suffixes)
 
@@ -51,7 +52,7 @@ def _normal(name: str) -> str:
     return name.lower().removesuffix(".")
 
 
-def _address(name: str) -> IPv4Address | IPv6Address | None:
+def address_of(name: str) -> IPv4Address | IPv6Address | None:
     """Return the address, in brackets or not; None: it is a name."""
     try:
         address = ip_address(name.removeprefix("[").removesuffix("]"))

@@ -10,6 +10,7 @@ from task_queue.actors.tasks.text import cut, named
 from task_queue.api.contract.operation import Operations
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.api.responses.urls import url
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
@@ -37,7 +38,8 @@ class OneUrl:
         begins_twice = req.env.get("REQUEST_URI", "").startswith("//")
         path = f"/{req.path}" if begins_twice else req.path
         if path != "/" and (path.endswith("/") or "//" in path):
-            message = f"there is no {cut(path)}; URLs have single slashes, and none at the end"
+            there = cut(url(path))
+            message = f"there is no {there}; URLs have single slashes, and none at the end"
             raise InvalidRequestError("not found", message, problems.NOT_FOUND)
 
     def process_resource(
@@ -48,8 +50,8 @@ class OneUrl:
             return
         operation = self._operations.of(req)
         if operation is None or operation.query is None:
-            name = named(next(iter(req.params)))
-            message = f"{name} is not known; {req.method} {cut(req.path)} has no parameters"
+            name, here = named(next(iter(req.params))), cut(url(req.path))
+            message = f"{name} is not known; {req.method} {here} has no parameters"
             raise InvalidRequestError(message)
 
 

@@ -35,6 +35,7 @@ from task_queue.api.requests.catalog import check_together, not_in_memory
 from task_queue.api.requests.validation import checked
 from task_queue.api.responses import published
 from task_queue.api.responses.late import Late, leave_after
+from task_queue.api.responses.urls import url
 
 
 class Publisher:
@@ -99,7 +100,7 @@ class Publisher:
             changed.fill(resp)
             return
         resp.status = HTTPStatus.ACCEPTED.value
-        resp.set_header("Location", f"/tasks/{task.id}")
+        resp.set_header("Location", url(f"/tasks/{task.id}"))
         resp.data = dumps({"id": task.id, "status": task.status.value})
 
     def _build(

@@ -35,6 +35,19 @@ Name = Annotated[str, Field(min_length=1), AfterValidator(_checked)]
 """A name in a model of pydantic's."""
 
 
+URL_PREFIX_RULE = (
+    "a path as /queue, of A-Z a-z 0-9 - . _ ~ and single slashes, without one at its end"
+)
+"""What a prefix of all URLs must be; empty is none."""
+
+_URL_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
+
+
+def is_url_prefix(text: str) -> bool:
+    """Return whether all URLs may begin with this: what stands in a path as it is."""
+    return _URL_PREFIX.fullmatch(text) is not None
+
+
 def one_line(text: str) -> str:
     """Return the text, if it has no blanks at its ends and no control characters.
 

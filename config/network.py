@@ -1,12 +1,13 @@
 """The sections of the settings that concern who reaches the service, and how."""
 
 import re
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 
 from task_queue.config.actions import Network, Secrets
-from task_queue.config.names import Name, one_line
+from task_queue.config.names import URL_PREFIX_RULE, Name, is_url_prefix, one_line
 from task_queue.config.sections import Frozen, Section, listed
 
 ScopeName = Literal["publish", "read", "work", "operate", "admin"]
@@ -24,10 +25,20 @@ def _host_name(name: str) -> str:
 
 
 def _prefix(path: str) -> str:
-    if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
-        message = "must begin with / and end without, as in /queue"
+    if not is_url_prefix(path):
+        message = f"must be {URL_PREFIX_RULE}"
         raise ValueError(message)
     return path
+
+
+def _proxy(text: str) -> str:
+    if text != "unix":
+        try:
+            ip_network(text)
+        except ValueError:
+            message = "must be an address, a network as 10.1.0.0/16 or fd00::/8, or unix"
+            raise ValueError(message) from None
+    return text
 
 
 class HttpSettings(Section):
@@ -80,16 +91,19 @@ class HttpSettings(Section):
     asks for more waits so long. No thread is held meanwhile, but a connection is."""
 
     socket: Annotated[str, AfterValidator(one_line)]
-    """A Unix socket to listen on, in place of host and port: the path of the file. Empty: none."""
+    """A Unix socket to listen on, in place of host and port: the path of the file, which user and
+    group of the process may reach. Empty: none."""
 
     url_prefix: Annotated[str, AfterValidator(_prefix)]
-    """Where in the URLs of a proxy this server is, as `/queue`; empty: at the top. All URLs begin
-    with it."""
+    """What all URLs begin with, `/healthz` too, as `/queue`; empty: nothing. For a proxy that
+    passes them on as they are; one that takes it off says so in `X-Forwarded-Prefix`."""
 
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(listed)]
-    """The proxies in front of this server, as addresses or networks. What they say in
-    `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` is believed; of anybody else it is
-    ignored."""
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, AfterValidator(_proxy)], ...], BeforeValidator(listed)
+    ]
+    """The proxies in front of this server, as addresses or networks; `unix` is whoever connects to
+    `http.socket`. What they say in `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` is believed;
+    of anybody else it is ignored."""
 
 
 class KeySettings(Section):

@@ -30,6 +30,7 @@ from task_queue.actors.tasks.text import cut
 from task_queue.api.responses import problems, rate_limit
 from task_queue.api.responses.answer import Answer
 from task_queue.api.responses.problems import INVALID_REQUEST, OF_HTTP, Problem
+from task_queue.api.responses.urls import url
 from task_queue.config.logger import get_logger
 
 PROBLEM_TYPE = "application/problem+json"
@@ -210,7 +211,7 @@ def _on_http_error(
     if allowed := resp.get_header("Allow"):
         detail = f"{req.method} is not allowed here; allowed: {allowed}"
     if status is HTTPStatus.NOT_FOUND and detail is None:
-        detail = f"there is no {cut(req.path)}"
+        detail = f"there is no {cut(url(req.path))}"
     answer(resp, OF_HTTP[status], status.phrase.lower(), detail)
 
 

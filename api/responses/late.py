@@ -22,6 +22,7 @@ from task_queue.actors.errors import AnswerTimeoutError, TaskQueueError
 from task_queue.actors.messages.reply import Reply
 from task_queue.api.responses.answer import Answer
 from task_queue.api.responses.errors import late_refusal
+from task_queue.api.responses.urls import put_back, taken_off
 
 ENVIRON_KEY = "task_queue.late"
 """Where a server that can send answers late is told of one; other servers wait."""
@@ -63,6 +64,7 @@ class Late(Generic[R]):
         left: Called once the answer has left, or the client has gone. Of several things that an
             answer waits for in turn, the first says it.
         asked_at: When the actor was asked, by `time.perf_counter`.
+        taken_off: What a proxy has taken off the path of the request.
     """
 
     reply: Reply[R]
@@ -71,9 +73,11 @@ class Late(Generic[R]):
     refuse: Callable[[TaskQueueError], Answer] = late_refusal
     left: Callable[[], None] | None = None
     asked_at: float = field(default_factory=perf_counter)
+    taken_off: str = field(default_factory=taken_off)
 
     def outcome(self) -> "Answer | Late[Any] | None":
         """Return what comes of the reply, which is there; None: the prepared answer."""
+        put_back(self.taken_off)  # it may be another thread by now
         try:
             return self.done(self.reply.outcome())
         except TaskQueueError as error:

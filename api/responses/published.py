@@ -13,6 +13,7 @@ from task_queue.actors.tasks.conditions import Published
 from task_queue.actors.tasks.task import Receipt, Task
 from task_queue.api.responses import rate_limit
 from task_queue.api.responses.answer import JSON, Answer, Headers
+from task_queue.api.responses.urls import url
 from task_queue.config.logger import get_logger
 
 Shape = Callable[[Sequence[Receipt], Headers], Answer]
@@ -29,7 +30,7 @@ def one(receipts: Sequence[Receipt], headers: Headers) -> Answer:
     if receipt.duplicate:
         body["duplicate"] = True
         status = HTTPStatus.OK
-    location = ("Location", f"/tasks/{receipt.task_id}")
+    location = ("Location", url(f"/tasks/{receipt.task_id}"))
     return Answer(status, [("Content-Type", JSON), location, *headers], dumps(body))
 
 

@@ -1,10 +1,13 @@
 """The one place that knows where the service's URLs begin."""
 
+from contextvars import ContextVar
+
 _prefix = ""
+_taken_off: ContextVar[str] = ContextVar("taken_off", default="")
 
 
 def begin_with(prefix: str) -> None:
-    """Let all URLs of this process begin so: what a proxy puts in front, as in `/queue`.
+    """Let all URLs of this process begin so, as in `/queue`.
 
     A process serves under one prefix, which is known before its first answer and stays.
     """
@@ -12,6 +15,16 @@ def begin_with(prefix: str) -> None:
     _prefix = prefix.rstrip("/")
 
 
+def taken_off() -> str:
+    """Return what a proxy has taken off the path of the request that this thread answers."""
+    return _taken_off.get()
+
+
+def put_back(prefix: str) -> None:
+    """Let URLs begin with this, too, in what this thread answers from now on."""
+    _taken_off.set(prefix)
+
+
 def url(path: str) -> str:
-    """Return the URL reference by which clients find this path of ours."""
-    return f"{_prefix}{path}"
+    """Return the URL reference by which the client finds this path of ours."""
+    return f"{_taken_off.get()}{_prefix}{path}"

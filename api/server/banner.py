@@ -1,16 +1,25 @@
 """What the server prints once it listens."""
 
+import shlex
+from typing import Any
+
 from task_queue.actors.tasks.text import counted
 from task_queue.config.settings import HttpSettings, QueueSettings, Settings, redacted
 
 
-def banner(settings: Settings, version: str, port: int) -> str:
-    """Return what runs where, in a few lines, and a request to try it with."""
-    url = _url(settings.http, port)
+def banner(settings: Settings, version: str, address: str | tuple[Any, ...]) -> str:
+    """Return what runs where, in a few lines, and a request to try it with.
+
+    Args:
+        settings: All of them.
+        version: Of the program.
+        address: The socket's: the path of a Unix socket, or an IP address, a port and more.
+    """
+    where, url = _address(settings.http, address)
     queues = "".join(_shown(name, each) for name, each in settings.queues.items())
     body = """'{"action": "uppercase", "data": {"text": "hello world"}}'"""
     return (
-        f"task-queue {version} listens on {url}\n"
+        f"task-queue {version} listens on {where}\n"
         f"  database  {redacted(settings.database.url)}\n"
         f"{queues}"
         f"  try it    curl -X POST {url}/tasks -H 'Content-Type: application/json' -d {body}\n"
@@ -27,6 +36,11 @@ def _shown(name: str, queue: QueueSettings) -> str:
     )
 
 
-def _url(http: HttpSettings, port: int) -> str:
+def _address(http: HttpSettings, address: str | tuple[Any, ...]) -> tuple[str, str]:
+    """Return where it listens, and a URL as curl takes it, with the option that leads there."""
+    if isinstance(address, str):
+        url = f"--unix-socket {shlex.quote(address)} http://localhost{http.url_prefix}"
+        return address, url
     host = f"[{http.host}]" if ":" in http.host else http.host
-    return f"http://{host}:{port}"
+    url = f"http://{host}:{address[1]}{http.url_prefix}"
+    return url, url

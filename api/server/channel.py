@@ -70,6 +70,7 @@ class _Request(Parser):
     answer: _Prepared | None = None
     left: Callable[[], None] | None = None  # called when the answer has left, or cannot any more
     path = ""  # of one that was refused before its head was read, for waitress's log
+    client = ""  # its address, which a proxy may have told
 
 
 class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
@@ -100,14 +101,16 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         environ = self.get_environment()
         late: list[Late[Any]] = []
         environ[ENVIRON_KEY] = late
+        path = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")  # as in PEP 3333
         started: list[tuple[str, Headers]] = []
         body = self.channel.server.application(
             environ, lambda status, headers, _exc_info=None: started.append((status, headers))
         )
         [(status, headers)] = started
+        self.request.client = client = environ["REMOTE_ADDR"]
         if not late:
-            path = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")  # as in PEP 3333
-            _log_request(environ["REQUEST_METHOD"], path, status, perf_counter() - began)
+            seconds = perf_counter() - began
+            _log_request(environ["REQUEST_METHOD"], path, client, status, seconds)
         return _Prepared(status, headers, b"".join(body), *late)
 
     def _decided(self, prepared: _Prepared, late: Late[Any]) -> _Prepared:
@@ -125,7 +128,8 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         if outcome is not None:
             answer = _replaced(prepared, outcome, is_head=self.request.command == "HEAD")
         seconds = perf_counter() - late.asked_at
-        _log_request(self.request.command, self.request.path, answer.status, seconds)
+        request = self.request
+        _log_request(request.command, request.path, request.client, answer.status, seconds)
         return answer
 
     def _head(self, answer: _Prepared) -> bytes:
@@ -157,6 +161,7 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
 
     Attributes:
         seen: What it was at when it was last looked at.
+        url_prefix: What the paths of its requests begin with.
     """
 
     parser_class = _Request
@@ -164,10 +169,15 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
     error_task_class = ProblemTask
     request: Any  # of which a part has been read
     seen: Seen | None = None
+    url_prefix = ""
     _answered = 0
     _is_held = False
     _is_waiting = False
     _is_closing = False
+
+    def __init__(self, server: Any, *rest: Any, **more: Any) -> None:  # noqa: ANN401 - waitress has no types
+        self.url_prefix = server.url_prefix
+        super().__init__(server, *rest, **more)
 
     @property
     def descriptor(self) -> int:
@@ -180,7 +190,7 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
         request = next(iter(self.requests), None)
         if request is None or request.error:
             return True
-        return (request.command, request.path) in _QUICK
+        return (request.command, request.path.removeprefix(self.url_prefix)) in _QUICK
 
     def _flush_outbufs_below_high_watermark(self) -> None:
         """Do not wait until a client has read a long answer: `service` comes back to the next."""
@@ -295,7 +305,7 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
                 self.server.add_task(self)
 
 
-def _log_request(method: str, path: str, status_line: str, seconds: float) -> None:
+def _log_request(method: str, path: str, client: str, status_line: str, seconds: float) -> None:
     """Log a request: the worse it went, the higher the level."""
     status = int(status_line[:3])
     log = _log.debug
@@ -303,4 +313,12 @@ def _log_request(method: str, path: str, status_line: str, seconds: float) -> No
         log = _log.warning
     elif status >= HTTPStatus.BAD_REQUEST:
         log = _log.info
-    log("request", method=method, path=path, status=status, duration_seconds=round(seconds, 6))
+    duration = round(seconds, 6)
+    log(
+        "request",
+        method=method,
+        path=path,
+        client=client,
+        status=status,
+        duration_seconds=duration,
+    )

@@ -4,9 +4,13 @@ import ctypes
 import ipaddress
 import socket
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from task_queue.actors.errors import BootError
+from task_queue.actors.runtime.forked import kept_from_forked
+from task_queue.api.server.unix_socket import UnixListener
 from task_queue.config.settings import HttpSettings
 
 _SO_ATTACH_FILTER = 26  # Linux: `asm-generic/socket.h`; the socket module has no name for it
@@ -21,7 +25,27 @@ _DROP_SYN = b"".join(
 )
 
 
-def bound(http: HttpSettings) -> socket.socket:
+@contextmanager
+def listener_on(http: HttpSettings, unix_socket: Path | None) -> Iterator[socket.socket]:
+    """Hold what is listened on: the Unix socket if there is to be one, else the port.
+
+    Args:
+        http: Has the address and the port.
+        unix_socket: An absolute path.
+
+    Raises:
+        BootError: It cannot be had.
+    """
+    listener = _bound(http) if unix_socket is None else UnixListener(unix_socket)
+    try:
+        yield kept_from_forked(listener)
+    finally:
+        if isinstance(listener, UnixListener):
+            listener.withdraw()
+        listener.close()
+
+
+def _bound(http: HttpSettings) -> socket.socket:
     """Bind a socket to the address; it listens when everything is up.
 
     A port in use is noticed here, before any actor has claimed a task. Of a name with several
@@ -54,6 +78,8 @@ def cannot_listen(http: HttpSettings, error: Exception) -> BootError:
 
 def is_loopback(listener: socket.socket) -> bool:
     """Return whether only this machine reaches the socket."""
+    if isinstance(listener, UnixListener):
+        return True
     return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
@@ -63,8 +89,11 @@ def refuse_handshakes(listener: socket.socket) -> None:
     Connections that are in the kernel's queue when the socket is closed are reset, and with clients
     that come all the time some always are. So the kernel is told to drop what begins another one:
     such a client tries again after a second, and is refused then. Elsewhere than on Linux nothing
-    happens.
+    happens. A Unix socket's file is removed.
     """
+    if isinstance(listener, UnixListener):
+        listener.withdraw()
+        return
     program = ctypes.create_string_buffer(_DROP_SYN, len(_DROP_SYN))
     described = struct.pack("HP", len(_DROP_SYN) // 8, ctypes.addressof(program))
     with suppress(OSError):

@@ -11,6 +11,7 @@ from waitress.utilities import RequestEntityTooLarge
 from task_queue.api.middleware import REQUEST_ID_HEADER, request_id
 from task_queue.api.responses.errors import PROBLEM_TYPE, document
 from task_queue.api.responses.problems import OF_HTTP
+from task_queue.api.responses.urls import put_back
 from task_queue.api.server.chunked import ChunkedBody
 from task_queue.api.server.head import (
     Fault,
@@ -128,6 +129,7 @@ class ProblemTask(ErrorTask):  # type: ignore[misc] # waitress has no types
 
     def execute(self) -> None:
         """Send the answer and close the connection."""
+        put_back("")  # what the thread answered last may have come by a proxy
         error = self.request.error
         status = HTTPStatus(error.code)
         text, detail = self._sentences(status)

@@ -7,7 +7,7 @@ import random
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from pathlib import Path
 from threading import Event
 from typing import TextIO
 
@@ -15,7 +15,6 @@ from waitress.adjustments import Adjustments
 
 from task_queue.actors.actions.process.child import hear_of_children
 from task_queue.actors.errors import TaskQueueError
-from task_queue.actors.runtime.forked import kept_from_forked
 from task_queue.actors.system import ActorSystem
 from task_queue.api.app import create_app
 from task_queue.api.edge import Edge
@@ -23,11 +22,12 @@ from task_queue.api.schedule_settings import schedules
 from task_queue.api.server.banner import banner
 from task_queue.api.server.dispatcher import Dispatcher
 from task_queue.api.server.init import leave_process_1
-from task_queue.api.server.listener import bound, cannot_listen, is_loopback
+from task_queue.api.server.listener import cannot_listen, is_loopback, listener_on
 from task_queue.api.server.parser import MAX_HEADER_BYTES
 from task_queue.api.server.patience import Patience
-from task_queue.api.server.server import Server
+from task_queue.api.server.server import Server, UnixServer
 from task_queue.api.server.signals import Signals, Stopped
+from task_queue.api.server.unix_socket import UnixListener
 from task_queue.config import logs
 from task_queue.config.logger import get_logger
 from task_queue.config.settings import HttpSettings, Loaded, Settings, SettingsError
@@ -60,6 +60,8 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     if settings.process.one_core:
         _keep_to_one_core()
+    # An action that is imported may lead the process elsewhere.
+    unix_socket = Path(settings.http.socket).absolute() if settings.http.socket else None
     signals = Signals()
     signals.install()
     try:
@@ -74,14 +76,14 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
     except Stopped:  # nothing runs yet
         return signals.exit_code
     try:
-        with closing(kept_from_forked(bound(settings.http))) as listener:
+        with listener_on(settings.http, unix_socket) as listener:
             try:
                 system.start(configured)
             except Stopped:  # it has stopped what was running
                 return signals.exit_code
             server = _server(edge, settings.http, listener)
             gc.freeze()  # what exists by now stays; collecting it again and again costs 5 %
-            _show(banner(settings, version, server.effective_port), stdout)
+            _show(banner(settings, version, listener.getsockname()), stdout)
             if not is_loopback(listener):
                 _log.warning(
                     "whoever reaches this port can publish, read, cancel and delete all tasks:"
@@ -196,14 +198,18 @@ def _server(edge: Edge, http: HttpSettings, listener: socket.socket) -> Server:
         max_request_body_size=http.max_body_bytes + 1,  # waitress refuses from its limit on
         max_request_header_size=MAX_HEADER_BYTES + 1,
         ident=None,
-        clear_untrusted_proxy_headers=False,  # nothing here reads them
+        clear_untrusted_proxy_headers=False,  # they are looked at in `api.forwarded` alone
     )
+    kind, addresses = Server, listener.getsockname()[:1]
+    if isinstance(listener, UnixListener):
+        kind, addresses = UnixServer, ()
     try:
-        return Server(
-            create_app(edge, http, listener.getsockname()[0]),
+        return kind(
+            create_app(edge, http, *addresses),
             limits,
             Patience(http),
             edge.look_at_waits,
+            http.url_prefix,
             _sock=listener,
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             dispatcher=Dispatcher(http.threads),  # in place of waitress's pool of threads

@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from waitress.adjustments import Adjustments
-from waitress.server import TcpWSGIServer
+from waitress.server import TcpWSGIServer, UnixWSGIServer
 
 from task_queue.actors.runtime.forked import kept_from_forked
+from task_queue.api.forwarded import UNIX
 from task_queue.api.server.channel import Channel
 from task_queue.api.server.listener import refuse_handshakes
 from task_queue.api.server.patience import LOOK_SECONDS, Patience, Stage
@@ -33,6 +34,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
     Attributes:
         is_draining: Whether each connection is closed with its next answer.
         waiting: The connections whose answer waits for long; these are not among the active ones.
+        url_prefix: What all paths begin with.
     """
 
     channel_class = Channel
@@ -44,6 +46,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
         adj: Adjustments,
         patience: Patience,
         on_look: Callable[[float], None],
+        url_prefix: str,
         **rest: Any,  # noqa: ANN401
     ) -> None:
         """Listen, and let nobody in yet.
@@ -54,10 +57,12 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
             patience: Says which connections are given up.
             on_look: Called every `LOOK_SECONDS` with the present moment, on the clock
                 `time.monotonic`.
+            url_prefix: What all paths begin with.
             rest: What else waitress takes.
         """
         self._patience = patience
         self._on_look = on_look
+        self.url_prefix = url_prefix
         self._looked_at = time.monotonic()
         self._is_out_of_descriptors = False
         super().__init__(application, adj=adj, bind_socket=False, **rest)
@@ -152,3 +157,14 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
         self.accepting = False
         self.del_channel()
         self.socket.close()
+
+
+class UnixServer(Server):
+    """Serves on a Unix socket, whose clients have no address, and no options of TCP."""
+
+    getsockname = UnixWSGIServer.getsockname
+    set_socket_options = UnixWSGIServer.set_socket_options
+
+    def fix_addr(self, _addr: str) -> tuple[str, int]:
+        """Return what stands for the client's address and port."""
+        return UNIX, 0
