@@ -16,6 +16,7 @@ from task_queue.actors.messages.reader import (
 )
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.store import counts, listing, queues, schedules, states
+from task_queue.actors.store.history import history
 from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.filters import ALL
 
@@ -55,7 +56,8 @@ class DatabaseReader(Actor):
                     page = listing.page(connection, message.filters, message.limit, message.after)
                     message.reply_to.answer(page)
                 case GetTask():
-                    message.reply_to.answer(listing.history(connection, message.task_id))
+                    task = history(connection, message.task_id, message.queues)
+                    message.reply_to.answer(task)
                 case GetStates():
                     message.reply_to.answer(states.of(connection, message.task_ids))
                 case FindDead():

@@ -22,10 +22,12 @@ class CancelTask(Change[Status]):
     Attributes:
         task_id: The task's id.
         now: The present moment, Unix seconds.
+        queues: Those that the caller sees; None: all.
     """
 
     task_id: str
     now: float
+    queues: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,12 @@ class RetryTask(Change[Status]):
     Attributes:
         task_id: The task's id.
         now: The present moment, Unix seconds.
+        queues: Those that the caller sees; None: all.
     """
 
     task_id: str
     now: float
+    queues: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,11 @@ class DeleteTask(Change[None]):
 
     Attributes:
         task_id: The task's id.
+        queues: Those that the caller sees; None: all.
     """
 
     task_id: str
+    queues: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +96,16 @@ class Purge(Change[int]):
 class PutSchedule(Change[Schedule]):
     """Create or change a schedule. Answered with the schedule as stored.
 
-    One that stays the same keeps its next occurrence.
+    One that stays the same keeps its next occurrence. Fails with `ConflictError` if one that the
+    caller does not see has the name.
 
     Attributes:
         schedule: The schedule.
+        queues: Those that the caller sees; None: all.
     """
 
     schedule: Schedule
+    queues: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +114,11 @@ class DeleteSchedule(Change[None]):
 
     Attributes:
         name: The schedule's name.
+        queues: Those that the caller sees; None: all.
     """
 
     name: str
+    queues: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,11 @@ class GetTask(Request[tuple[Task, list[Attempt]] | None]):
 
     Attributes:
         task_id: The task's id.
+        queues: Those that the caller sees; None: all.
     """
 
     task_id: str
+    queues: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
-"""Changes that users make to stored tasks: cancel, retry, delete, redrive, purge."""
+"""Changes that users make to stored tasks: cancel, retry, delete, redrive, purge.
 
-from collections.abc import Mapping
+`queues` are those that the user sees; None: all. A task of another is one that there is not.
+"""
+
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -40,7 +43,9 @@ _HOLDS_KEY = sa.select(tasks.c.id).where(
 )
 
 
-def cancel(connection: sa.Connection, task_id: str, now: float) -> Status:
+def cancel(
+    connection: sa.Connection, task_id: str, now: float, queues: Collection[str] | None = None
+) -> Status:
     """Cancel the task at once, or record that it is to stop if it runs.
 
     Returns:
@@ -50,7 +55,7 @@ def cancel(connection: sa.Connection, task_id: str, now: float) -> Status:
         NotFoundError: There is no such task.
         ConflictError: It is final.
     """
-    row = _found(connection, task_id)
+    row = _found(connection, task_id, queues)
     status = Status(row.status)
     if status in FINAL:
         message = (
@@ -72,14 +77,16 @@ def cancel(connection: sa.Connection, task_id: str, now: float) -> Status:
     return Status.CANCELLED
 
 
-def retry(connection: sa.Connection, task_id: str, now: float) -> Status:
+def retry(
+    connection: sa.Connection, task_id: str, now: float, queues: Collection[str] | None = None
+) -> Status:
     """Put a dead or cancelled task back on its queue, with all its attempts.
 
     Raises:
         NotFoundError: There is no such task.
         ConflictError: It is in another state, or its unique key has gone to another task.
     """
-    row = _found(connection, task_id)
+    row = _found(connection, task_id, queues)
     status = Status(row.status)
     if status not in {Status.DEAD, Status.CANCELLED}:
         message = f"the task is {status.shown}; only dead and cancelled ones can be retried"
@@ -105,14 +112,14 @@ def redrive(connection: sa.Connection, run_at: Mapping[str, float], now: float) 
     return count
 
 
-def delete(connection: sa.Connection, task_id: str) -> None:
+def delete(connection: sa.Connection, task_id: str, queues: Collection[str] | None = None) -> None:
     """Delete the task and its attempts.
 
     Raises:
         NotFoundError: There is no such task.
         ConflictError: It is not final.
     """
-    status = Status(_found(connection, task_id).status)
+    status = Status(_found(connection, task_id, queues).status)
     if status not in FINAL:
         message = (
             f"the task is {status.shown}; only completed, dead and cancelled ones can be deleted"
@@ -165,13 +172,16 @@ def purge(connection: sa.Connection, queue: str, limit: int, created_until: int,
     return count
 
 
-def _look(connection: sa.Connection, task_id: str) -> _Found | None:
-    row = connection.execute(_FIND, {"task_id": task_id}).first()
+def _look(
+    connection: sa.Connection, task_id: str, queues: Collection[str] | None = None
+) -> _Found | None:
+    find = _FIND if queues is None else _FIND.where(tasks.c.queue.in_(queues))
+    row = connection.execute(find, {"task_id": task_id}).first()
     return None if row is None else _Found(*row)
 
 
-def _found(connection: sa.Connection, task_id: str) -> _Found:
-    row = _look(connection, task_id)
+def _found(connection: sa.Connection, task_id: str, queues: Collection[str] | None) -> _Found:
+    row = _look(connection, task_id, queues)
     if row is None:
         message = "task not found"
         raise NotFoundError(message)

@@ -68,15 +68,15 @@ _FREQUENT = (Insert, Settle, Claim, ClaimSuspect)
 """The writes that most commits consist of."""
 
 _CHANGES: Mapping[type[Change[Any]], Callable[[sa.Connection, Any], object]] = {
-    CancelTask: lambda connection, c: changes.cancel(connection, c.task_id, c.now),
-    RetryTask: lambda connection, c: changes.retry(connection, c.task_id, c.now),
-    DeleteTask: lambda connection, c: changes.delete(connection, c.task_id),
+    CancelTask: lambda connection, c: changes.cancel(connection, c.task_id, c.now, c.queues),
+    RetryTask: lambda connection, c: changes.retry(connection, c.task_id, c.now, c.queues),
+    DeleteTask: lambda connection, c: changes.delete(connection, c.task_id, c.queues),
     Redrive: lambda connection, c: changes.redrive(connection, c.run_at, c.now),
     Purge: lambda connection, c: changes.purge(
         connection, c.queue, c.limit, c.created_until, c.now
     ),
-    PutSchedule: lambda connection, c: schedules.put(connection, c.schedule),
-    DeleteSchedule: lambda connection, c: schedules.delete(connection, c.name),
+    PutSchedule: lambda connection, c: schedules.put(connection, c.schedule, c.queues),
+    DeleteSchedule: lambda connection, c: schedules.delete(connection, c.name, c.queues),
     KeepActions: lambda connection, c: own_actions.remember(connection, c.names),
 }
 """Maps each `Change` to the store function that makes it."""

@@ -1,11 +1,12 @@
-"""Listings: pages of tasks by any filter, and one task with its attempts.
+"""Listings: pages of tasks by any filter.
 
 A page is read from an index in the page's order, from where the last page ended; or from one range
-of an index for each queue and state asked for, merged. Other filters are checked in the rows, and a
-page ends early rather than check too many.
+of an index for each queue that may be on it, and each state asked for, merged: never through the
+tasks of a queue that the caller does not see. Other filters are checked in the rows, and a page
+ends early rather than check too many.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from task_queue.actors.store.columns import TASK_COLUMNS, task_in
 from task_queue.actors.store.schema import attempts, is_suspect, tasks
 from task_queue.actors.tasks.filters import Cursor, Filters, LeftOut
 from task_queue.actors.tasks.states import Outcome, Status
-from task_queue.actors.tasks.task import Attempt, Task
+from task_queue.actors.tasks.task import Task
 
 MAX_PAGE_BYTES = 8_388_608
 """A page ends early when its data and results are longer than this: with rows of a megabyte, a
@@ -34,30 +35,6 @@ MAX_CREATED_AT = 2**63 - 1
 
 _ROWS = sa.select(*TASK_COLUMNS, tasks.c.seq)
 _IDS = sa.select(tasks.c.seq, tasks.c.id)
-_last_attempt = (
-    sa.select(sa.func.max(attempts.c.seq)).where(attempts.c.task_id == tasks.c.id).scalar_subquery()
-)
-_GET = sa.select(*TASK_COLUMNS, _last_attempt.label("last_attempt")).where(
-    tasks.c.id == sa.bindparam("task_id")
-)
-_ATTEMPTS = (
-    sa.select(
-        attempts.c.number,
-        attempts.c.started_at,
-        attempts.c.ended_at,
-        attempts.c.worker,
-        attempts.c.outcome,
-        attempts.c.error,
-        attempts.c.traceback,
-        attempts.c.stderr,
-    )
-    .where(
-        attempts.c.task_id == sa.bindparam("task_id"),
-        attempts.c.seq <= sa.bindparam("last_attempt"),
-    )
-    .order_by(attempts.c.seq)
-)
-
 _last_outcome = (
     sa.select(attempts.c.outcome)
     .where(attempts.c.task_id == tasks.c.id)
@@ -99,42 +76,6 @@ def page(
     if len(places) > limit:
         places, end = places[:limit], places[limit - 1]
     return _shown(connection, filters, places, end)
-
-
-def history(connection: sa.Connection, task_id: str) -> tuple[Task, list[Attempt]] | None:
-    """Return the task with this id and its attempts in order; None if there is no such task.
-
-    The last attempt may still be running.
-    """
-    row = connection.execute(_GET, {"task_id": task_id}).first()
-    if row is None:
-        return None
-    task, recorded = task_in(row), []
-    if (last := row.last_attempt) is not None:  # as of the first query, not of the next
-        ended = {"task_id": task_id, "last_attempt": last}
-        rows = connection.execute(_ATTEMPTS, ended).mappings()
-        recorded = [_attempt(row) for row in rows]
-    has_completed = recorded and recorded[-1].outcome is Outcome.COMPLETED
-    if task.status is Status.RUNNING or (task.status is Status.COMPLETED and not has_completed):
-        recorded.append(_own_attempt(task))
-    return task, recorded
-
-
-def _attempt(row: sa.RowMapping) -> Attempt:
-    outcome = Outcome(row["outcome"])
-    return Attempt(**{**row, "outcome": outcome, "error": row["error"] or None})
-
-
-def _own_attempt(task: Task) -> Attempt:
-    """Return the attempt that is kept in the row of a running or completed task."""
-    has_ended = task.status is Status.COMPLETED
-    return Attempt(
-        number=task.attempt,
-        started_at=task.started_at,
-        ended_at=task.course.ended_at if has_ended else None,
-        worker=task.course.worker,
-        outcome=Outcome.COMPLETED if has_ended else None,
-    )
 
 
 def dead_ids(
@@ -211,7 +152,7 @@ class _Walk:
         """Return a place up to which there are at most `MAX_WALK` rows; None: to the end."""
         if not self.rest or (self.length is not None and self.length <= MAX_WALK):
             return None
-        skip = MAX_WALK // sum(map(len, self.ranges))
+        skip = MAX_WALK // (sum(map(len, self.ranges)) or 1)
         ends = self._merged(
             connection, lambda each: self._part(each, span).offset(skip).limit(1), 1
         )
@@ -260,19 +201,15 @@ class _Walk:
 def _walk(connection: sa.Connection, filters: Filters) -> _Walk:
     """Return the walk that looks at the fewest rows in vain."""
     t = tasks.c
+    names = (filters.queue, filters.queues, filters.action, filters.unique_key)
+    if names == (None,) * len(names) and not _states(filters):
+        return _Walk([[{}]], _conditions(connection, filters), filters.oldest_first)
+    numbers = _numbers(connection, filters)
     if filters.unique_key is not None:
-        return _one_range(connection, filters, {t.unique_key: filters.unique_key})
-    if filters.queue is not None or _states(filters):
-        numbers = _numbers(connection, filters)
-        if filters.action is None or sum(numbers.values()) <= MAX_WALK:
-            return _walk_by_state(connection, filters, numbers)
-    if filters.action is not None:
-        return _one_range(connection, filters, {t.action: filters.action})
-    return _one_range(connection, filters, {})
-
-
-def _one_range(connection: sa.Connection, filters: Filters, each: _Range) -> _Walk:
-    return _Walk([[each]], _conditions(connection, filters, but=each), filters.oldest_first)
+        return _walk_along(connection, filters, numbers, {t.unique_key: filters.unique_key})
+    if filters.action is not None and sum(numbers.values()) > MAX_WALK:
+        return _walk_along(connection, filters, numbers, {t.action: filters.action})
+    return _walk_by_state(connection, filters, numbers)
 
 
 def _walk_by_state(
@@ -283,18 +220,26 @@ def _walk_by_state(
     All states of a queue are in one statement, even those that had no task a moment ago: a task
     that changes its state meanwhile is on the page once.
     """
-    t = tasks.c
-    queues = list(numbers)
+    states = [{tasks.c.status: status.value} for status in _states(filters) or Status]
+    walk = _walk_along(connection, filters, numbers, *states)
+    return replace(walk, length=sum(numbers.values()))
+
+
+def _walk_along(
+    connection: sa.Connection, filters: Filters, queues: Iterable[str], *parts: _Range
+) -> _Walk:
+    """Return the walk through these parts of an index, which go on with `queue`, in each queue."""
+    names = list(queues)
     ranges: list[list[_Range]] = [
         [
-            {t.status: status.value, t.queue: queue}
-            for queue in queues[start : start + QUEUES_AT_ONCE]
-            for status in _states(filters) or Status
+            {**part, tasks.c.queue: queue}
+            for queue in names[start : start + QUEUES_AT_ONCE]
+            for part in parts
         ]
-        for start in range(0, len(queues), QUEUES_AT_ONCE)
+        for start in range(0, len(names), QUEUES_AT_ONCE)
     ]
-    rest = _conditions(connection, filters, but={t.queue, t.status})
-    return _Walk(ranges, rest, filters.oldest_first, sum(numbers.values()))
+    rest = _conditions(connection, filters, but={tasks.c.queue, *parts[0]})
+    return _Walk(ranges, rest, filters.oldest_first)
 
 
 def _states(filters: Filters) -> list[Status]:
@@ -310,7 +255,7 @@ def _numbers(connection: sa.Connection, filters: Filters) -> dict[str, int]:
     numbers = {
         queue: sum(counted[status] for status in _states(filters) or Status)
         for queue, counted in counts.by_state(connection).items()
-        if filters.queue in {None, queue}
+        if filters.take(queue)
     }
     return {queue: number for queue, number in numbers.items() if number}
 

@@ -1,11 +1,11 @@
 """Schedules as rows: each occurrence is published once, by whichever node is first."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import sqlalchemy as sa
 
-from task_queue.actors.errors import NotFoundError
+from task_queue.actors.errors import ConflictError, NotFoundError
 from task_queue.actors.store.conditional import insert_occurrence
 from task_queue.actors.store.schema import schedules
 from task_queue.actors.store.session import insert_into
@@ -43,17 +43,30 @@ def due(connection: sa.Connection, now: float) -> list[Schedule]:
     return [_schedule(row) for row in connection.execute(_DUE, {"now": now})]
 
 
-def put(connection: sa.Connection, schedule: Schedule) -> Schedule:
+def put(
+    connection: sa.Connection, schedule: Schedule, queues: Collection[str] | None = None
+) -> Schedule:
     """Store the schedule; one that stays the same keeps an occurrence that it has missed.
+
+    Args:
+        connection: Inside a transaction.
+        schedule: The schedule.
+        queues: Those that the caller sees; None: all.
 
     Returns:
         The schedule as stored.
+
+    Raises:
+        ConflictError: One of another queue has the name.
     """
     new = insert_into(connection, schedules).on_conflict_do_nothing()
     # By a returned row, as PostgreSQL's driver has no row count for this insert.
     if connection.execute(new.returning(schedules.c.name), _columns(schedule)).first() is not None:
         return schedule
     present = _schedule(connection.execute(_ONE, {"wanted": schedule.name}).one())
+    if queues is not None and present.queue not in queues:
+        message = f"the name {schedule.name} is taken; choose another one"
+        raise ConflictError(message)
     columns = _columns(schedule) | {
         "last_at": present.last_at,
         "set_back": present.set_back,
@@ -66,16 +79,22 @@ def put(connection: sa.Connection, schedule: Schedule) -> Schedule:
     return _schedule(connection.execute(_ONE, {"wanted": schedule.name}).one())
 
 
-def delete(connection: sa.Connection, name: str) -> None:
+def delete(connection: sa.Connection, name: str, queues: Collection[str] | None = None) -> None:
     """Delete the schedule; what it published stays.
 
+    Args:
+        connection: Inside a transaction.
+        name: The schedule's name.
+        queues: Those that the caller sees; None: all.
+
     Raises:
-        NotFoundError: There is none.
+        NotFoundError: There is none, or it is of another queue.
     """
-    gone = connection.execute(sa.delete(schedules).where(schedules.c.name == name)).rowcount
-    if not gone:
+    row = connection.execute(_ONE, {"wanted": name}).first()
+    if row is None or (queues is not None and _schedule(row).queue not in queues):
         message = "schedule not found"
         raise NotFoundError(message)
+    connection.execute(sa.delete(schedules).where(schedules.c.name == name))
 
 
 def configure(connection: sa.Connection, configured: Iterable[Schedule]) -> None:

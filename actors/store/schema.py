@@ -264,7 +264,14 @@ _partial(
     t.unique_key,
     unique=True,
 )
-_partial("tasks_unique_key", t.unique_key.is_not(None), t.unique_key, t.created_at, t.seq)
+_partial(
+    "tasks_unique_key",
+    t.unique_key.is_not(None),
+    t.unique_key,
+    t.queue,
+    t.created_at,
+    t.seq,
+)
 _partial("tasks_occurrence", t.occurrence.is_not(None), t.occurrence, unique=True)
 _partial("tasks_expiring", sa.and_(t.expires_at.is_not(None), sa.not_(is_final)), t.expires_at)
 _partial(
@@ -275,5 +282,5 @@ _partial(
 )
 # Pages of all states.
 sa.Index("tasks_created", t.created_at, t.seq)
-sa.Index("tasks_action", t.action, t.created_at, t.seq)
+sa.Index("tasks_action", t.action, t.queue, t.created_at, t.seq)
 del t

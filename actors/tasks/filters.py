@@ -16,6 +16,7 @@ class Filters:
     Attributes:
         statuses: Only those in one of these states; none given: in any.
         queue: Only those of this queue.
+        queues: Only those of these queues, which are all that the caller sees; None: of any.
         action: Only those with this action.
         actions: Only those with one of these actions; None: with any.
         unique_key: Only those with this unique key.
@@ -27,6 +28,7 @@ class Filters:
 
     statuses: tuple[Status, ...] = ()
     queue: str | None = None
+    queues: frozenset[str] | None = None
     action: str | None = None
     actions: tuple[str, ...] | None = None
     unique_key: str | None = None
@@ -34,6 +36,10 @@ class Filters:
     created_before: int | None = None
     error_contains: str | None = None
     oldest_first: bool = False
+
+    def take(self, queue: str) -> bool:
+        """Return whether tasks of this queue can pass."""
+        return self.queue in {None, queue} and (self.queues is None or queue in self.queues)
 
 
 class LeftOut(NamedTuple):

@@ -1,8 +1,10 @@
 """A schedule: a task that is published at certain times. Pure."""
 
+import json
 from dataclasses import dataclass
 
 from task_queue.actors.tasks.interval import Interval
+from task_queue.actors.tasks.new import QUEUE
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 
 CORRECTION_SECONDS = 3 * 3_600.0
@@ -38,6 +40,12 @@ class Schedule:
     configured: bool = False
     last_at: float | None = None
     set_back: int = 0
+
+    @property
+    def queue(self) -> str:
+        """The queue that its tasks go to."""
+        queue: str = json.loads(self.task).get("queue") or QUEUE
+        return queue
 
     def same_as(self, other: "Schedule") -> bool:
         """Return whether both publish the same task at the same times."""

@@ -6,8 +6,8 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from task_queue.actors.store import claim as claims
-from task_queue.actors.store import listing
 from task_queue.actors.store.counts import by_state
+from task_queue.actors.store.history import history
 from task_queue.actors.store.insert import insert
 from task_queue.actors.store.session import Session
 from task_queue.actors.store.settle import settle as settle_all
@@ -93,7 +93,7 @@ def call(session: Session, what: Callable[[sa.Connection], R]) -> R:
 
 
 def find(session: Session, task_id: str) -> Task | None:
-    found = call(session, lambda connection: listing.history(connection, task_id))
+    found = call(session, lambda connection: history(connection, task_id))
     return None if found is None else found[0]
 
 
@@ -104,7 +104,7 @@ def get(session: Session, task_id: str) -> Task:
 
 
 def attempts(session: Session, task_id: str) -> list[Attempt]:
-    found = call(session, lambda connection: listing.history(connection, task_id))
+    found = call(session, lambda connection: history(connection, task_id))
     assert found is not None
     return found[1]
 

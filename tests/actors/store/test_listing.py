@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -82,6 +83,7 @@ def some_filters(chance: random.Random, count: int) -> Filters:
     return Filters(
         statuses=tuple(chance.sample(list(Status), chance.choice([0, 0, 1, 1, 2, 3, len(Status)]))),
         queue=maybe(*QUEUES, "unknown"),
+        queues=maybe(*(frozenset(chance.sample(QUEUES, number)) for number in range(3))),
         action=maybe(*ACTIONS, "unknown"),
         unique_key=chance.choice([None, None, None, *SAME_KEY, f"key-{chance.randrange(count)}"]),
         created_after=maybe(second),
@@ -101,6 +103,7 @@ def passes(filters: Filters, task: Task) -> bool:
             or (task.status is Status.BLOCKED and "queued" in statuses)
         )
         and filters.queue in {None, task.queue}
+        and (filters.queues is None or task.queue in filters.queues)
         and filters.action in {None, task.action}
         and filters.unique_key in {None, task.options.unique_key}
         and (filters.created_after is None or task.created_at >= filters.created_after)
@@ -249,11 +252,11 @@ def test_a_page_of_long_tasks_ends_early_and_the_next_goes_on_behind_it(session:
 @pytest.mark.parametrize(
     "filters",
     [
-        Filters(action="send", queue="tasks"),
-        Filters(action="send", statuses=(Status.QUEUED,)),
-        Filters(unique_key="daily", queue="mail"),
+        Filters(action="send", error_contains="timeout"),
+        Filters(unique_key="daily", queue="tasks", statuses=(Status.QUEUED,)),
         Filters(error_contains="timeout"),
         Filters(error_contains="timeout", queue="tasks", statuses=(Status.QUEUED,)),
+        Filters(error_contains="timeout", queues=frozenset({"tasks"}), statuses=(Status.QUEUED,)),
     ],
 )
 def test_a_page_ends_early_rather_than_look_at_too_many_rows(
@@ -262,13 +265,45 @@ def test_a_page_ends_early_rather_than_look_at_too_many_rows(
     monkeypatch.setattr(listing, "MAX_WALK", 10)
     rare = a_task(action="send", error="timeout", attempt=1)
     put(session, rare, *(a_task() for _ in range(40)))
-    put(session, *(a_task(action="send", queue="mail", status=Status.DEAD) for _ in range(40)))
+    put(session, *(a_task(action="send") for _ in range(40)))
     for number in range(40):
         put(session, a_task(status=Status.DEAD, unique_key="daily", created_at=SOON - number))
     assert page(session, filters)[0] == []
     shown, number = pages(session, filters, 100)
     assert shown == ([rare.id] if filters.unique_key is None else [])
     assert 4 <= number <= 30
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(),
+        Filters(statuses=(Status.QUEUED, Status.DEAD)),
+        Filters(action="send"),
+        Filters(action="send", statuses=(Status.DEAD, Status.QUEUED)),
+        Filters(unique_key="daily"),
+        Filters(error_contains="timeout"),
+    ],
+)
+def test_many_tasks_of_other_queues_take_no_page_from_whoever_does_not_see_them(
+    session: Session, monkeypatch: pytest.MonkeyPatch, filters: Filters
+) -> None:
+    monkeypatch.setattr(listing, "MAX_WALK", 10)
+    others = {"queue": "secret", "action": "send", "error": "timeout", "status": Status.DEAD}
+    put(session, *(a_task(**others, unique_key="daily") for _ in range(40)))
+    rare = a_task(queue="mail", action="send", error="timeout", unique_key="daily")
+    put(session, rare)
+    put(session, *(a_task(**others, unique_key="daily") for _ in range(40)))
+    assert len(page(session, filters)[0]) != 1, "all of them match, and are seen by others"
+    for oldest_first in (True, False):
+        own = replace(filters, oldest_first=oldest_first)
+        mine = replace(own, queues=frozenset({"mail", "sms"}))
+        assert pages(session, mine, 100) == ([rare.id], 1)
+        assert pages(session, replace(mine, queue="mail"), 100) == ([rare.id], 1)
+        for queue in ("secret", "unknown"):
+            assert page(session, replace(mine, queue=queue)) == ([], None)
+        assert page(session, replace(own, queues=frozenset({"sms"}))) == ([], None)
+        assert page(session, replace(own, queues=frozenset())) == ([], None)
 
 
 def test_a_rare_action_in_a_small_queue_is_found_on_the_first_page(

@@ -24,6 +24,7 @@ from task_queue.actors.store import (
 from task_queue.actors.store import claim as claims
 from task_queue.actors.store import settle as settlements
 from task_queue.actors.store.database import Database
+from task_queue.actors.store.history import history
 from task_queue.actors.store.queues import ensure_queue
 from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.claim import Lease
@@ -42,6 +43,7 @@ SOON = int(NOW)
 MIDDLE = (SOON + FINISHED // 20, FINISHED // 2)
 LEASE = Lease("tasks-running-2001", 1)
 TAKEN = "key-10"
+SEEN = frozenset({"mail", "small"})
 DEAD = Settlement(LEASE, Status.DEAD, 1, ended_at=NOW, failure=Failure("broken"))
 
 Deed = Callable[[sa.Connection], object]
@@ -108,7 +110,15 @@ def hot_deeds(session: Session) -> dict[str, tuple[Deed, tuple[str, ...]]]:
             lambda c: counts.oldest_ready(c, "tasks"),
             ("tasks_by_state", "tasks_ready"),
         ),
-        "history": (lambda c: listing.history(c, LEASE.task_id), ("attempts_task_id",)),
+        "history": (lambda c: history(c, LEASE.task_id), ("attempts_task_id",)),
+        "history in two queues": (
+            lambda c: history(c, LEASE.task_id, SEEN | {"tasks"}),
+            ("attempts_task_id",),
+        ),
+        "cancel in two queues": (
+            lambda c: changes.cancel(c, "tasks-queued-2001", NOW, SEEN | {"tasks"}),
+            (),
+        ),
         "the dead": (
             lambda c: listing.dead_ids(c, Filters(error_contains="x"), 100),
             ("tasks_by_state", "attempts_task_id"),
@@ -150,6 +160,12 @@ FILTERS = {
         Filters(action="uppercase", statuses=(Status.RUNNING,), queue="small"),
         "tasks_by_state",
     ),
+    "two queues": (Filters(queues=SEEN), "tasks_by_state"),
+    "dead in two queues": (Filters(queues=SEEN, statuses=(Status.DEAD,)), "tasks_by_state"),
+    "created in two queues": (Filters(queues=SEEN, created_after=SOON + 10), "tasks_by_state"),
+    "action in two queues": (Filters(queues=SEEN, action="uppercase"), "tasks_action"),
+    "no action in two queues": (Filters(queues=SEEN, action="unknown"), "tasks_action"),
+    "unique key in two queues": (Filters(queues=SEEN, unique_key="common"), "tasks_unique_key"),
     "unique key": (Filters(unique_key="key-7"), "tasks_unique_key"),
     "common unique key": (Filters(unique_key="common"), "tasks_unique_key"),
     "unique key and more": (

@@ -8,7 +8,11 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Add columns and tables; the order of claims is one of the tasks that are not external."""
+    """Add columns and tables.
+
+    The order of claims is one of the tasks that are not external; the tasks with an action or a
+    unique key are found queue by queue, as one who sees some queues alone asks for them.
+    """
     for table in ("tasks", "own_actions"):
         external = sa.Column("external", sa.Boolean, nullable=False, server_default=sa.false())
         op.add_column(table, external)
@@ -25,6 +29,11 @@ def upgrade() -> None:
     _create_index("tasks_suspects", by_rank, f"{ready} AND losses > 0")
     handed_out = "status = 'queued' AND " + ("external = 1" if is_sqlite else "external")
     _create_index("tasks_external", ["queue", "action", "rank", "seq"], handed_out)
+    op.drop_index("tasks_action", "tasks")
+    op.create_index("tasks_action", "tasks", ["action", "queue", "created_at", "seq"])
+    op.drop_index("tasks_unique_key", "tasks")
+    in_queue = ["unique_key", "queue", "created_at", "seq"]
+    _create_index("tasks_unique_key", in_queue, "unique_key IS NOT NULL")
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Text, primary_key=True),
