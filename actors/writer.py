@@ -41,7 +41,7 @@ MANY_SETTLED = 16
 SETTLE_PAUSE_SECONDS = 0.001
 """How long the next result then waits for others: at full speed, 25 come in that time."""
 FIRST_FULL = 1_000
-"""At how many watched tasks to look for the first time whether all are still waited for."""
+"""At how many watches to look for the first time which of them somebody still waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +79,36 @@ class Watches:
 
     def __init__(self) -> None:
         self._by_task: dict[str, list[Watch]] = {}
+        self._count = 0  # of those added since all were looked at, and of those that stayed then
         self._full_at = FIRST_FULL
 
     def __bool__(self) -> bool:
         return bool(self._by_task)
 
-    def add(self, watch: Watch) -> None:
-        """Note who waits; now and then forget those that do so no more."""
-        if len(self._by_task) >= self._full_at:
-            for task_id, watches in list(self._by_task.items()):
-                watches[:] = [each for each in watches if not each.reply_to.is_done]
-                if not watches:
-                    del self._by_task[task_id]
-            self._full_at = max(FIRST_FULL, 2 * len(self._by_task))
+    def add(self, watch: Watch, now: float) -> None:
+        """Note who waits; now and then forget those that do so no more.
+
+        Args:
+            watch: Who waits for what.
+            now: The present moment, on the clock that is never set.
+        """
         self._by_task.setdefault(watch.task_id, []).append(watch)
+        self._count += 1
+        if self._count >= self._full_at:
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        still = [
+            each
+            for watches in self._by_task.values()
+            for each in watches
+            if each.until > now and not each.reply_to.is_done
+        ]
+        self._by_task.clear()
+        for each in still:
+            self._by_task.setdefault(each.task_id, []).append(each)
+        self._count = len(still)
+        self._full_at = max(FIRST_FULL, 2 * self._count)
 
     def tell(self, writes: Sequence[AnyWrite]) -> None:
         """Answer those that wait for the end of tasks that these writes, now on disk, may be."""
@@ -183,7 +199,7 @@ class DatabaseWriter(Actor):
             case _Flush():
                 self._flush()
             case Watch():
-                self._watches.add(message)
+                self._watches.add(message, self._monotonic())
             case GetDatabaseState():
                 message.reply_to.answer(self._state())
             case _:

@@ -97,6 +97,11 @@ class Edge:
             raise NotFoundError("queue not found")
         return settings
 
+    @property
+    def all_durable(self) -> bool:
+        """Whether no queue keeps its tasks in memory."""
+        return all(info.durable for info in self.system.queues.info.values())
+
     def check_has_rows(self, name: str) -> None:
         """Accept a queue whose tasks are rows before they are final.
 
@@ -157,9 +162,14 @@ class Edge:
             return publish.reply_to
         return address.ask_later(publish)
 
-    def watch(self, task_id: str) -> Watch:
-        """Have the database writer tell of the end of a task from now on."""
-        watch = Watch(task_id)
+    def watch(self, task_id: str, until: float) -> Watch:
+        """Have the database writer tell of the end of a task from now on.
+
+        Args:
+            task_id: The task's id.
+            until: Until when somebody waits for it, on the clock that is never set.
+        """
+        watch = Watch(task_id, until)
         self.system.writer.ask_later(watch)
         return watch
 

@@ -4,7 +4,7 @@ Each publish goes one way: what it asks for is checked, then the tasks are built
 queue, then the answer is prepared.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -23,7 +23,8 @@ from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json
-from task_queue.api.requests import idempotency
+from task_queue.api.publish_answer import PublishAnswer
+from task_queue.api.requests import idempotency, prefer
 from task_queue.api.requests.bodies import (
     BatchBody,
     PublishBody,
@@ -34,6 +35,7 @@ from task_queue.api.requests.bodies import (
 from task_queue.api.requests.catalog import check_together, not_in_memory
 from task_queue.api.requests.validation import checked
 from task_queue.api.responses import published
+from task_queue.api.responses.answer import Answer
 from task_queue.api.responses.late import Late, leave_after
 from task_queue.api.responses.urls import url
 
@@ -50,7 +52,8 @@ class Publisher:
         """Publish the task in the body."""
         value = read_json(req)
         plain = plain_body(value)
-        if plain is not None and idempotency.ENVIRON_KEY not in req.env:
+        seconds = prefer.wait_seconds(req, self._edge.max_wait_seconds)
+        if plain is not None and seconds is None and idempotency.ENVIRON_KEY not in req.env:
             action, data, name = plain
             queue = self._edge.queue(name)
             if (
@@ -62,10 +65,15 @@ class Publisher:
                 return
         body = publish_body(value)
         info = self._edge.catalog.check(body)
-        self._send(req, resp, self._build(req, value, {"": (info, body)}), published.one)
+        publish = self._build(req, value, {"": (info, body)}, waits=seconds is not None)
+        answer = PublishAnswer(self._edge, publish, has_row=info.durable)
+        if seconds is None:
+            self._send(req, resp, publish, published.one, answer.at_once)
+        else:
+            self._send_and_wait(req, resp, publish, answer, seconds)
 
     def on_post_batch(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Publish the tasks in the body, all or none."""
+        """Publish the tasks in the body, all or none; the answer waits for the end of none."""
         value = read_json(req)
         bodies = checked(BatchBody, value).tasks
         catalog = self._edge.catalog
@@ -74,7 +82,9 @@ class Publisher:
             for index, body in enumerate(bodies)
         }
         check_together([queue for queue, _ in asked.values()])
-        self._send(req, resp, self._build(req, value, asked), published.batch)
+        publish = self._build(req, value, asked)
+        decided = partial(published.decided, publish, published.batch)
+        self._send(req, resp, publish, published.batch, decided)
 
     def _publish_plain(
         self,
@@ -108,6 +118,8 @@ class Publisher:
         req: falcon.Request,
         value: object,
         asked: Mapping[str, tuple[QueueInfo, PublishBody]],
+        *,
+        waits: bool = False,
     ) -> Publish:
         """Build the publish of tasks that may ask for anything.
 
@@ -115,6 +127,7 @@ class Publisher:
             req: The request.
             value: The JSON value in its body.
             asked: The tasks it asks for with the queue of each, by where their members stand.
+            waits: Whether the answer waits for the task's end.
 
         Raises:
             InvalidRequestError: The queue cannot do it.
@@ -124,7 +137,7 @@ class Publisher:
         tasks = {where: _task(queue, body, now) for where, (queue, body) in asked.items()}
         queues = {queue.name: queue for queue, _ in asked.values()}
         limits = _limits_that_bind(tasks.values(), queues)
-        again = idempotency.asked_for(req, value, now)
+        again = idempotency.asked_for(req, value, now, waits=waits)
         in_memory = next((name for name, queue in queues.items() if not queue.durable), None)
         if again is not None and in_memory is not None:
             raise not_in_memory(in_memory, "Idempotency-Key")
@@ -142,16 +155,37 @@ class Publisher:
         resp: falcon.Response,
         publish: Publish,
         shape: published.Shape,
+        decided: Callable[[Published | None], Answer | Late[Any] | None],
     ) -> None:
-        """Ask the queue, and answer with what came of it, in this shape."""
-        if publish.conditions is not None and publish.conditions.idempotency is not None:
-            key = publish.conditions.idempotency.key
+        """Ask the queue, and answer with what is decided then; None: as prepared in this shape."""
+        if (key := idempotency.key_of(publish)) is not None:
             self._in_flight.enter(key)
             self._in_flight.leave_with(publish.reply_to, key)
         published.note_when_stored(publish)
-        late = Late(self._edge.publish(publish), partial(published.decided, publish, shape))
+        late = Late(self._edge.publish(publish), decided)
         answer = leave_after(req, late, self._edge.timeout)
         (answer or published.prepared(publish.tasks, shape)).fill(resp)
+
+    def _send_and_wait(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        publish: Publish,
+        answer: PublishAnswer,
+        seconds: int,
+    ) -> None:
+        """Ask the queue, and answer once the task is final or this time is over."""
+        left = None
+        if (key := idempotency.key_of(publish)) is not None:
+            self._in_flight.enter(key)
+            left = partial(self._in_flight.leave, key)
+        published.note_when_stored(publish)
+        [task] = publish.tasks
+        # Before the queue is told, so that the writer hears of it before the task can end.
+        watch = self._edge.watch(task.id, self._edge.monotonic() + seconds)
+        late = Late(self._edge.publish(publish), partial(answer.in_time, seconds, watch), left=left)
+        if (at_once := leave_after(req, late, self._edge.timeout)) is not None:
+            at_once.fill(resp)
 
 
 def _task(queue: QueueInfo, body: PublishBody, now: float) -> Task:

@@ -1,5 +1,6 @@
 """`/tasks`, `/tasks/{id}` and what can be done to a task."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -12,11 +13,16 @@ from task_queue.actors.messages.reader import GetTask, ListTasks
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Attempt, Task
 from task_queue.api.edge import Edge
+from task_queue.api.end_of_task import EndOfTask, Found
 from task_queue.api.json_codec import refuse_members
 from task_queue.api.publish import Publisher
+from task_queue.api.requests import prefer
 from task_queue.api.requests.listing import ListParameters, page_of
 from task_queue.api.requests.validation import canonical_id
-from task_queue.api.responses.documents import attempt_document, page_document, task_document
+from task_queue.api.responses import errors
+from task_queue.api.responses.answer import JSON, Answer
+from task_queue.api.responses.documents import history_document, page_document
+from task_queue.api.responses.late import leave_after
 from task_queue.config.logger import get_logger
 
 _log = get_logger()
@@ -46,11 +52,25 @@ class TaskResource:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
-        """Show the task with its attempts, or `404`."""
-        task, attempts = self._look_up(_known(task_id))
-        shown = [attempt_document(attempt) for attempt in attempts]
-        resp.data = dumps({**task_document(task), "attempts": shown})
+    def on_get(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
+        """Show the task with its attempts, or `404`; with `Prefer: wait=N` once it is final."""
+        own_id = _known(task_id)
+        seconds = prefer.wait_seconds(req, self._edge.max_wait_seconds)
+        if seconds is None:
+            task, attempts = self._look_up(own_id)
+            resp.data = dumps(history_document(task, attempts))
+            return
+        end = EndOfTask(
+            self._edge,
+            own_id,
+            self._edge.monotonic() + seconds,
+            partial(_shown_after, seconds),
+            partial(errors.refusal, name=task_id),
+            # Of a queue in memory a task becomes a row when it is final.
+            has_row=self._edge.all_durable,
+        )
+        if (answer := leave_after(req, end.looked_for(), self._edge.timeout)) is not None:
+            answer.fill(resp)
 
     on_head = on_get
 
@@ -95,10 +115,19 @@ class TaskResource:
         self._edge.check_has_rows(task.queue)
 
     def _look_up(self, task_id: str) -> tuple[Task, list[Attempt]]:
-        found = self._edge.ask_reader(GetTask(task_id))
-        if found is None:
-            raise _not_found()
-        return found
+        return _there(self._edge.ask_reader(GetTask(task_id)))
+
+
+def _shown_after(seconds: int, found: Found) -> Answer:
+    """Return the answer that shows a task, or that there is none, after it has waited."""
+    headers = [("Content-Type", JSON), prefer.applied(seconds)]
+    return Answer(HTTPStatus.OK, headers, dumps(history_document(*_there(found))))
+
+
+def _there(found: Found) -> tuple[Task, list[Attempt]]:
+    if found is None:
+        raise _not_found()
+    return found
 
 
 def _known(task_id: str) -> str:

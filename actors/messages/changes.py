@@ -130,3 +130,18 @@ class KeepActions(Change[list[str]]):
     """
 
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAnswer(Change[int]):
+    """Keep how the first request with an `Idempotency-Key` is answered.
+
+    Answered with how it is: another node may have answered the same request before.
+
+    Attributes:
+        key: The key.
+        answered: `ACCEPTED` or `FINISHED`.
+    """
+
+    key: str
+    answered: int

@@ -239,13 +239,15 @@ class Watch(Request[bool]):
 
     Not every end is seen so: other nodes have commits of their own, and of what is done to many
     tasks at once only the number is known. Nor is anybody told if the writer dies. So whoever waits
-    looks now and then, too; whoever waits no more, answers: then the writer forgets it.
+    looks now and then, too.
 
     Attributes:
         task_id: The task's id.
+        until: Nobody waits any more after this moment, on the clock that is never set.
     """
 
     task_id: str
+    until: float
 
     def abandon(self, error: TaskQueueError) -> None:
         """Tell nobody: the end may still be seen by a look."""

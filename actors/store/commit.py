@@ -16,6 +16,7 @@ from task_queue.actors.messages.changes import (
     DeleteSchedule,
     DeleteTask,
     KeepActions,
+    KeepAnswer,
     Purge,
     PutSchedule,
     Redrive,
@@ -78,6 +79,7 @@ _CHANGES: Mapping[type[Change[Any]], Callable[[sa.Connection, Any], object]] = {
     PutSchedule: lambda connection, c: schedules.put(connection, c.schedule, c.queues),
     DeleteSchedule: lambda connection, c: schedules.delete(connection, c.name, c.queues),
     KeepActions: lambda connection, c: own_actions.remember(connection, c.names),
+    KeepAnswer: lambda connection, c: conditional.keep_answer(connection, c.key, c.answered),
 }
 """Maps each `Change` to the store function that makes it."""
 

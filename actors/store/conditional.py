@@ -14,7 +14,7 @@ from task_queue.actors.store.columns import ATTRIBUTES
 from task_queue.actors.store.insert import insert
 from task_queue.actors.store.schema import holds_unique_key, idempotency_keys, tasks
 from task_queue.actors.store.session import insert_into
-from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
+from task_queue.actors.tasks.conditions import ACCEPTED, Conditions, Idempotency, Published
 from task_queue.actors.tasks.limits import QueueLimits, Room
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Receipt, Task
@@ -28,8 +28,16 @@ _HOLDER = sa.select(tasks.c.id, tasks.c.status).where(
     holds_unique_key,
 )
 _REMEMBERED = sa.select(
-    idempotency_keys.c.fingerprint, idempotency_keys.c.receipts, idempotency_keys.c.expires_at
+    idempotency_keys.c.fingerprint, idempotency_keys.c.receipts, idempotency_keys.c.answered
 ).where(idempotency_keys.c.key == sa.bindparam("name"))
+_ANSWER = (
+    sa.update(idempotency_keys)
+    .where(
+        idempotency_keys.c.key == sa.bindparam("name"),
+        idempotency_keys.c.answered.is_(None),
+    )
+    .values(answered=sa.bindparam("status"))
+)
 _FORGET = sa.delete(idempotency_keys).where(
     idempotency_keys.c.key == sa.bindparam("name"),
     idempotency_keys.c.expires_at <= sa.bindparam("now"),
@@ -79,7 +87,7 @@ def publish(
     if idempotency is not None:
         remembered = _remember(connection, idempotency, now)
         if remembered is not None:
-            return Published(receipts=remembered, replayed=True)
+            return remembered
     if conditions is not None and conditions.refusal is not None:
         raise conditions.refusal
     receipts: list[Receipt] = []
@@ -98,6 +106,19 @@ def publish(
     return Published(receipts=tuple(receipts), room=room)
 
 
+def keep_answer(connection: sa.Connection, key: str, answered: int) -> int:
+    """Keep how the first request with this key is answered; return how it is.
+
+    Args:
+        connection: Inside a transaction.
+        key: The key.
+        answered: How it is to be answered, unless that has been kept already.
+    """
+    connection.execute(_ANSWER, {"name": key, "status": answered})
+    row = connection.execute(_REMEMBERED, {"name": key}).first()
+    return answered if row is None else row.answered  # none: it has been forgotten meanwhile
+
+
 def insert_occurrence(connection: sa.Connection, task: Task) -> bool:
     """Add the task of a schedule, unless there is one for its occurrence, or with its key.
 
@@ -107,9 +128,7 @@ def insert_occurrence(connection: sa.Connection, task: Task) -> bool:
     return connection.execute(_insert_or_nothing(connection), _values(task)).first() is not None
 
 
-def _remember(
-    connection: sa.Connection, idempotency: Idempotency, now: float
-) -> tuple[Receipt, ...] | None:
+def _remember(connection: sa.Connection, idempotency: Idempotency, now: float) -> Published | None:
     """Return what the first request with this key was answered; None: this is the first."""
     connection.execute(_FORGET, {"name": idempotency.key, "now": now})
     # Take the key before anything else is done.
@@ -129,7 +148,12 @@ def _remember(
     if row.fingerprint != idempotency.fingerprint:
         message = "this Idempotency-Key was sent before with another request"
         raise KeyReusedError(message)
-    return tuple(Receipt(*each) for each in orjson.loads(row.receipts))
+    answered = row.answered
+    if answered is None and not idempotency.waits:
+        # The first one has not been answered, maybe it still waits on another node: this answers.
+        answered = keep_answer(connection, idempotency.key, ACCEPTED)
+    receipts = tuple(Receipt(*each) for each in orjson.loads(row.receipts))
+    return Published(receipts=receipts, replayed=True, answered=answered)
 
 
 def _keep_receipts(
@@ -139,7 +163,7 @@ def _keep_receipts(
     connection.execute(
         sa.update(idempotency_keys)
         .where(idempotency_keys.c.key == idempotency.key)
-        .values(receipts=text)
+        .values(receipts=text, answered=None if idempotency.waits else ACCEPTED)
     )
 
 

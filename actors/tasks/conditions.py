@@ -11,6 +11,12 @@ REMEMBERED_SECONDS = 86_400
 """How long the first answer to an idempotency key is given again: a day."""
 
 
+ACCEPTED = 202
+"""How a request was answered that has an `Idempotency-Key`: by its receipts."""
+FINISHED = 200
+"""By the whole task, since it was finished in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Idempotency:
     """What identifies a repeated request.
@@ -19,11 +25,13 @@ class Idempotency:
         key: The `Idempotency-Key` that the client sent.
         fingerprint: A digest of the request.
         expires_at: Until when the first answer is kept, Unix seconds.
+        waits: Whether its answer waits for the task's end, and is known only then.
     """
 
     key: str
     fingerprint: str
     expires_at: float
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +57,11 @@ class Published:
     Attributes:
         receipts: One for each of its tasks, in order.
         replayed: Whether this is the answer to an earlier request with the same key.
+        answered: How that one was answered; None: not at all, as far as is known.
         room: The room left in the queues with limits that it went to, by name.
     """
 
     receipts: tuple[Receipt, ...]
     replayed: bool = False
+    answered: int | None = None
     room: Mapping[str, Room] = field(default_factory=dict)

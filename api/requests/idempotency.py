@@ -13,6 +13,7 @@ from typing import Any
 import falcon
 import orjson
 
+from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.tasks.conditions import REMEMBERED_SECONDS, Idempotency
 from task_queue.api.responses import problems
@@ -27,13 +28,16 @@ _QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')
 _ESCAPED = re.compile(r"\\(.)")
 
 
-def asked_for(req: falcon.Request, value: object, now: float) -> Idempotency | None:
+def asked_for(
+    req: falcon.Request, value: object, now: float, *, waits: bool = False
+) -> Idempotency | None:
     """Return what makes a repetition the same request; None: it has no key.
 
     Args:
         req: The request.
         value: The JSON value in its body.
         now: The present moment, Unix seconds.
+        waits: Whether its answer waits for the task's end. A repetition need not say the same.
 
     Raises:
         InvalidRequestError: The key is not one.
@@ -43,7 +47,13 @@ def asked_for(req: falcon.Request, value: object, now: float) -> Idempotency | N
         return None
     canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     fingerprint = sha256(req.path.encode() + b"\n" + canonical).hexdigest()
-    return Idempotency(_key(header), fingerprint, now + REMEMBERED_SECONDS)
+    return Idempotency(_key(header), fingerprint, now + REMEMBERED_SECONDS, waits)
+
+
+def key_of(publish: Publish) -> str | None:
+    """Return the key that a publish was sent with, if it was."""
+    again = None if publish.conditions is None else publish.conditions.idempotency
+    return None if again is None else again.key
 
 
 class InFlight:
@@ -69,9 +79,10 @@ class InFlight:
 
     def leave_with(self, reply: Reply[Any], key: str) -> None:
         """Give the key back when the reply is there, good or bad."""
-        reply.then(partial(self._leave, key))
+        reply.then(partial(self.leave, key))
 
-    def _leave(self, key: str) -> None:
+    def leave(self, key: str) -> None:
+        """Give the key back."""
         with self._lock:
             self._keys.discard(key)
 

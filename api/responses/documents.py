@@ -68,6 +68,14 @@ def task_document(task: Task) -> dict[str, Any]:
     }
 
 
+def history_document(task: Task, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """Return a task with its attempts as the API shows them."""
+    return {
+        **task_document(task),
+        "attempts": [attempt_document(attempt) for attempt in attempts],
+    }
+
+
 def attempt_document(attempt: Attempt) -> dict[str, Any]:
     """Return one run of a task as the API shows it."""
     return {

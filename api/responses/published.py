@@ -60,13 +60,16 @@ def note_when_stored(publish: Publish) -> None:
 
 def decided(publish: Publish, shape: Shape, published: Published | None) -> Answer | None:
     """Return what is answered to what became of the tasks; None: as prepared."""
-    if published is None:
-        return None
+    return None if published is None else shape(published.receipts, headers(publish, published))
+
+
+def headers(publish: Publish, published: Published) -> Headers:
+    """Return the headers that tell of the limits, and of a repetition."""
     limits = {} if publish.conditions is None else publish.conditions.limits
-    headers = rate_limit.left(limits, published.room)
+    told = rate_limit.left(limits, published.room)
     if published.replayed:
-        headers.append(("Idempotency-Replayed", "true"))
-    return shape(published.receipts, headers)
+        told.append(("Idempotency-Replayed", "true"))
+    return told
 
 
 def _note(publish: Publish, fields: Mapping[str, str]) -> None:
