@@ -1,4 +1,4 @@
-"""The answer to `POST /tasks`: that the task is on its queue, or the task itself once it is final."""
+"""The answer to `POST /tasks`: that the task is on its queue, or all of it once it is final."""
 
 from dataclasses import dataclass
 from functools import partial
