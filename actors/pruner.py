@@ -18,17 +18,18 @@ SWEEP_SECONDS = 60.0
 class Pruner(Actor):
     """Tells the writer to do one step of housekeeping every second, a small part of a commit.
 
-    Expired tasks become dead; final ones are deleted after their time; a SQLite file gives their
-    space back.
+    Expired tasks become dead; final ones are deleted after their time, and entries of the audit log
+    after theirs; a SQLite file gives their space back.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired in one place
         self,
         life: Life,
         *,
         address: Recipient,
         writer: Recipient,
         retention: Mapping[Status, int],
+        audit_seconds: int,
         now: Callable[[], float],
     ) -> None:
         """Store what is needed.
@@ -38,12 +39,14 @@ class Pruner(Actor):
             address: This actor's own, where answers go.
             writer: The database writer.
             retention: Seconds that tasks are kept, by their final state.
+            audit_seconds: Seconds that entries of the audit log are kept.
             now: The present moment, Unix seconds.
         """
         super().__init__(life)
         self._address = address
         self._writer = writer
         self._retention = retention
+        self._audit_seconds = audit_seconds
         self._now = now
         self._busy = False  # a step is under way
         self._sweeps = False  # and it looks for old tasks
@@ -73,7 +76,15 @@ class Pruner(Actor):
         if self._last is not None:
             after, terms_after = self._last.swept_to, self._last.terms_to
         self._writer.tell(
-            Prune(self._address, now, self._retention, after, self._sweeps, terms_after)
+            Prune(
+                self._address,
+                now,
+                self._retention,
+                after,
+                self._sweeps,
+                self._audit_seconds,
+                terms_after,
+            )
         )
 
     def _on_pruned(self, pruned: Pruned) -> None:

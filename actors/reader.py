@@ -1,24 +1,44 @@
 """Answers queries on a connection of its own, so that a slow one never delays a commit."""
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from task_queue.actors.errors import StoreUnavailableError, TaskQueueError
-from task_queue.actors.messages.base import Message
+from task_queue.actors.messages.base import Message, Request
 from task_queue.actors.messages.reader import (
     CountTasks,
     FindDead,
+    FindKey,
     GetStates,
     GetTask,
+    HasKey,
+    ListAudit,
     ListPaused,
     ListSchedules,
     ListTasks,
     OldestReady,
 )
 from task_queue.actors.runtime.actor import Actor, Life
-from task_queue.actors.store import counts, listing, queues, schedules, states
+from task_queue.actors.store import audit, counts, keys, listing, queues, schedules, states
 from task_queue.actors.store.history import history
 from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.filters import ALL
+
+_ANSWERS: Mapping[type[Request[Any]], Callable[[Any, Any], object]] = {
+    ListTasks: lambda connection, m: listing.page(connection, m.filters, m.limit, m.after),
+    GetTask: lambda connection, m: history(connection, m.task_id, m.queues),
+    GetStates: lambda connection, m: states.of(connection, m.task_ids),
+    FindDead: lambda connection, m: listing.dead_ids(connection, m.filters, m.limit, m.isolated),
+    OldestReady: lambda connection, m: counts.oldest_ready(connection, m.queue),
+    CountTasks: lambda connection, _: counts.by_state(connection),
+    ListPaused: lambda connection, _: queues.paused_queues(connection),
+    ListSchedules: lambda connection, _: schedules.every(connection),
+    FindKey: lambda connection, m: keys.find(connection, m.key_id),
+    HasKey: lambda connection, m: keys.has_valid(connection, m.now),
+    ListAudit: lambda connection, m: audit.page(connection, m.filters, m.limit, m.before),
+}
+"""Maps each request to the store function that answers it, given the connection."""
 
 
 class DatabaseReader(Actor):
@@ -50,31 +70,10 @@ class DatabaseReader(Actor):
             self._answer(message)
 
     def _answer(self, message: Message) -> None:
+        if not isinstance(message, Request) or type(message) not in _ANSWERS:
+            self.unexpected(message)
         with self._session.transaction(), self._session.asking() as connection:
-            match message:
-                case ListTasks():
-                    page = listing.page(connection, message.filters, message.limit, message.after)
-                    message.reply_to.answer(page)
-                case GetTask():
-                    task = history(connection, message.task_id, message.queues)
-                    message.reply_to.answer(task)
-                case GetStates():
-                    message.reply_to.answer(states.of(connection, message.task_ids))
-                case FindDead():
-                    found = listing.dead_ids(
-                        connection, message.filters, message.limit, message.isolated
-                    )
-                    message.reply_to.answer(found)
-                case OldestReady():
-                    message.reply_to.answer(counts.oldest_ready(connection, message.queue))
-                case CountTasks():
-                    message.reply_to.answer(counts.by_state(connection))
-                case ListPaused():
-                    message.reply_to.answer(queues.paused_queues(connection))
-                case ListSchedules():
-                    message.reply_to.answer(schedules.every(connection))
-                case _:
-                    self.unexpected(message)
+            message.reply_to.answer(_ANSWERS[type(message)](connection, message))
 
     def on_stop(self) -> None:
         """Close the connection."""

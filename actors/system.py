@@ -357,6 +357,7 @@ class ActorSystem:
                 Status.DEAD: kept.dead_seconds,
                 Status.CANCELLED: kept.cancelled_seconds,
             },
+            audit_seconds=kept.audit_seconds,
             now=self._now,
         )
 

@@ -17,6 +17,8 @@ from task_queue.actors.tasks.task import Options, Task, rank
 
 DEADLINE_SECONDS = 30.0
 NOW = 1_700_000_000.0
+AUDIT_SECONDS = 90 * 86_400
+"""How long entries of the audit log are kept."""
 
 M = TypeVar("M", bound=Command)
 

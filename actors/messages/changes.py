@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from task_queue.actors.messages.base import R, Request
+from task_queue.actors.tasks.audit import AuditEntry
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
 
@@ -145,3 +146,27 @@ class KeepAnswer(Change[int]):
 
     key: str
     answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Change[int]):
+    """Store an entry of the audit log. Answered with its number.
+
+    Attributes:
+        entry: The entry.
+    """
+
+    entry: AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
+class NoteStatus(Change[None]):
+    """Add to an entry of the audit log how it was answered.
+
+    Attributes:
+        seq: The entry's number.
+        status: The HTTP status.
+    """
+
+    seq: int
+    status: int

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from task_queue.actors.messages.base import Request
+from task_queue.actors.tasks.audit import AuditEntry, AuditFilters
 from task_queue.actors.tasks.filters import ALL, Cursor, Filters, LeftOut
+from task_queue.actors.tasks.keys import StoredKey
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Attempt, Task
@@ -89,3 +91,40 @@ class ListSchedules(Request[list[Schedule]]):
 @dataclass(frozen=True, slots=True)
 class ListPaused(Request[set[str]]):
     """The names of the queues that are paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindKey(Request[StoredKey | None]):
+    """The key with this id, whether it holds or not, or None if there is none.
+
+    Attributes:
+        key_id: The public part of the key.
+    """
+
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HasKey(Request[bool]):
+    """Whether any key holds.
+
+    Attributes:
+        now: The present moment, Unix seconds.
+    """
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListAudit(Request[tuple[list[AuditEntry], int | None]]):
+    """The newest entries of the audit log, and the number of the last if there are more.
+
+    Attributes:
+        filters: Which ones.
+        limit: At most so many.
+        before: Only those before this number; None: from the newest on.
+    """
+
+    filters: AuditFilters
+    limit: int
+    before: int | None = None

@@ -223,6 +223,7 @@ class Prune(Write):
         retention: Seconds that tasks are kept, by their final state.
         sweep_after: Where the last step ended among the tasks; None: from the oldest on.
         sweep: Whether to look for old tasks at all.
+        audit_seconds: Seconds that entries of the audit log are kept.
         terms_after: The `keep_result_seconds` up to which the last step looked; -1: none.
     """
 
@@ -230,6 +231,7 @@ class Prune(Write):
     retention: Mapping[Status, int]
     sweep_after: Cursor | None
     sweep: bool
+    audit_seconds: int
     terms_after: int = -1
 
 

@@ -17,8 +17,10 @@ from task_queue.actors.messages.changes import (
     DeleteTask,
     KeepActions,
     KeepAnswer,
+    NoteStatus,
     Purge,
     PutSchedule,
+    Record,
     Redrive,
     RetryTask,
 )
@@ -47,6 +49,7 @@ from task_queue.actors.messages.writer import (
     Tend,
 )
 from task_queue.actors.store import (
+    audit,
     changes,
     concurrency,
     conditional,
@@ -80,6 +83,8 @@ _CHANGES: Mapping[type[Change[Any]], Callable[[sa.Connection, Any], object]] = {
     DeleteSchedule: lambda connection, c: schedules.delete(connection, c.name, c.queues),
     KeepActions: lambda connection, c: own_actions.remember(connection, c.names),
     KeepAnswer: lambda connection, c: conditional.keep_answer(connection, c.key, c.answered),
+    Record: lambda connection, c: audit.record(connection, c.entry),
+    NoteStatus: lambda connection, c: audit.note_status(connection, c.seq, c.status),
 }
 """Maps each `Change` to the store function that makes it."""
 
@@ -259,6 +264,7 @@ class Commit:
         connection, now = self._connection, write.now
         removed = retention.expire(connection, now)
         removed += retention.forget_keys(connection, now)
+        removed += audit.forget(connection, now, write.audit_seconds)
         deleted, terms_to = retention.delete_out_of_term(connection, now, write.terms_after)
         removed += deleted
         swept_to = None

@@ -23,7 +23,7 @@ from task_queue.actors.writer import DatabaseWriter
 from tests.actors.store.calls import call, find, get, put
 from tests.actors.store.calls import counts as kept_counts
 from tests.databases import patient
-from tests.fakes import NOW, Inbox, ManualClock, a_task, life, running
+from tests.fakes import AUDIT_SECONDS, NOW, Inbox, ManualClock, a_task, life, running
 from tests.harness import eventually
 
 HOUR, DAY = 3_600, 86_400
@@ -42,6 +42,7 @@ class Idle:
             address=self.own,
             writer=self.writer,
             retention=RETENTION,
+            audit_seconds=AUDIT_SECONDS,
             now=self.clock,
         )
 
@@ -67,7 +68,9 @@ class Idle:
 
 def test_the_first_tick_brings_a_step_that_begins_with_the_oldest() -> None:
     idle = Idle()
-    assert idle.tick() == [Prune(idle.own, NOW, RETENTION, None, sweep=True)]
+    assert idle.tick() == [
+        Prune(idle.own, NOW, RETENTION, None, sweep=True, audit_seconds=AUDIT_SECONDS)
+    ]
 
 
 def test_there_is_one_step_a_second_while_there_is_nothing_to_do() -> None:
@@ -155,7 +158,12 @@ def live(database: Database, clock: ManualClock) -> Iterator[Address]:
     with running(writer_ref, "writer") as writer:
         address = Address("pruner")
         ref = Pruner.start(
-            life("pruner"), address=address, writer=writer, retention=RETENTION, now=clock
+            life("pruner"),
+            address=address,
+            writer=writer,
+            retention=RETENTION,
+            audit_seconds=AUDIT_SECONDS,
+            now=clock,
         )
         address.bind(ref)
         with running(ref):

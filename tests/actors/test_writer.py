@@ -76,7 +76,16 @@ from task_queue.actors.writer import (
 from tests.actors.store.calls import attempts, claimant, find, get
 from tests.actors.store.races import while_held
 from tests.databases import execute, held, impatient, patient, refuse
-from tests.fakes import DEADLINE_SECONDS, NOW, Inbox, ManualClock, a_task, life, running
+from tests.fakes import (
+    AUDIT_SECONDS,
+    DEADLINE_SECONDS,
+    NOW,
+    Inbox,
+    ManualClock,
+    a_task,
+    life,
+    running,
+)
 
 DAY = 86_400.0
 R = TypeVar("R")
@@ -915,12 +924,12 @@ def test_a_step_of_housekeeping_says_what_it_did(session: Session) -> None:
     writer.take(old, expired)
     writer.flush()
     retention = dict.fromkeys((Status.COMPLETED, Status.DEAD, Status.CANCELLED), 3_600)
-    writer.take(Prune(inbox, NOW, retention, None, sweep=False))
+    writer.take(Prune(inbox, NOW, retention, None, sweep=False, audit_seconds=AUDIT_SECONDS))
     writer.flush()
     assert inbox.wait_for(Pruned, 0) == Pruned(1, None)
     assert get(session, expired.tasks[0].id).status is Status.DEAD
     assert find(session, old.tasks[0].id) is not None
-    writer.take(Prune(inbox, NOW, retention, None, sweep=True))
+    writer.take(Prune(inbox, NOW, retention, None, sweep=True, audit_seconds=AUDIT_SECONDS))
     writer.flush()
     assert inbox.wait_for(Pruned, 0).swept_to is None
 

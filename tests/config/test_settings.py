@@ -462,8 +462,7 @@ def test_a_schedule_for_a_queue_that_is_not_there_is_refused_with_those_that_are
         ),
         (
             "actions.x.pyton=a:b",
-            "actions.x (from --set): must have one of python, command, http, external; it has"
-            " pyton",
+            "must have one of python, command, http, external; it has pyton",
         ),
         ("http.host=5", "http.host = 5 (from --set): must be a text"),
         ("http=5", "http = 5 (from --set): must be a table of keys"),

@@ -87,7 +87,7 @@ from task_queue.actors.tasks.task import Receipt, Task
 from tests.actors.store.calls import claimant
 from tests.actors.store.model import Model, Row
 from tests.databases import patient
-from tests.fakes import NOW, Inbox
+from tests.fakes import AUDIT_SECONDS, NOW, Inbox
 
 STEPS = 60
 SQLITE_EXAMPLES, POSTGRESQL_EXAMPLES = 40, 18
@@ -283,7 +283,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(sweep=st.booleans())
     def prune(self, sweep: bool) -> None:  # noqa: FBT001
-        self.write(Prune(self.inbox, self.now, RETENTION, None, sweep))
+        self.write(Prune(self.inbox, self.now, RETENTION, None, sweep, AUDIT_SECONDS))
 
     # --- what users do ----------------------------------------------------------------------
 
@@ -589,7 +589,11 @@ class Life(RuleBasedStateMachine):
             self.write(SetPaused(self.inbox, queue, paused=False, waiter=Reply()))
         for _ in range(5 + 2 * len(self.model.unfinished())):
             self.now += MONTHS
-            self.write(Prune(self.inbox, self.now, RETENTION, None, sweep=False))
+            self.write(
+                Prune(
+                    self.inbox, self.now, RETENTION, None, sweep=False, audit_seconds=AUDIT_SECONDS
+                )
+            )
             for queue in QUEUES:
                 self.write(self.a_tend(queue, self.now, sweeps=True))
                 self.write(self.a_claim(queue, 100, 100, 10.0))

@@ -24,7 +24,7 @@ from task_queue.actors.tasks.task import Task
 from tests.actors.store.calls import attempts, call, claim, counts, find, get, put, settle
 from tests.actors.store.races import while_held
 from tests.databases import fill
-from tests.fakes import NOW, Inbox, a_task
+from tests.fakes import AUDIT_SECONDS, NOW, Inbox, a_task
 
 DAY = 86_400
 PAGE_BYTES = 4_096
@@ -58,7 +58,7 @@ def prune(session: Session, *, sweeps: bool = True) -> int:
     """A step as the pruner asks for it; how many rows are gone or changed."""
     inbox = Inbox()
     with session.transaction():
-        Commit(session, NOW).run([Prune(inbox, NOW, TERMS, None, sweeps)]).send()
+        Commit(session, NOW).run([Prune(inbox, NOW, TERMS, None, sweeps, AUDIT_SECONDS)]).send()
     (pruned,) = inbox.all_of(Pruned)
     return pruned.removed
 

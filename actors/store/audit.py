@@ -1,0 +1,84 @@
+"""The audit log as rows: stored before what they tell of is done."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from task_queue.actors.store.schema import audit
+from task_queue.actors.tasks.audit import AuditEntry, AuditFilters
+
+STEP_ROWS = 200
+"""How many entries one step of housekeeping deletes, at most."""
+
+_RECORD = sa.insert(audit).returning(audit.c.seq)
+_NOTE = (
+    sa.update(audit).where(audit.c.seq == sa.bindparam("number")).values(status=sa.bindparam("now"))
+)
+_FORGET = sa.delete(audit).where(
+    audit.c.seq.in_(
+        sa.select(audit.c.seq)
+        .where(audit.c.at <= sa.bindparam("until"))
+        .order_by(audit.c.at)
+        .limit(STEP_ROWS)
+    )
+)
+
+
+def record(connection: sa.Connection, entry: AuditEntry) -> int:
+    """Store an entry; return its number."""
+    columns = {
+        "at": entry.at,
+        "who": entry.who,
+        "what": entry.what,
+        "target": entry.target,
+        "source": entry.source,
+        "status": entry.status,
+    }
+    return int(connection.execute(_RECORD, columns).scalar_one())
+
+
+def note_status(connection: sa.Connection, seq: int, status: int) -> None:
+    """Add to an entry how it was answered."""
+    connection.execute(_NOTE, {"number": seq, "now": status})
+
+
+def page(
+    connection: sa.Connection, filters: AuditFilters, limit: int, before: int | None
+) -> tuple[list[AuditEntry], int | None]:
+    """Return the newest entries.
+
+    Args:
+        connection: Inside a transaction.
+        filters: Which ones.
+        limit: At most so many.
+        before: Only those before this number; None: from the newest on.
+
+    Returns:
+        The entries, and the number of the last, if there are more.
+    """
+    query = sa.select(audit).order_by(audit.c.seq.desc()).limit(limit + 1)
+    if before is not None:
+        query = query.where(audit.c.seq < before)
+    if filters.who is not None:
+        query = query.where(audit.c.who == filters.who)
+    if filters.what is not None:
+        query = query.where(audit.c.what == filters.what)
+    found = [_entry(row) for row in connection.execute(query)]
+    return found[:limit], found[limit - 1].seq if len(found) > limit else None
+
+
+def forget(connection: sa.Connection, now: float, kept_seconds: int) -> int:
+    """Delete the oldest entries that were kept long enough, some at a time; return how many."""
+    return connection.execute(_FORGET, {"until": now - kept_seconds}).rowcount
+
+
+def _entry(row: sa.Row[Any]) -> AuditEntry:
+    return AuditEntry(
+        at=row.at,
+        who=row.who,
+        what=row.what,
+        target=row.target,
+        source=row.source,
+        status=row.status,
+        seq=row.seq,
+    )
