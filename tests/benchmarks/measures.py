@@ -188,6 +188,50 @@ IDLE_CPU = Measure(
     "user and system time of the process over 10 s without a request or a task, of one core",
     more_is_better=False,
 )
+WAITING_P99 = Measure(
+    "waiting_p99",
+    "p99 with 900 requests waiting, 32 connections",
+    Unit.SECONDS,
+    "a publish, from sending the request to its answer, while 900 other requests wait for the end"
+    " of their tasks (`Prefer: wait=60`) on a queue that is paused; in turn with none that waits,"
+    " six times each in a round, on one server",
+    more_is_better=False,
+)
+WITHOUT_WAITING_P99 = Measure(
+    "without_waiting_p99",
+    "p99 with none waiting, 32 connections",
+    Unit.SECONDS,
+    WAITING_P99.includes,
+    more_is_better=False,
+)
+WAITING_RATIO = Measure(
+    "waiting_ratio",
+    "publish, p99, 900 waiting ÷ none, 32 connections",
+    Unit.RATIO,
+    WAITING_P99.includes,
+    more_is_better=False,
+)
+WAITING_ONE_P99 = Measure(
+    "waiting_one_p99",
+    "p99 with 900 requests waiting, 1 connection",
+    Unit.SECONDS,
+    WAITING_P99.includes,
+    more_is_better=False,
+)
+WITHOUT_WAITING_ONE_P99 = Measure(
+    "without_waiting_one_p99",
+    "p99 with none waiting, 1 connection",
+    Unit.SECONDS,
+    WAITING_P99.includes,
+    more_is_better=False,
+)
+WAITING_ONE_RATIO = Measure(
+    "waiting_one_ratio",
+    "publish, p99, 900 waiting ÷ none, 1 connection",
+    Unit.RATIO,
+    WAITING_P99.includes,
+    more_is_better=False,
+)
 CPU_ONE_PROCESS = Measure(
     "cpu_one_process",
     "50 ms of pure Python, one process",

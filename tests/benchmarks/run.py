@@ -22,10 +22,12 @@ from tests.benchmarks.systems.rq import RQ
 from tests.benchmarks.systems.task_queue import TaskQueue
 from tests.benchmarks.systems.task_queue_cpu import TaskQueueCPU
 from tests.benchmarks.systems.task_queue_growth import TaskQueueGrowth
+from tests.benchmarks.systems.task_queue_waiting import TaskQueueWaiting
 
 SYSTEMS: tuple[System, ...] = (
     TaskQueue(),
     TaskQueueCPU(),
+    TaskQueueWaiting(),
     TaskQueueGrowth(),
     Huey(),
     RQ(),
