@@ -21,6 +21,7 @@ from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.new import QueueInfo, plain_task, task_of
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
+from task_queue.actors.tasks.trace import Trace, trace_of
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json
 from task_queue.api.publish_answer import PublishAnswer
@@ -39,6 +40,9 @@ from task_queue.api.responses.answer import Answer
 from task_queue.api.responses.late import Late, leave_after
 from task_queue.api.responses.urls import url
 
+TRACEPARENT, TRACESTATE = "HTTP_TRACEPARENT", "HTTP_TRACESTATE"
+"""Where the headers of the trace stand in a request's environment."""
+
 
 class Publisher:
     """Publishes what requests ask for: `202` once it is as safe as its queue's driver makes it."""
@@ -53,7 +57,12 @@ class Publisher:
         value = read_json(req)
         plain = plain_body(value)
         seconds = prefer.wait_seconds(req, self._edge.max_wait_seconds)
-        if plain is not None and seconds is None and idempotency.ENVIRON_KEY not in req.env:
+        if (
+            plain is not None
+            and seconds is None
+            and idempotency.ENVIRON_KEY not in req.env
+            and TRACEPARENT not in req.env
+        ):
             action, data, name = plain
             queue = self._edge.queue(name)
             if (
@@ -134,7 +143,8 @@ class Publisher:
             NeverStartsError: One of the tasks could not be started.
         """
         now = self._edge.now()
-        tasks = {where: _task(queue, body, now) for where, (queue, body) in asked.items()}
+        trace = trace_of(req.env.get(TRACEPARENT), req.env.get(TRACESTATE))
+        tasks = {where: _task(queue, body, now, trace) for where, (queue, body) in asked.items()}
         queues = {queue.name: queue for queue, _ in asked.values()}
         limits = _limits_that_bind(tasks.values(), queues)
         again = idempotency.asked_for(req, value, now, waits=waits)
@@ -188,11 +198,11 @@ class Publisher:
             at_once.fill(resp)
 
 
-def _task(queue: QueueInfo, body: PublishBody, now: float) -> Task:
+def _task(queue: QueueInfo, body: PublishBody, now: float, trace: Trace | None) -> Task:
     own_id = str(uuid7())
-    if body.is_plain:
+    if body.is_plain and trace is None:
         return plain_task(own_id, queue, body.action, dumps(body.data or {}).decode(), now)
-    return task_of(own_id, queue, members_of(body), now)
+    return task_of(own_id, queue, members_of(body) | (trace._asdict() if trace else {}), now)
 
 
 def _refusal(tasks: Mapping[str, Task]) -> NeverStartsError | None:

@@ -24,6 +24,9 @@ class Context:
         action: The name that the task calls the action by.
         attempt: Which attempt this is, from 1.
         max_attempts: How many there may be.
+        traceparent: The trace that the task was published in, for whatever the action calls (W3C
+            Trace Context); None: in none.
+        tracestate: What goes with it; None: nothing.
     """
 
     def __init__(self, call: Call, now: Callable[[], float] = time.time) -> None:
@@ -32,6 +35,8 @@ class Context:
         self.action = call.claimed.action
         self.attempt = call.claimed.attempt
         self.max_attempts = call.claimed.max_attempts
+        self.traceparent = call.claimed.terms.traceparent
+        self.tracestate = call.claimed.terms.tracestate
         self._call = call
         self._now = now
 

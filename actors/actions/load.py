@@ -131,7 +131,7 @@ class _Loader:
                     message = f"actions.{name} cannot be used: {error}"
                     raise ActionLoadError(message) from error
             case HttpActionSettings():
-                return self._http(settings)
+                return self._http(name, settings)
             case _:
                 raise TypeError(type(settings))
 
@@ -174,11 +174,12 @@ class _Loader:
             random=random.Random().random,  # noqa: S311 - for jitter; actions may seed the other
         )
 
-    def _http(self, settings: HttpActionSettings) -> Action:
+    def _http(self, name: str, settings: HttpActionSettings) -> Action:
         # Imported where it is needed: importing its client takes a tenth of a second.
         from task_queue.actors.actions.http.action import HttpAction  # noqa: PLC0415
 
         return HttpAction(
+            name=name,
             url=settings.http,
             method=settings.method,
             headers={name: each.get_secret_value() for name, each in settings.headers.items()},

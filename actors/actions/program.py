@@ -177,14 +177,16 @@ def _check(program: str, directory: str | None, path: str | None) -> None:
 
 def _told(call: Call) -> dict[str, str]:
     """Return the environment variables that tell the program of its task."""
-    claimed = call.claimed
+    claimed, terms = call.claimed, call.claimed.terms
+    # As OpenTelemetry carries a trace in an environment.
+    trace = {"TRACEPARENT": terms.traceparent, "TRACESTATE": terms.tracestate}
     return {
         "TASK_ID": claimed.lease.task_id,
         "TASK_ACTION": claimed.action,
         "TASK_ATTEMPT": str(claimed.attempt),
         "TASK_MAX_ATTEMPTS": str(claimed.max_attempts),
         "TASK_QUEUE": call.slot.queue,
-    }
+    } | {name: text for name, text in trace.items() if text is not None}
 
 
 def _because(stderr: str | None) -> str:

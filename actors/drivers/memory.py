@@ -92,7 +92,11 @@ class MemoryDriver:
                     task.data,
                     task.attempt,
                     task.max_attempts,
-                    terms=Terms(postponed=task.course.postponed),
+                    terms=Terms(
+                        postponed=task.course.postponed,
+                        traceparent=task.options.traceparent,
+                        tracestate=task.options.tracestate,
+                    ),
                 )
             )
         self._queue_address.tell(Claimed(tuple(claimed), bool(self._ready)))

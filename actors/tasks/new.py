@@ -23,6 +23,8 @@ class QueueInfo:
         backoff: How long a failed task waits by default.
         limits: The limits of the queue.
         durable: Whether its tasks are rows from the start.
+        plain: The options of a task that asks for nothing: where to tell how it ended, if the queue
+            has such an address.
     """
 
     name: str
@@ -30,6 +32,7 @@ class QueueInfo:
     backoff: Backoff
     limits: QueueLimits = NO_LIMITS
     durable: bool = True
+    plain: Options = PLAIN
 
 
 def plain_task(task_id: str, queue: QueueInfo, action: str, data: str, now: float) -> Task:
@@ -43,6 +46,7 @@ def plain_task(task_id: str, queue: QueueInfo, action: str, data: str, now: floa
         run_at=now,
         created_at=int(now),
         rank=now,
+        options=queue.plain,
     )
 
 
@@ -58,7 +62,7 @@ def task_of(
     Args:
         task_id: The task's id.
         queue: The queue that it goes to.
-        members: The members of a publish, validated; `data` is JSON as text.
+        members: The members of a publish, validated, and its trace; `data` is JSON as text.
         now: The present moment, Unix seconds.
         occurrence: The schedule and its occurrence, if it is one.
     """
@@ -73,6 +77,10 @@ def task_of(
         backoff=_backoff(queue.backoff, members.get("backoff")),
         occurrence=occurrence,
         timeout_seconds=members.get("timeout_seconds"),
+        # Empty: the task wants none, whatever its queue has.
+        callback=members.get("callback", queue.plain.callback) or None,
+        traceparent=members.get("traceparent"),
+        tracestate=members.get("tracestate"),
     )
     ready = Status.BLOCKED if key and queue.limits.concurrency_per_key else Status.QUEUED
     return Task(

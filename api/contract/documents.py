@@ -135,6 +135,9 @@ class TaskDocument(Document):
         keep_result_seconds: How long it is kept once it is final; null: as the settings say.
         timeout_seconds: What an attempt may take; null: as its action or the settings say.
         backoff: How long it waits after a failed attempt; null: as its queue has it.
+        callback: Where it is told how it ended.
+        traceparent: The trace it was published in (W3C Trace Context).
+        tracestate: What goes with that.
         schedule: The schedule that published it.
         worker: The node that runs it, or did so last.
         postponed: How often its action asked to be run again later.
@@ -162,6 +165,9 @@ class TaskDocument(Document):
     keep_result_seconds: int | None
     timeout_seconds: float | None
     backoff: BackoffDocument | None
+    callback: str | None
+    traceparent: str | None
+    tracestate: str | None
     schedule: str | None
     worker: str | None
     postponed: _Count

@@ -12,6 +12,20 @@ IDEMPOTENCY_KEY = Header(
     schema={"type": "string", "pattern": "^[!-~]{1,255}$"},
     example="order-8151",
 )
+TRACEPARENT = Header(
+    name="traceparent",
+    description="The trace that the task belongs to (W3C Trace Context): kept with it, shown, and"
+    " handed to its action and its callback. What is no traceparent is ignored.",
+    schema=_TEXT,
+    example="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+)
+TRACESTATE = Header(
+    name="tracestate",
+    description="What goes with the trace; of a long one the first 512 characters at the most.",
+    schema=_TEXT,
+    example="congo=t61rcWkgMzE",
+)
+TRACE = (TRACEPARENT, TRACESTATE)
 REQUEST_ID = Header(
     name="X-Request-ID",
     description="The id of the request, which the log has as well: the client's own, if it sent"

@@ -57,7 +57,7 @@ OPERATIONS = (
         resource=TasksResource,
         scope=Scope.PUBLISH,
         body=PublishBody,
-        headers=(headers.IDEMPOTENCY_KEY,),
+        headers=(headers.IDEMPOTENCY_KEY, *headers.TRACE),
         answers={
             HTTPStatus.ACCEPTED: Answered(
                 description="The task is on its queue.", model=Queued, headers=_LOCATED
@@ -107,7 +107,7 @@ OPERATIONS = (
         suffix="batch",
         scope=Scope.PUBLISH,
         body=BatchBody,
-        headers=(headers.IDEMPOTENCY_KEY,),
+        headers=(headers.IDEMPOTENCY_KEY, *headers.TRACE),
         answers={
             HTTPStatus.ACCEPTED: Answered(
                 description="All of them are on their queues.",

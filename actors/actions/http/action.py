@@ -3,43 +3,28 @@
 import socket
 import ssl
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
 
-import httpcore
 import httpx
 import orjson
 
 from task_queue.actors.actions.action import Done
 from task_queue.actors.actions.call import Call
 from task_queue.actors.actions.http.addresses import address_of, host, site, with_query
-from task_queue.actors.actions.http.answer import is_delivered, outcome_of
-from task_queue.actors.actions.http.connection import (
-    AddressRefusedError,
-    Connector,
-    Resolver,
-    Stream,
-    default_ssl_context,
-)
-from task_queue.actors.actions.http.request import FIXED_HEADERS, REDIRECTS, HttpRequest
-from task_queue.actors.errors import ActionLoadError, InvalidDataError, Reject, TimedOut
-from task_queue.actors.tasks.failures import Ended
-from task_queue.actors.tasks.settlement import Failure
-from task_queue.actors.tasks.text import one_line, shown
+from task_queue.actors.actions.http.connection import Resolver
+from task_queue.actors.actions.http.request import FIXED_HEADERS, HttpRequest
+from task_queue.actors.actions.http.sender import Sender
+from task_queue.actors.errors import ActionLoadError, InvalidDataError, Reject
+from task_queue.actors.tasks.text import shown
 
-MAX_REDIRECTS = 5
 WITHOUT_BODY = {"GET", "DELETE"}
 """The methods whose data goes into the query."""
 URL_SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "properties": {"url": {"type": "string", "format": "uri"}},
 }
-
-
-class _UnreadableError(Exception):
-    """The headers of an answer of 2xx cannot be read; it never leaves `HttpAction.run`."""
 
 
 class HttpAction:
@@ -51,6 +36,7 @@ class HttpAction:
     def __init__(  # noqa: PLR0913 - what the settings say of it
         self,
         *,
+        name: str,
         url: str,
         method: str,
         headers: Mapping[str, str],
@@ -69,6 +55,7 @@ class HttpAction:
         """Store what is needed; nothing is connected to yet.
 
         Args:
+            name: What it is called in the settings.
             url: Where to, with http or https.
             method: GET, POST, PUT, PATCH or DELETE.
             headers: More headers to send, printable ASCII; `FIXED_HEADERS` among them are ignored.
@@ -105,14 +92,18 @@ class HttpAction:
             for name, text in headers.items()
             if name.lower() not in FIXED_HEADERS
         }
-        self._secrets = secrets
         self._url_in_data = url_in_data
-        self._follow_redirects = follow_redirects
-        self._retried = retried
-        self._max_result_bytes = max_result_bytes
-        self._now = now
-        self._ssl_context = ssl_context
-        self._connector = Connector(tuple(map(ip_network, allow_networks)), resolve)
+        self._sender = Sender(
+            secrets=secrets,
+            networks=tuple(map(ip_network, allow_networks)),
+            allowed_by=f"actions.{name}.allow_networks",
+            follow_redirects=follow_redirects,
+            retried=retried,
+            max_result_bytes=max_result_bytes,
+            now=now,
+            ssl_context=ssl_context,
+            resolve=resolve,
+        )
 
     def check(self, data: str) -> None:
         """Accept the data, a JSON object as text.
@@ -127,36 +118,11 @@ class HttpAction:
         """Send the data, and return the answer.
 
         Raises:
-            Reject: The answer says that the request is at fault, or nothing may be sent there.
-            Ended: There is no answer, or it says that the data may be sent again.
-            Cancelled: Somebody asked for it.
-            TimedOut: It took too long.
+            Reject: The data makes no request; and see `Sender.send`, as for the others.
         """
-        try:
-            return self._delivered(call)
-        except _UnreadableError:
-            return Done("null", "the answer was not kept: its headers cannot be read")
-
-    def _delivered(self, call: Call) -> Done:
         request = self._first(call.claimed.data)
-        first_site, timestamp = site(request.url), int(self._now())
-        for _ in range(1 + MAX_REDIRECTS):
-            with self._answered(request, timestamp, call) as response:
-                headers = httpx.Headers(response.headers)
-                if not (
-                    self._follow_redirects
-                    and response.status in REDIRECTS
-                    and "location" in headers
-                ):
-                    return outcome_of(
-                        request.url,
-                        response,
-                        retried=self._retried,
-                        max_result_bytes=self._max_result_bytes,
-                        now=self._now(),
-                    )
-                request = request.redirected(response.status, headers["location"])
-        raise Reject(f"{first_site} redirects more than {MAX_REDIRECTS} times")
+        own = self._headers if site(request.url) == site(self._url) else {}  # not where data leads
+        return self._sender.send(request, call, own)
 
     def _url_for(self, members: Mapping[str, Any]) -> httpx.URL:
         """Return where data with these members goes.
@@ -194,52 +160,3 @@ class HttpAction:
             return HttpRequest(self._method, with_query(url, members), None)
         except httpx.InvalidURL:
             raise Reject("the data is too long for the query of an address") from None
-
-    @contextmanager
-    def _answered(
-        self, request: HttpRequest, timestamp: int, call: Call
-    ) -> Iterator[httpcore.Response]:
-        """Send a request; close its connection at the end of the block.
-
-        A connection serves one request. So every address is checked, no connection has to be closed
-        at shutdown, and nobody has to guess whether an old one still works.
-
-        Yields:
-            The answer, whose body is yet to be read.
-        """
-        url = request.url
-        target = httpcore.URL(
-            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-        )
-        peer = site(url) if url.port else f"{site(url)}:{target.origin.port}"
-        own = self._headers if site(url) == site(self._url) else {}  # not where the data leads
-        headers = request.headers(call.claimed.lease.task_id, timestamp, own, self._secrets)
-        name = url.raw_host.decode()
-        context = (self._ssl_context or default_ssl_context()) if url.scheme == "https" else None
-        stream: Stream | None = None
-        try:
-            stream = self._connector.connect(name, target.origin.port, call)
-            if context is not None:
-                stream = stream.start_tls(context, name)
-            with closing(httpcore.HTTP11Connection(target.origin, stream)) as connection:
-                yield connection.handle_request(
-                    httpcore.Request(request.method, target, headers=headers, content=request.body)
-                )
-        # `from None`: the causes may show what was sent.
-        except AddressRefusedError as error:
-            setting = f"actions.{call.claimed.action}.allow_networks"
-            raise Reject(f"{peer} leads to {error}; {setting} can allow it") from None
-        except httpcore.LocalProtocolError:
-            text = f"{peer} was sent nothing: a header or the address is not valid"
-            raise Ended(Failure(text)) from None
-        except (httpcore.RemoteProtocolError, httpcore.ReadError, TimedOut) as error:
-            if stream is not None and is_delivered(stream.beginning):
-                raise _UnreadableError from None
-            if isinstance(error, TimedOut):
-                raise
-            if isinstance(error, httpcore.ReadError):
-                raise Ended(Failure(f"{peer} {error}")) from None
-            text = f"{peer} gave no proper answer: {one_line(str(error))}"
-            raise Ended(Failure(text)) from None
-        except (httpcore.NetworkError, httpcore.TimeoutException) as error:
-            raise Ended(Failure(f"{peer} {error}")) from None

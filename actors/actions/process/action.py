@@ -51,6 +51,7 @@ class ProcessAction:
             "target": self._target,
             "lease": list(claimed.lease),
             "task": [claimed.action, claimed.data, claimed.attempt, claimed.max_attempts],
+            "trace": [claimed.terms.traceparent, claimed.terms.tracestate],
             "queue": call.slot.queue,
             "timeout_seconds": max(0.001, call.remaining_seconds) if call.timeout_seconds else 0,
             "max_result_bytes": self._max_result_bytes,

@@ -26,7 +26,7 @@ from task_queue.actors.actions.process.surroundings import Surroundings
 from task_queue.actors.actions.python.function import PythonFunction, imported
 from task_queue.actors.actions.python.thread import keep_output_open
 from task_queue.actors.actions.result import result_text
-from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.failures import failure_of
 from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.text import printable
@@ -77,7 +77,10 @@ class Runner:
                 os.killpg(os.getpgrp(), signal.SIGKILL)
             if "run" in message:
                 request = message["run"]
-                claimed = ClaimedTask(Lease(*request["lease"]), *request["task"])
+                traceparent, tracestate = request["trace"]
+                claimed = ClaimedTask(Lease(*request["lease"]), *request["task"])._replace(
+                    terms=Terms(traceparent=traceparent, tracestate=tracestate)
+                )
                 slot = Slot(request["queue"])
                 self._call = Call(claimed, slot, request["timeout_seconds"])
                 self._requests.put(request)

@@ -65,6 +65,7 @@ SECRETS = ["hunter2", "s3cr3t-token", base64.b64encode(KEY).decode(), KEY.decode
 
 def webhook(url: str, **changes: Any) -> HttpAction:  # noqa: ANN401 - any argument
     arguments: dict[str, Any] = {
+        "name": "notify",
         "url": url,
         "method": "POST",
         "headers": {},
