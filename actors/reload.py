@@ -12,11 +12,12 @@ from task_queue.actors.runtime.child import BOOT_SECONDS, Add, ChildSpec
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.new import QueueInfo
+from task_queue.actors.tasks.task import PLAIN, Options
 from task_queue.config.settings import QueueSettings, Settings
 
 RELOAD_SECONDS = 10.0
 """How long a queue may take to adopt other settings."""
-RELOADED = ("actions", "builtin", "execution", "queues")
+RELOADED = ("actions", "builtin", "callbacks", "execution", "queues")
 """The sections of the settings that can be changed while the service runs."""
 
 
@@ -84,6 +85,7 @@ class RunningQueue:
                 concurrency_per_key=settings.concurrency_per_key,
             ),
             durable=settings.driver == "database",
+            plain=Options(callback=settings.callback) if settings.callback else PLAIN,
         )
 
 

@@ -133,6 +133,11 @@ class ActorSystem:
         return self._settings.queues
 
     @property
+    def tells(self) -> bool:
+        """Whether it can be told how a task ended."""
+        return bool(self._settings.callbacks.secret)
+
+    @property
     def max_stuck_threads(self) -> int:
         """How many threads may be stuck in actions beyond their deadline."""
         return self._settings.execution.max_stuck_threads

@@ -60,7 +60,7 @@ class Edge:
     @property
     def catalog(self) -> Catalog:
         """What tasks can ask for at this moment."""
-        return Catalog(self.system.actions, self.system.queues.info)
+        return Catalog(self.system.actions, self.system.queues.info, tells=self.system.tells)
 
     @property
     def queues(self) -> Collection[str]:

@@ -48,7 +48,8 @@ def check_schedules(loaded: Loaded) -> None:
         SettingsError: See `schedules`.
     """
     queues = {name: RunningQueue(name, each).info for name, each in loaded.settings.queues.items()}
-    schedules(loaded, Catalog(None, queues), time.time())
+    tells = bool(loaded.settings.callbacks.secret)
+    schedules(loaded, Catalog(None, queues, tells), time.time())
 
 
 def _as_json(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value

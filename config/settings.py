@@ -32,6 +32,7 @@ from task_queue.config.actions import (
     PythonSettings,
     has_processes,
 )
+from task_queue.config.callbacks import CALLBACKS, DELIVERY, callback_fault
 from task_queue.config.names import Name
 from task_queue.config.network import (
     AuthSettings,
@@ -93,6 +94,10 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 TEST_PREFIX = f"{PREFIX}TEST_"
 """The beginning of the names that belong to the test suite; they are no settings."""
 
+CALLBACK_ATTEMPTS = 20
+"""How often it is tried to tell how a task ended, unless the settings say otherwise: with the
+backoff of the defaults for up to eight hours, which outlasts what a receiver is mostly away for."""
+
 
 class SettingsError(Exception):
     """The configuration cannot be used; the message has one line per problem."""
@@ -115,7 +120,8 @@ class Settings(BaseSettings):
     callbacks: CallbackSettings
     database: DatabaseSettings
     queues: Frozen[Name, QueueSettings]
-    """The queues by name; `tasks` is always there and the one of a task that names none."""
+    """The queues by name; `tasks` is always there and the one of a task that names none. With
+    `callbacks.secret` there is `callbacks`, too, the queue of what is told."""
     retention: RetentionSettings
     builtin: BuiltinSettings
     actions: Frozen[Name, AnyAction]
@@ -127,6 +133,34 @@ class Settings(BaseSettings):
     supervisor: SupervisorSettings
     shutdown: ShutdownSettings
     log: LogSettings
+
+    @field_validator("queues")
+    @classmethod
+    def _can_tell(
+        cls, queues: Mapping[str, QueueSettings], info: ValidationInfo
+    ) -> Mapping[str, QueueSettings]:
+        if "callbacks" not in info.data:  # it is wrong, which is an error of its own
+            return queues
+        secret = info.data["callbacks"].secret
+        problems = [
+            InitErrorDetails(type=_fault(fault), loc=(name, key), input=getattr(queue, key))
+            for name, queue in queues.items()
+            for key, fault in _faults(name, queue, tells=bool(secret))
+        ]
+        if problems:
+            raise ValidationError.from_exception_data(cls.__name__, problems)
+        return queues
+
+    @field_validator("actions")
+    @classmethod
+    def _leave_the_delivery_alone(
+        cls, actions: Mapping[str, ActionSettings], info: ValidationInfo
+    ) -> Mapping[str, ActionSettings]:
+        if DELIVERY in actions and "callbacks" in info.data and info.data["callbacks"].secret:
+            fault = _fault("is the name of what tells callbacks, with callbacks.secret")
+            problem = InitErrorDetails(type=fault, loc=(DELIVERY, "[key]"), input=DELIVERY)
+            raise ValidationError.from_exception_data(cls.__name__, [problem])
+        return actions
 
     @field_validator("schedules")
     @classmethod
@@ -303,7 +337,36 @@ def _defaults(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         named = values.get("queues")
         if isinstance(named, dict):  # If not, its error comes later, with all others.
             queues |= dict.fromkeys(named, queues["tasks"])
+    if _tells(layers):
+        queues[CALLBACKS] = queues["tasks"] | {"max_attempts": CALLBACK_ATTEMPTS}
     return defaults
+
+
+def _tells(layers: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether it can be told how tasks end, by the layer that says so last."""
+    sections = [values.get("callbacks") for values in layers]
+    secrets = [each["secret"] for each in sections if isinstance(each, dict) and "secret" in each]
+    return bool(secrets and secrets[-1])
+
+
+def _faults(name: str, queue: QueueSettings, *, tells: bool) -> Iterator[tuple[str, str]]:
+    """Yield keys of a queue by which it could not tell how tasks end, and what is wrong."""
+    if name == CALLBACKS and tells and queue.driver == "memory":
+        yield "driver", "must be database: what is told must not be lost"
+    if not queue.callback:
+        return
+    if not tells:
+        yield "callback", "needs callbacks.secret, which is not set"
+    elif name == CALLBACKS:
+        yield "callback", "must be empty: what this queue tells is not told of"
+    elif queue.driver == "memory":
+        yield "callback", 'needs driver = "database"'
+    elif (fault := callback_fault(queue.callback)) is not None:
+        yield "callback", fault
+
+
+def _fault(predicate: str) -> PydanticCustomError:
+    return PydanticCustomError("rule", "{predicate}", {"predicate": predicate})
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -68,6 +68,7 @@ MEMBERS = (
     "key",
     "keep_result_seconds",
     "timeout_seconds",
+    "callback",
 )
 """What `POST /tasks` takes besides `action` and `data`."""
 OVERRIDES = ("builtin.fallback=false", "builtin.simulated_work_seconds=0")

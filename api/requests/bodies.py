@@ -9,6 +9,7 @@ from task_queue.api.requests.times import Moment
 from task_queue.api.requests.validation import checked, rule
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.config.callbacks import MAX_CALLBACK_CHARS, callback_fault
 from task_queue.config.names import MAX_NAME_CHARS, Name, is_name
 
 MAX_KEY_CHARS = 200
@@ -71,6 +72,8 @@ class PublishBody(_Body):
         key: Its queue runs only so many tasks with this key at once.
         keep_result_seconds: How long it is kept once it is final.
         timeout_seconds: What an attempt may take.
+        callback: Where to tell how it ended, an address with http or https; empty: nowhere, even
+            if its queue has such an address.
     """
 
     action: Name
@@ -86,6 +89,7 @@ class PublishBody(_Body):
     key: _Text | None = None
     keep_result_seconds: Annotated[int | None, Field(ge=0, le=MAX_KEEP_SECONDS)] = None
     timeout_seconds: Annotated[float | None, Field(gt=0, le=MAX_TIMEOUT_SECONDS)] = None
+    callback: Annotated[str | None, Field(max_length=MAX_CALLBACK_CHARS)] = None
 
     @field_validator("run_at")
     @classmethod
@@ -101,6 +105,13 @@ class PublishBody(_Body):
         if expires_at is not None and run_at is not None and expires_at <= run_at:
             raise rule("must be later than run_at, or the task could not be started")
         return expires_at
+
+    @field_validator("callback")
+    @classmethod
+    def _can_be_called(cls, callback: str | None) -> str | None:
+        if callback and (fault := callback_fault(callback)) is not None:
+            raise rule(fault)
+        return callback
 
     @property
     def given(self) -> list[str]:

@@ -8,10 +8,11 @@ import orjson
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import InvalidDataError
 from task_queue.actors.tasks.new import QUEUE, QueueInfo
-from task_queue.actors.tasks.text import unknown
+from task_queue.actors.tasks.text import shown, unknown
 from task_queue.api.requests.bodies import PublishBody
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.config.callbacks import CALLBACKS
 
 MEMORY_MEMBERS = ("action", "data", "queue", "delay_seconds", "run_at", "max_attempts")
 """The members that a queue in memory accepts."""
@@ -24,10 +25,12 @@ class Catalog:
     Attributes:
         actions: The actions there are; None: they are not loaded, and any will do.
         queues: The queues by name.
+        tells: Whether it can be told how a task ended.
     """
 
     actions: Registry | None
     queues: Mapping[str, QueueInfo]
+    tells: bool
 
     def check(self, body: PublishBody, where: str = "") -> QueueInfo:
         """Accept a task that can be published; return its queue.
@@ -50,7 +53,22 @@ class Catalog:
             for member in body.given:
                 if member not in MEMORY_MEMBERS:
                     raise not_in_memory(queue.name, f"{prefix}{member}")
+        if body.callback:
+            self._check_callback(body.callback, queue, f"{prefix}callback")
         return queue
+
+    def _check_callback(self, callback: str, queue: QueueInfo, member: str) -> None:
+        if not self.tells:
+            message = f"{member} needs the setting callbacks.secret, which is not set"
+            raise InvalidRequestError(message)
+        if queue.name == CALLBACKS:
+            message = f"{member} is not for the queue {CALLBACKS}: what it tells is not told of"
+            raise InvalidRequestError(message)
+        from task_queue.actors.actions.http.addresses import address_of  # noqa: PLC0415 - slow
+
+        if address_of(callback) is None:
+            message = f"{member} must be an address that a request can go to, not {shown(callback)}"
+            raise InvalidRequestError(message)
 
 
 def _check_action(actions: Registry, body: PublishBody, prefix: str) -> None:
