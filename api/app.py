@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Mapping
+from importlib.metadata import version
 
 import falcon
 
@@ -13,6 +14,8 @@ from task_queue.api.forwarded import BehindProxies, Below
 from task_queue.api.health import HealthResource, ReadinessResource
 from task_queue.api.hosts import Hosts
 from task_queue.api.middleware import OneUrl, RequestId
+from task_queue.api.openapi.descriptions import Descriptions
+from task_queue.api.openapi.resources import DocsResource, OpenApiResource
 from task_queue.api.origin import OwnOrigin
 from task_queue.api.publish import Publisher
 from task_queue.api.queues import QueuesResource
@@ -51,6 +54,7 @@ def create_app(
     errors.install(app)
     urls.begin_with(http.url_prefix)
     publisher = Publisher(edge)
+    descriptions = Descriptions(edge, OPERATIONS, version("task-queue"), needs_key=False)
     resources = (
         TasksResource(publisher, edge),
         publisher,
@@ -62,6 +66,8 @@ def create_app(
         ActionsResource(edge),
         HealthResource(),
         ReadinessResource(edge),
+        OpenApiResource(descriptions),
+        DocsResource(descriptions),
     )
     _add_routes(app, {type(each): each for each in resources})
     return app

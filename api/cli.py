@@ -1,4 +1,4 @@
-"""The command line: `task-queue serve | run | migrate | config | version`."""
+"""The command line: `task-queue serve | run | migrate | config | openapi | version`."""
 
 import gc
 import sys
@@ -169,6 +169,15 @@ def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
     # Not a table of rich, which cuts what a narrow screen has no room for.
     for key, value, origin in rows:
         say(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}")
+
+
+@app.command()
+def openapi(config: ConfigFile = None, overrides: Overrides = None) -> None:
+    """Show what the HTTP API is, as OpenAPI 3.1."""
+    settings = _load(config, overrides).settings
+    from task_queue.api.describe import openapi as description  # noqa: PLC0415 - see `serve`
+
+    say(description(settings, _version()))
 
 
 @app.command()

@@ -65,7 +65,10 @@ class RedriveBody(BaseModel):
 
     queue: StoredName | None = None
     action: StoredName | None = None
-    ids: Annotated[list[str] | None, Field(min_length=1, max_length=MAX_IDS)] = None
+    ids: Annotated[
+        list[Annotated[str, Field(json_schema_extra={"format": "uuid"})]] | None,
+        Field(min_length=1, max_length=MAX_IDS),
+    ] = None
     error_contains: Annotated[str | None, Field(min_length=1, max_length=MAX_ERROR_PART_CHARS)] = (
         None
     )

@@ -28,6 +28,7 @@ from task_queue.api.json_codec import read_json, refuse_members
 from task_queue.api.requests.bodies import publish_body
 from task_queue.api.requests.catalog import Catalog
 from task_queue.api.requests.validation import checked
+from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.logger import get_logger
 from task_queue.config.names import NAME_RULE, is_name
@@ -224,14 +225,14 @@ def _recurrence(body: ScheduleBody) -> Recurrence | Interval:
     if (body.cron is None) == (body.every is None):
         given = "neither is" if body.cron is None else "both are"
         message = f"cron or every must be given, and only one of them; {given}"
-        raise InvalidRequestError(message)
+        raise InvalidRequestError(message, problem=problems.CONTRADICTION)
     timezone = "UTC" if body.timezone is None else body.timezone
     if body.cron is not None:
         return Recurrence(trimmed(body.cron), timezone, body.clock_forward, body.clock_back)
     for member in _OF_CRON:
         if getattr(body, member) is not None:
             message = f"{member} goes with cron; every is a distance, whatever a clock shows"
-            raise InvalidRequestError(message)
+            raise InvalidRequestError(message, problem=problems.CONTRADICTION)
     return Interval((body.every or "").strip(), timezone)
 
 
@@ -248,7 +249,7 @@ def _task(catalog: Catalog, value: dict[str, Any]) -> str:
             f"task.queue must be one that keeps its tasks on disk; {queue.name} keeps them in"
             " memory"
         )
-        raise InvalidRequestError(message)
+        raise InvalidRequestError(message, problem=problems.CONTRADICTION)
     members = {"action": body.action, "data": body.data or {}, "queue": queue.name}
     return dumps(members | body.model_dump(exclude_none=True)).decode()
 

@@ -17,7 +17,10 @@ NAME_RULE = (
 )
 """The rule as errors say it, after the member's name."""
 
-_NAME = re.compile(f"[A-Za-z0-9_][A-Za-z0-9_.:-]{{0,{MAX_NAME_CHARS - 1}}}")
+NAME_PATTERN = f"[A-Za-z0-9_][A-Za-z0-9_.:-]{{0,{MAX_NAME_CHARS - 1}}}"
+"""The rule as a regular expression of the whole name."""
+
+_NAME = re.compile(NAME_PATTERN)
 
 
 def is_name(text: str) -> bool:
@@ -31,7 +34,11 @@ def _checked(text: str) -> str:
     return text
 
 
-Name = Annotated[str, Field(min_length=1), AfterValidator(_checked)]
+Name = Annotated[
+    str,
+    Field(min_length=1, json_schema_extra={"pattern": f"^{NAME_PATTERN}$"}),
+    AfterValidator(_checked),
+]
 """A name in a model of pydantic's."""
 
 

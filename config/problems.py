@@ -20,6 +20,7 @@ PREDICATES: Mapping[str, str] = {
     "missing": "is missing",
     "extra_forbidden": "is not known",
     "rule": "{predicate}",
+    "contradiction": "{predicate}",
     "value_error": "{error}",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be more than {gt}",

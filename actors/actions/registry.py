@@ -40,6 +40,11 @@ class Registry:
         self._monotonic = monotonic
 
     @property
+    def contents(self) -> object:
+        """What is equal as long as the same actions are there."""
+        return self._actions, self._fallback
+
+    @property
     def names(self) -> list[str]:
         """The names, sorted, without those that only the fallback runs."""
         return sorted(self._actions)

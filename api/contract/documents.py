@@ -19,7 +19,7 @@ _Fraction = Annotated[float, Field(ge=0, le=1)]
 class Document(BaseModel):
     """What all documents share: no member is left out but those with a default, none is added."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class ProblemDocument(Document):
@@ -446,3 +446,19 @@ class Readiness(Document):
     status: Literal["ready", "not ready"]
     problems: list[str]
     warnings: list[str]
+
+
+class OpenApiDocument(BaseModel):
+    """A description of this API as OpenAPI 3.1 has it.
+
+    Attributes:
+        openapi: The version of OpenAPI.
+        info: What is described.
+        paths: The operations, by path and method.
+        components: What they refer to.
+    """
+
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]
+    components: dict[str, Any]

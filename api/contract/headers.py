@@ -1,5 +1,7 @@
 """The headers of requests and answers that are not HTTP's own."""
 
+from dataclasses import replace
+
 from task_queue.api.contract.operation import Header
 
 _TEXT = {"type": "string"}
@@ -26,12 +28,39 @@ TRACESTATE = Header(
     example="congo=t61rcWkgMzE",
 )
 TRACE = (TRACEPARENT, TRACESTATE)
+PREFER = Header(
+    name="Prefer",
+    description="`wait=N`: answer once the task is final, after N whole seconds at the latest, and"
+    " after `http.max_wait_seconds` (RFC 7240). What cannot be met is ignored.",
+    schema=_TEXT,
+    example="wait=20",
+)
+PREFERENCE_APPLIED = Header(
+    name="Preference-Applied",
+    description="How long the answer waited at most.",
+    schema={"type": "string", "pattern": "^wait=[0-9]+$"},
+    example="wait=20",
+)
 REQUEST_ID = Header(
     name="X-Request-ID",
     description="The id of the request, which the log has as well: the client's own, if it sent"
     " one of 1 to 128 characters of `A-Z a-z 0-9 . _ : + / = -`, or a new one.",
     schema={"type": "string", "pattern": "^[A-Za-z0-9._:+/=-]{1,128}$"},
     example="0190f6a2-7c3e-7f00-8000-000000000001",
+)
+REQUEST_ID_GIVEN = replace(REQUEST_ID, schema=_TEXT)
+"""The same in a request, where one that is not of this form is taken for none."""
+ACCEPT_ENCODING = Header(
+    name="Accept-Encoding",
+    description="The codings in which a body may be packed, if it was packed in another one.",
+    schema=_TEXT,
+    example="gzip",
+)
+CONTENT_SECURITY_POLICY = Header(
+    name="Content-Security-Policy",
+    description="What a browser may load and run for the page: nothing but its own style.",
+    schema=_TEXT,
+    example="default-src 'none'",
 )
 LOCATION = Header(
     name="Location",

@@ -15,7 +15,7 @@ METHODS_LIKE = {"HEAD": "GET"}
 """The methods that are answered as another one is (RFC 9110, section 9.3.2)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Header:
     """A header of a request or of an answer.
 
@@ -38,15 +38,22 @@ class Answered:
 
     Attributes:
         description: When it is answered, and with what.
-        model: The model of the document; None: there is no body.
+        model: The model of the document, or several if it is one of them; None: there is no body.
         headers: Those that it may have besides `X-Request-ID`.
         media_type: What the document is.
     """
 
     description: str
-    model: type[BaseModel] | None = None
+    model: type[BaseModel] | tuple[type[BaseModel], ...] | None = None
     headers: tuple[Header, ...] = ()
     media_type: str = "application/json"
+
+    @property
+    def models(self) -> tuple[type[BaseModel], ...]:
+        """The models that the document can have."""
+        if self.model is None:
+            return ()
+        return self.model if isinstance(self.model, tuple) else (self.model,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from task_queue.api.requests.times import Moment
-from task_queue.api.requests.validation import checked, rule
+from task_queue.api.requests.validation import checked, contradiction
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.callbacks import MAX_CALLBACK_CHARS, callback_fault
@@ -50,7 +50,7 @@ class BackoffBody(_Body):
     def _is_not_below_base(cls, cap: float | None, info: ValidationInfo) -> float | None:
         base = info.data.get("base")
         if cap is not None and base is not None and cap < base:
-            raise rule(f"must be at least base, which is {base:g}, not {cap:g}")
+            raise contradiction(f"must be at least base, which is {base:g}, not {cap:g}")
         return cap
 
 
@@ -95,7 +95,9 @@ class PublishBody(_Body):
     @classmethod
     def _is_not_given_twice(cls, run_at: float | None, info: ValidationInfo) -> float | None:
         if run_at is not None and info.data.get("delay_seconds") is not None:
-            raise rule("cannot be given together with delay_seconds; leave out one of them")
+            raise contradiction(
+                "cannot be given together with delay_seconds; leave out one of them"
+            )
         return run_at
 
     @field_validator("expires_at")
@@ -103,7 +105,7 @@ class PublishBody(_Body):
     def _is_after_run_at(cls, expires_at: float | None, info: ValidationInfo) -> float | None:
         run_at = info.data.get("run_at")
         if expires_at is not None and run_at is not None and expires_at <= run_at:
-            raise rule("must be later than run_at, or the task could not be started")
+            raise contradiction("must be later than run_at, or the task could not be started")
         return expires_at
 
     @field_validator("callback")

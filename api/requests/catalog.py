@@ -106,11 +106,11 @@ def check_together(queues: Sequence[QueueInfo]) -> None:
                 f"tasks[{index}].queue is {queue.name!r} and tasks[0].queue is {first.name!r};"
                 " a queue in memory cannot be in a batch with another one"
             )
-            raise InvalidRequestError(message)
+            raise InvalidRequestError(message, problem=problems.CONTRADICTION)
 
 
 def not_in_memory(queue: str, what: str) -> InvalidRequestError:
     """Return the error of a task that asks too much of a queue in memory."""
     allowed = ", ".join(MEMORY_MEMBERS)
     message = f"{what} needs a queue on a database; {queue!r} is in memory and takes only {allowed}"
-    return InvalidRequestError(message)
+    return InvalidRequestError(message, problem=problems.CONTRADICTION)

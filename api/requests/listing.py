@@ -14,7 +14,7 @@ from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.text import shown
 from task_queue.api.requests.bodies import MAX_KEY_CHARS
 from task_queue.api.requests.times import QueryMoment
-from task_queue.api.requests.validation import WholeNumber, checked, rule
+from task_queue.api.requests.validation import checked, contradiction, rule, whole_number
 from task_queue.api.responses.cursor import place_of
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.names import MAX_NAME_CHARS
@@ -60,7 +60,7 @@ class _Page(BaseModel):
     created_after: _Moment | None = None
     created_before: _Moment | None = None
     order: Literal["newest", "oldest"] = "newest"
-    limit: Annotated[WholeNumber, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), whole_number] = DEFAULT_LIMIT
     cursor: str | None = None
 
     @field_validator("created_before")
@@ -68,7 +68,7 @@ class _Page(BaseModel):
     def _is_not_before_after(cls, before: float | None, info: ValidationInfo) -> float | None:
         after = info.data.get("created_after")
         if before is not None and after is not None and before <= after:
-            raise rule("must be later than created_after, or no task is between them")
+            raise contradiction("must be later than created_after, or no task is between them")
         return before
 
     @field_validator("*", mode="before")
@@ -98,7 +98,10 @@ class ListParameters(_Page):
         unique_key: Only tasks with this unique key.
     """
 
-    status: tuple[str, ...] = ()
+    status: Annotated[
+        tuple[Annotated[str, Field(json_schema_extra={"enum": list(STATES)})], ...],
+        Field(json_schema_extra={"minItems": 1}),
+    ] = ()
     unique_key: Annotated[str, Field(min_length=1, max_length=MAX_KEY_CHARS)] | None = None
 
     @field_validator("status", mode="before")

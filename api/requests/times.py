@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 from task_queue.actors.tasks.text import shown
 from task_queue.api.requests.validation import rule
@@ -20,7 +20,8 @@ _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
     r"(Z|[+-][0-9]{2}:[0-5][0-9])"
 )
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,9})?")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+"""A number as JSON writes it."""
 _PREDICATE = (
     "must be a time up to the year 9999, as 2026-11-22T10:00:00Z"
     " (RFC 3339, with Z or an offset) or in Unix seconds"
@@ -54,12 +55,34 @@ def unix_seconds_in_query(value: object) -> float:
     Raises:
         PydanticCustomError: It stands for none.
     """
-    is_number = isinstance(value, str) and _NUMBER.fullmatch(value)
-    return unix_seconds(float(str(value)) if is_number else value)
+    if isinstance(value, str) and len(value) <= MAX_TIME_CHARS and _NUMBER.fullmatch(value):
+        seconds = float(value)
+        if not FIRST_MOMENT <= seconds <= LAST_MOMENT:
+            raise rule(f"{_PREDICATE}, not {shown(value)}")
+        return seconds
+    return unix_seconds(value)
 
 
-Moment = Annotated[float, BeforeValidator(unix_seconds)]
+_SCHEMA = WithJsonSchema(
+    {
+        "description": "Unix seconds, or RFC 3339 with Z or an offset.",
+        "anyOf": [
+            {"type": "number", "minimum": FIRST_MOMENT, "maximum": LAST_MOMENT},
+            {
+                "type": "string",
+                "format": "date-time",
+                "maxLength": MAX_TIME_CHARS,
+                "pattern": "^([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
+                "-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+                "[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?"
+                "([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$",
+            },
+        ],
+    }
+)
+
+Moment = Annotated[float, BeforeValidator(unix_seconds), _SCHEMA]
 """A time in a body, Unix seconds once it is checked."""
 
-QueryMoment = Annotated[float, BeforeValidator(unix_seconds_in_query)]
+QueryMoment = Annotated[float, BeforeValidator(unix_seconds_in_query), _SCHEMA]
 """The same as a query's parameter; a `+` in an offset must be written %2B there."""

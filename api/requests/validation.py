@@ -1,7 +1,7 @@
 """What a request holds, checked; what is wrong with it becomes one clear sentence."""
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
@@ -49,14 +49,19 @@ def rule(predicate: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{predicate}", {"predicate": predicate})
 
 
+def contradiction(predicate: str) -> PydanticCustomError:
+    """Return the same as `rule`, of a member that is right but for another one."""
+    return PydanticCustomError("contradiction", "{predicate}", {"predicate": predicate})
+
+
 def _is_written_as_in_json(value: object) -> object:
     if isinstance(value, str) and not _WHOLE_NUMBER.fullmatch(value):
         raise PydanticKnownError("int_parsing")
     return value
 
 
-WholeNumber = Annotated[int, BeforeValidator(_is_written_as_in_json)]
-"""A whole number in a query, written as in JSON: not `+5`, `1_0`, `1.0`, `05` or ` 5`."""
+whole_number = BeforeValidator(_is_written_as_in_json)
+"""Behind the limits of an `int` in a query: it is written as in JSON, not `+5`, `1_0` or `1.0`."""
 
 
 def canonical_id(text: str) -> str | None:
@@ -74,6 +79,8 @@ def _invalid(model: type[BaseModel], error: ErrorDetails, where: str) -> Invalid
     length = len(value) if isinstance(value, str | list) else 0
     said = predicate(kind, error.get("ctx", {}))
     match kind:
+        case "contradiction":
+            return InvalidRequestError(f"{member} {said}", problem=problems.CONTRADICTION)
         case "rule" | "missing" | "string_too_short":
             sentence = f"{member} {said}"
         case "extra_forbidden":

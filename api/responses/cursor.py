@@ -9,6 +9,7 @@ from hashlib import blake2b
 import orjson
 
 from task_queue.actors.tasks.filters import Cursor, Filters
+from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 
 MAX_INTEGER = 2**63 - 1
@@ -41,13 +42,13 @@ def place_of(cursor: str, filters: Filters) -> Cursor:
     canonical = base64.urlsafe_b64encode(text).decode().rstrip("=")
     if not match or cursor != canonical or max(int(match[1]), int(match[2])) > MAX_INTEGER:
         message = "cursor is not one that this service gave; use a next_cursor, or leave it out"
-        raise InvalidRequestError(message)
+        raise InvalidRequestError(message, problem=problems.INVALID_CURSOR)
     if match[3] != _digest(filters):
         message = (
             "cursor is of a listing with other filters or in another order; ask with those, or"
             " leave it out"
         )
-        raise InvalidRequestError(message)
+        raise InvalidRequestError(message, problem=problems.INVALID_CURSOR)
     return int(match[1]), int(match[2])
 
 

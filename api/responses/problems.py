@@ -43,6 +43,22 @@ INVALID_REQUEST = Problem(
     remedy="Read `detail`: it names the member, its value and what is allowed. Change the request;"
     " sent again as it is, it is refused again.",
 )
+CONTRADICTION = Problem(
+    slug="contradiction",
+    status=HTTPStatus.BAD_REQUEST,
+    title="Two members contradict each other",
+    meaning="Each member is right by itself, but they cannot be given together, or one has to be"
+    " greater than the other.",
+    remedy="Read `detail`: it names both. Leave one of them out, or change it.",
+)
+INVALID_CURSOR = Problem(
+    slug="invalid-cursor",
+    status=HTTPStatus.BAD_REQUEST,
+    title="The cursor is not of this listing",
+    meaning="The cursor was not given by this service, or by a listing with other filters or in"
+    " another order.",
+    remedy="Use the `next_cursor` of the page before with the same filters, or none.",
+)
 INVALID_JSON = Problem(
     slug="invalid-json",
     status=HTTPStatus.BAD_REQUEST,

@@ -5,9 +5,16 @@ from http import HTTPStatus
 from task_queue.api.actions import ActionsResource
 from task_queue.api.auth.scopes import Scope
 from task_queue.api.contract import headers
-from task_queue.api.contract.documents import ActionDocument, ActionList, Alive, Readiness
+from task_queue.api.contract.documents import (
+    ActionDocument,
+    ActionList,
+    Alive,
+    OpenApiDocument,
+    Readiness,
+)
 from task_queue.api.contract.operation import Answered, Example, Operation
 from task_queue.api.health import HealthResource, ReadinessResource
+from task_queue.api.openapi.resources import DocsResource, OpenApiResource
 from task_queue.api.responses import problems
 
 OPERATIONS = (
@@ -62,6 +69,36 @@ OPERATIONS = (
                 model=Readiness,
                 headers=(headers.RETRY_AFTER,),
             ),
+        },
+        problems=(problems.INVALID_REQUEST,),
+    ),
+    Operation(
+        method="GET",
+        path="/openapi.json",
+        operation_id="get_description",
+        summary="Show this description",
+        description="As OpenAPI 3.1. The names of actions and queues, and what data the actions"
+        " take, are in it for those who may read.",
+        tag="Description",
+        resource=OpenApiResource,
+        scope=None,
+        answers={HTTPStatus.OK: Answered(description="The description.", model=OpenApiDocument)},
+        problems=(problems.INVALID_REQUEST,),
+    ),
+    Operation(
+        method="GET",
+        path="/docs",
+        operation_id="show_docs",
+        summary="Show this description as a page",
+        tag="Description",
+        resource=DocsResource,
+        scope=None,
+        answers={
+            HTTPStatus.OK: Answered(
+                description="The page.",
+                media_type="text/html",
+                headers=(headers.CONTENT_SECURITY_POLICY,),
+            )
         },
         problems=(problems.INVALID_REQUEST,),
     ),

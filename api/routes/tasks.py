@@ -20,7 +20,7 @@ from task_queue.api.tasks import TaskResource, TasksResource
 
 TASK = "0190f6a2-7c3e-7f00-8000-000000000001"
 """The id in examples."""
-_LOCATED = (headers.LOCATION, *headers.OF_PUBLISHES)
+_LOCATED = (headers.LOCATION, headers.PREFERENCE_APPLIED, *headers.OF_PUBLISHES)
 _OF_PUBLISHES = (
     problems.INVALID_REQUEST,
     problems.INVALID_JSON,
@@ -57,14 +57,15 @@ OPERATIONS = (
         resource=TasksResource,
         scope=Scope.PUBLISH,
         body=PublishBody,
-        headers=(headers.IDEMPOTENCY_KEY, *headers.TRACE),
+        headers=(headers.IDEMPOTENCY_KEY, headers.PREFER, *headers.TRACE),
         answers={
             HTTPStatus.ACCEPTED: Answered(
                 description="The task is on its queue.", model=Queued, headers=_LOCATED
             ),
             HTTPStatus.OK: Answered(
-                description="The queue has a task with this `unique_key` already: it is this one.",
-                model=Queued,
+                description="The queue has a task with this `unique_key` already: it is this one."
+                " Or the request waited for the task's end: the whole task.",
+                model=(Queued, TaskWithAttempts),
                 headers=_LOCATED,
             ),
         },
@@ -136,7 +137,14 @@ OPERATIONS = (
         tag="Tasks",
         resource=TaskResource,
         scope=Scope.READ,
-        answers={HTTPStatus.OK: Answered(description="The task.", model=TaskWithAttempts)},
+        headers=(headers.PREFER,),
+        answers={
+            HTTPStatus.OK: Answered(
+                description="The task.",
+                model=TaskWithAttempts,
+                headers=(headers.PREFERENCE_APPLIED,),
+            )
+        },
         problems=(
             problems.INVALID_REQUEST,
             problems.NOT_FOUND,

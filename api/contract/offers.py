@@ -1,0 +1,131 @@
+"""What a service offers besides its operations: its actions with the data they take, its queues."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from task_queue.actors.actions.registry import Registry
+from task_queue.actors.errors import InvalidDataError
+from task_queue.api.contract.schemas import COMPONENTS, Schema, without_nul
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
+"""What the name of a schema may not hold (OpenAPI 3.1, "Components Object")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """An action that can be asked for.
+
+    Attributes:
+        name: Its name.
+        schema: The JSON Schema of its data; None: any object will do.
+        takes_nothing: Whether it takes an empty object, or none.
+    """
+
+    name: str
+    schema: Mapping[str, Any] | None
+    takes_nothing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What a publish may ask for.
+
+    Attributes:
+        actions: The actions by name.
+        any_action: Whether the fallback runs all other names.
+        queues: The names of the queues.
+    """
+
+    actions: Sequence[Offered]
+    any_action: bool
+    queues: Sequence[str]
+
+    def add_to(self, schemas: dict[str, Schema]) -> None:
+        """Add the actions' own schemas, and bind the bodies that name an action or a queue."""
+        bound = []
+        for each in self.actions:
+            if each.schema is not None:
+                name = _component(f"data.{each.name}", schemas)
+                schemas.update(_named(name, each.schema))
+                bound.append(_condition(each, f"{COMPONENTS}{name}"))
+        publish, redrive = schemas["PublishBody"], schemas["RedriveBody"]
+        if bound:
+            publish["allOf"] = bound
+        names = [each.name for each in self.actions]
+        if not self.any_action:
+            publish["properties"]["action"] = _one_of(publish["properties"]["action"], names)
+            redrive["properties"]["action"] = _one_of(redrive["properties"]["action"], names)
+        for body in (publish, redrive):
+            body["properties"]["queue"] = _one_of(body["properties"]["queue"], self.queues)
+
+
+def offers_of(actions: Registry, queues: Sequence[str]) -> Offers:
+    """Return what can be asked for of these actions and queues."""
+    found = [
+        Offered(name, (actions.described(name) or {})["schema"], _takes_nothing(actions, name))
+        for name in actions.names
+    ]
+    return Offers(found, any_action=actions.known is None, queues=queues)
+
+
+def _takes_nothing(actions: Registry, name: str) -> bool:
+    try:
+        actions.check(name, "{}")
+    except InvalidDataError:
+        return False
+    return True
+
+
+def _component(name: str, taken: Mapping[str, Schema]) -> str:
+    """Return a name for a schema that no other one has."""
+    plain = _NOT_IN_NAMES.sub("_", name)
+    while plain in taken:
+        plain += "_"
+    return plain
+
+
+def _named(name: str, schema: Mapping[str, Any]) -> Iterator[tuple[str, Schema]]:
+    """Yield the schema and those it defines, each with its name, which references lead to."""
+    if "$id" in schema:  # its references are relative to that, and stay right anywhere
+        yield name, dict(schema)
+        return
+    own = {key: each for key, each in schema.items() if key != "$defs"}
+    for part, each in {"": own, **schema.get("$defs", {})}.items():
+        yield f"{name}.{part}" if part else name, without_nul(_led_to(each, name))
+
+
+def _led_to(part: Any, name: str) -> Any:  # noqa: ANN401 - a schema, or a part of one
+    """Return the part with its references to `$defs` leading to the schemas made of them."""
+    match part:
+        case {"$ref": str(ref)} if ref.startswith("#"):
+            rest = {key: each for key, each in part.items() if key != "$ref"}
+            return {"$ref": _moved(ref, name), **_led_to(rest, name)}
+        case dict():
+            return {key: _led_to(each, name) for key, each in part.items()}
+        case list():
+            return [_led_to(each, name) for each in part]
+    return part
+
+
+def _moved(ref: str, name: str) -> str:
+    if ref.startswith("#/$defs/"):
+        return f"{COMPONENTS}{name}.{ref.removeprefix('#/$defs/')}"
+    return f"{COMPONENTS}{name}{ref.removeprefix('#')}"
+
+
+def _condition(action: Offered, ref: str) -> Schema:
+    """Return what holds of a body that names the action: its data is what the action takes."""
+    data: Schema = {"properties": {"data": {"$ref": ref}}, "required": ["data"]}
+    if action.takes_nothing:
+        data = {"properties": {"data": {"anyOf": [{"$ref": ref}, {"type": "null"}]}}}
+    names_it = {"properties": {"action": {"const": action.name}}, "required": ["action"]}
+    return {"if": names_it, "then": data}
+
+
+def _one_of(member: Schema, names: Sequence[str]) -> Schema:
+    """Return the schema of a member that is one of these names; null still counts as not given."""
+    one: Schema = {"type": "string", "enum": list(names)}
+    about = {"description": member["description"]}
+    return {"anyOf": [one, {"type": "null"}], **about} if "anyOf" in member else one | about
