@@ -105,6 +105,16 @@ class Gate:
             return None
 
 
+def _client_of(address: str) -> httpx.Client:
+    """A client of a server that listens on this URL, or path of a Unix socket."""
+    if address.startswith("/"):
+        transport = httpx.HTTPTransport(uds=address)
+        return httpx.Client(
+            base_url="http://localhost", transport=transport, timeout=DEADLINE_SECONDS
+        )
+    return httpx.Client(base_url=address, timeout=DEADLINE_SECONDS)
+
+
 class ServerProcess:
     """`task-queue serve` in a directory of its own, on a free port."""
 
@@ -147,7 +157,7 @@ class ServerProcess:
         line = self._lines.get(timeout=START_SECONDS)  # "" if it ended instead
         assert " listens on " in line, (line, self.log)
         self.client.close()
-        self.client = httpx.Client(base_url=line.split()[-1], timeout=DEADLINE_SECONDS)
+        self.client = _client_of(line.split()[-1])
         return self
 
     def spawn(self) -> "ServerProcess":
