@@ -13,6 +13,7 @@ from task_queue.actors.tasks.filters import Filters, LeftOut
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
 from task_queue.actors.tasks.text import shown
+from task_queue.api.auth.caller import Caller, caller_of
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json
 from task_queue.api.requests.catalog import unknown_action, unknown_queue
@@ -112,9 +113,11 @@ class DeadLettersResource:
         if not any(getattr(body, name) for name in _SELECTORS):
             message = f"give at least one of {', '.join(_SELECTORS)}: which dead tasks"
             raise InvalidRequestError(message)
-        self._check_would_run(body)
+        caller = caller_of(req)
+        self._check_would_run(body, caller)
         limit = DEFAULT_REDRIVE if body.limit is None else body.limit
-        found, left_out = self._named(body, limit) if body.ids else self._search(body, limit)
+        find = self._named if body.ids else self._search
+        found, left_out = find(body, limit, caller)
         count = self._redrive(found, body.per_second)
         numbers = left_out._asdict() | {"unchanged": len(found) - count}
         left = {name: number for name, number in numbers.items() if number}
@@ -122,25 +125,26 @@ class DeadLettersResource:
         detail = {"detail": "; ".join(_WHY[name] for name in left)} if left else {}
         resp.data = dumps({"count": count, **left, **detail})
 
-    def _check_would_run(self, body: RedriveBody) -> None:
+    def _check_would_run(self, body: RedriveBody, caller: Caller) -> None:
         """Accept a queue and an action that would run what is put back.
 
         Raises:
-            InvalidRequestError: It is not in the settings.
+            InvalidRequestError: It is not in the settings, or the caller does not see it.
             ConflictError: The queue keeps its tasks in memory.
         """
         if body.queue is not None:
-            if body.queue not in self._edge.queues:
-                raise unknown_queue(self._edge.queues, body.queue)
+            queues = self._edge.queues_of(caller)
+            if body.queue not in queues:
+                raise unknown_queue(queues, body.queue)
             self._edge.check_has_rows(body.queue)
         if body.action is not None and not self._edge.actions.knows(body.action):
             raise unknown_action(self._edge.actions, body.action)
 
-    def _search(self, body: RedriveBody, limit: int) -> tuple[list[str], LeftOut]:
+    def _search(self, body: RedriveBody, limit: int, caller: Caller) -> tuple[list[str], LeftOut]:
         """Find dead tasks, the oldest of each queue first; count those left out on the way."""
         ids: list[str] = []
         left_out = LeftOut()
-        for queue in [body.queue] if body.queue else self._queues_with_dead():
+        for queue in [body.queue] if body.queue else self._queues_with_dead(caller):
             if len(ids) == limit:
                 break
             filters = Filters(
@@ -155,14 +159,14 @@ class DeadLettersResource:
             left_out = LeftOut(*map(add, left_out, left))
         return ids, left_out
 
-    def _named(self, body: RedriveBody, limit: int) -> tuple[list[str], LeftOut]:
+    def _named(self, body: RedriveBody, limit: int, caller: Caller) -> tuple[list[str], LeftOut]:
         """Find those of the given ids that are dead and match; count those that nothing runs."""
         ids: list[str] = []
         unknown = 0
         for task_id in body.ids or ():
             if len(ids) == limit:
                 break
-            found = self._edge.ask_reader(GetTask(task_id))
+            found = self._edge.ask_reader(GetTask(task_id, caller.queues))
             if found is None or not _matches(found[0], body):
                 continue
             if self._runs(found[0].queue) and self._edge.actions.knows(found[0].action):
@@ -171,10 +175,10 @@ class DeadLettersResource:
                 unknown += 1
         return ids, LeftOut(unknown=unknown)
 
-    def _queues_with_dead(self) -> list[str]:
-        """Return the queues with dead tasks, those first that are in the settings."""
+    def _queues_with_dead(self, caller: Caller) -> list[str]:
+        """Return the queues with dead tasks that the caller sees, first those of the settings."""
         counted = self._edge.ask_reader(CountTasks())
-        queues = dict.fromkeys((*self._edge.queues, *counted))
+        queues = filter(caller.sees, dict.fromkeys((*self._edge.queues, *counted)))
         return [name for name in queues if counted.get(name, {}).get(Status.DEAD)]
 
     def _runs(self, queue: str) -> bool:

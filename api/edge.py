@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from task_queue.actors.actions.registry import Registry
@@ -17,6 +17,7 @@ from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.conditions import Published
 from task_queue.actors.tasks.filters import Filters
 from task_queue.actors.tasks.new import QUEUE, QueueInfo
+from task_queue.api.auth.caller import Caller
 from task_queue.api.requests.catalog import Catalog, unknown_action, unknown_queue
 from task_queue.api.waits import Waits
 from task_queue.config.settings import QueueSettings
@@ -57,15 +58,19 @@ class Edge:
         """The actions there are."""
         return self.system.actions
 
-    @property
-    def catalog(self) -> Catalog:
-        """What tasks can ask for at this moment."""
-        return Catalog(self.system.actions, self.system.queues.info, tells=self.system.tells)
+    def catalog(self, caller: Caller) -> Catalog:
+        """Return what tasks can ask for at this moment, if this caller publishes them."""
+        queues, tells = self.system.queues.info, self.system.tells
+        return Catalog(self.system.actions, queues, tells=tells, allowed=caller.queues)
 
     @property
     def queues(self) -> Collection[str]:
         """The names of the queues that run, in the order of the settings."""
         return self.system.queues.addresses.keys()
+
+    def queues_of(self, caller: Caller) -> list[str]:
+        """Return the names of the queues that run and that the caller sees."""
+        return [name for name in self.queues if caller.sees(name)]
 
     @property
     def max_stuck_threads(self) -> int:
@@ -116,20 +121,23 @@ class Edge:
     def check_names(self, filters: Filters) -> None:
         """Accept the filters of a listing by a queue and an action that there are or have been.
 
+        Of the queues and tasks that the filters let the caller see.
+
         Raises:
             InvalidRequestError: It is neither in the settings nor the one of a stored task.
         """
-        queue, action = filters.queue, filters.action
-        if queue is not None and not self._has_had(queue):
-            raise unknown_queue(self.queues, queue)
+        queue, action, seen = filters.queue, filters.action, Filters(queues=filters.queues)
+        if queue is not None:
+            known = [name for name in self.queues if seen.take(name)]
+            # There may have been one that had tasks. Of all that are not known the same is asked.
+            if queue not in known and not (
+                queue in self.ask_reader(CountTasks()) and seen.take(queue)
+            ):
+                raise unknown_queue(known, queue)
         if action is not None and not self.actions.knows(action):
-            stored, _ = self.ask_reader(ListTasks(limit=1, filters=Filters(action=action)))
+            stored, _ = self.ask_reader(ListTasks(limit=1, filters=replace(seen, action=action)))
             if not stored:
                 raise unknown_action(self.actions, action)
-
-    def _has_had(self, queue: str) -> bool:
-        """Return whether there is such a queue, or was one that had tasks."""
-        return queue in self.queues or queue in self.ask_reader(CountTasks())
 
     def ask_reader(self, request: Request[R]) -> R:
         """Ask the reader of the database.

@@ -29,6 +29,7 @@ class EndOfTask:
         found: Makes the answer to the task as it is then.
         refuse: Makes the answer if the task cannot be looked up.
         has_row: Whether the task is in the database now, unless it has been deleted.
+        queues: Those that the client sees; None: all.
     """
 
     edge: Edge
@@ -37,6 +38,7 @@ class EndOfTask:
     found: Callable[[Found], Answer | Late[Any]]
     refuse: Callable[[TaskQueueError], Answer]
     has_row: bool = True
+    queues: frozenset[str] | None = None
 
     def looked_for(self) -> Late[Any]:
         """Return the wait for a task of which nothing is known.
@@ -68,10 +70,12 @@ class EndOfTask:
     def _seen_at_end(self, found: Found) -> Answer | Late[Any]:
         if found is not None and found[0].status not in FINAL:
             return self.looked_for()  # somebody has put it back meanwhile
+        if found is None and not self.has_row and self.queues is not None:
+            return self.looked_for()  # or the answer would tell that a task has ended elsewhere
         return self.found(found)
 
     def _look(self, done: Callable[[Found], Answer | Late[Any]]) -> Late[Any]:
-        reply = self.edge.system.reader.ask_later(GetTask(self.task_id))
+        reply = self.edge.system.reader.ask_later(GetTask(self.task_id, self.queues))
         error = AnswerTimeoutError("no answer from the database in time")
         wait = Wait(self.edge.deadline, partial(reply.fail, error), stops=False)
         return Late(reply, done, wait, self.refuse)

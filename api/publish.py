@@ -22,6 +22,7 @@ from task_queue.actors.tasks.new import QueueInfo, plain_task, task_of
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
 from task_queue.actors.tasks.trace import Trace, trace_of
+from task_queue.api.auth.caller import caller_of
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json
 from task_queue.api.publish_answer import PublishAnswer
@@ -54,7 +55,7 @@ class Publisher:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Publish the task in the body."""
-        value = read_json(req)
+        value, caller = read_json(req), caller_of(req)
         plain = plain_body(value)
         seconds = prefer.wait_seconds(req, self._edge.max_wait_seconds)
         if (
@@ -67,13 +68,14 @@ class Publisher:
             queue = self._edge.queue(name)
             if (
                 queue is not None
+                and caller.sees(queue[0].name)
                 and not queue[0].limits.bound_publishes
                 and self._actions.knows(action)
             ):
                 self._publish_plain(req, resp, queue, action, data)
                 return
         body = publish_body(value)
-        info = self._edge.catalog.check(body)
+        info = self._edge.catalog(caller).check(body)
         publish = self._build(req, value, {"": (info, body)}, waits=seconds is not None)
         answer = PublishAnswer(self._edge, publish, has_row=info.durable)
         if seconds is None:
@@ -85,7 +87,7 @@ class Publisher:
         """Publish the tasks in the body, all or none; the answer waits for the end of none."""
         value = read_json(req)
         bodies = checked(BatchBody, value).tasks
-        catalog = self._edge.catalog
+        catalog = self._edge.catalog(caller_of(req))
         asked = {
             f"tasks[{index}].": (catalog.check(body, f"tasks[{index}]"), body)
             for index, body in enumerate(bodies)

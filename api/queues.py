@@ -13,6 +13,7 @@ from task_queue.actors.messages.changes import Purge
 from task_queue.actors.messages.queue import GetQueueState, Pause
 from task_queue.actors.messages.reader import CountTasks, ListPaused, OldestReady
 from task_queue.actors.tasks.states import Status
+from task_queue.api.auth.caller import caller_of
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import refuse_members
 from task_queue.config.logger import get_logger
@@ -31,19 +32,20 @@ class QueuesResource:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        """Show all queues of the settings, in their order."""
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Show all queues of the settings that the caller sees, in their order."""
         looked_up = self._looked_up()
         documents = []
-        for name in self._edge.queues:
+        for name in self._edge.queues_of(caller_of(req)):
             with suppress(NotFoundError):  # a reload has removed it meanwhile
                 documents.append(self._document(name, *looked_up))
         resp.data = dumps({"queues": documents})
 
     on_head = on_get
 
-    def on_get_one(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
+    def on_get_one(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Show the queue, or `404`."""
+        self._find(req, name)
         resp.data = dumps(self._document(name, *self._looked_up()))
 
     on_head_one = on_get_one
@@ -59,7 +61,7 @@ class QueuesResource:
     def on_post_purge(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Cancel the tasks that wait on the queue now, in steps that block no publish for long."""
         refuse_members(req)
-        self._find(name)
+        self._find(req, name)
         self._edge.check_has_rows(name)
         purged = self._purge(name)
         _log.info("queue purged", queue=name, **purged)
@@ -69,13 +71,13 @@ class QueuesResource:
         self, req: falcon.Request, resp: falcon.Response, name: str, *, paused: bool
     ) -> None:
         refuse_members(req)
-        self._find(name)
+        self._find(req, name)
         self._edge.ask_queue(name, Pause(paused=paused))
         _log.info("queue paused" if paused else "queue resumed", queue=name)
         resp.data = dumps({"name": name, "paused": paused})
 
-    def _find(self, name: str) -> None:
-        if name not in self._edge.queues:
+    def _find(self, req: falcon.Request, name: str) -> None:
+        if name not in self._edge.queues or not caller_of(req).sees(name):
             message = "queue not found"
             raise NotFoundError(message)
 

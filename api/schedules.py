@@ -23,6 +23,7 @@ from task_queue.actors.tasks.recurrence import (
     upcoming,
 )
 from task_queue.actors.tasks.schedule import Schedule
+from task_queue.api.auth.caller import Caller, caller_of
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json, refuse_members
 from task_queue.api.requests.bodies import publish_body
@@ -82,42 +83,46 @@ class SchedulesResource:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        """Show all schedules, by name."""
-        schedules = self._edge.ask_reader(ListSchedules())
-        resp.data = dumps({"schedules": [schedule_document(each) for each in schedules]})
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Show all schedules that the caller sees, by name."""
+        seen = _seen_by(caller_of(req), self._edge.ask_reader(ListSchedules()))
+        resp.data = dumps({"schedules": [schedule_document(each) for each in seen.values()]})
 
     on_head = on_get
 
 
 class ScheduleResource:
-    """`PUT /schedules/{name}` makes or changes a schedule, `GET` shows it, `DELETE` deletes it."""
+    """`PUT /schedules/{name}` makes or changes a schedule, `GET` shows it, `DELETE` deletes it.
+
+    A schedule is seen by whoever sees the queue that its tasks go to.
+    """
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
+    def on_get(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Show the schedule, or `404`."""
-        if (schedule := self._find(name)) is None:
-            raise _not_found()
-        resp.data = dumps(schedule_document(schedule))
+        resp.data = dumps(schedule_document(self._find(caller_of(req), name)))
 
     on_head = on_get
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Store the schedule: `201` if it is new, `200` if there was one by this name.
 
-        `409` if it is one too many, or one of the settings.
+        `409` if it is one too many, one of the settings, or one that the caller does not see.
         """
-        schedule = schedule_of(self._edge.catalog, _good(name), read_json(req), self._edge.now())
-        present = self._all()
-        if name in present:
-            _check_changeable(present[name])
-        elif len(present) >= MAX_SCHEDULES:
+        caller = caller_of(req)
+        catalog = self._edge.catalog(caller)
+        schedule = schedule_of(catalog, _good(name), read_json(req), self._edge.now())
+        present = self._edge.ask_reader(ListSchedules())
+        seen = _seen_by(caller, present)
+        if name in seen:
+            _check_changeable(seen[name])
+        elif len(present) >= MAX_SCHEDULES and all(each.name != name for each in present):
             message = f"there are {len(present)} schedules, and {MAX_SCHEDULES} at most are allowed"
             raise ConflictError(message)
-        kept = self._edge.ask_writer(PutSchedule(schedule))
-        status = HTTPStatus.OK if name in present else HTTPStatus.CREATED
+        kept = self._edge.ask_writer(PutSchedule(schedule, caller.queues))
+        status = HTTPStatus.OK if name in seen else HTTPStatus.CREATED
         _log.info("schedule kept", schedule=name)
         resp.status = status.value
         resp.data = dumps(schedule_document(kept))
@@ -125,19 +130,23 @@ class ScheduleResource:
     def on_delete(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Delete the schedule; what it has published stays: `204`."""
         refuse_members(req)
-        if (schedule := self._find(name)) is None:
-            raise _not_found()
-        _check_changeable(schedule)
-        self._edge.ask_writer(DeleteSchedule(name))
+        caller = caller_of(req)
+        _check_changeable(self._find(caller, name))
+        self._edge.ask_writer(DeleteSchedule(name, caller.queues))
         _log.info("schedule deleted", schedule=name)
         resp.status = HTTPStatus.NO_CONTENT.value
 
-    def _find(self, name: str) -> Schedule | None:
-        return self._all().get(name)
+    def _find(self, caller: Caller, name: str) -> Schedule:
+        seen = _seen_by(caller, self._edge.ask_reader(ListSchedules()))
+        if name not in seen:
+            message = "schedule not found"
+            raise NotFoundError(message)
+        return seen[name]
 
-    def _all(self) -> dict[str, Schedule]:
-        schedules = self._edge.ask_reader(ListSchedules())
-        return {schedule.name: schedule for schedule in schedules}
+
+def _seen_by(caller: Caller, schedules: list[Schedule]) -> dict[str, Schedule]:
+    """Return those of these schedules that the caller sees, by name."""
+    return {each.name: each for each in schedules if caller.sees(each.queue)}
 
 
 def _check_changeable(schedule: Schedule) -> None:
@@ -280,7 +289,3 @@ def _good(name: str) -> str:
         message = f"a schedule's name {NAME_RULE}"
         raise InvalidRequestError(message)
     return name
-
-
-def _not_found() -> NotFoundError:
-    return NotFoundError("schedule not found")

@@ -12,6 +12,7 @@ from task_queue.actors.messages.changes import CancelTask, DeleteTask, RetryTask
 from task_queue.actors.messages.reader import GetTask, ListTasks
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Attempt, Task
+from task_queue.api.auth.caller import caller_of
 from task_queue.api.edge import Edge
 from task_queue.api.end_of_task import EndOfTask, Found
 from task_queue.api.json_codec import refuse_members
@@ -57,7 +58,7 @@ class TaskResource:
         own_id = _known(task_id)
         seconds = prefer.wait_seconds(req, self._edge.max_wait_seconds)
         if seconds is None:
-            task, attempts = self._look_up(own_id)
+            task, attempts = self._look_up(req, own_id)
             resp.data = dumps(history_document(task, attempts))
             return
         end = EndOfTask(
@@ -68,6 +69,7 @@ class TaskResource:
             partial(errors.refusal, name=task_id),
             # Of a queue in memory a task becomes a row when it is final.
             has_row=self._edge.all_durable,
+            queues=caller_of(req).queues,
         )
         if (answer := leave_after(req, end.looked_for(), self._edge.timeout)) is not None:
             answer.fill(resp)
@@ -78,7 +80,7 @@ class TaskResource:
         """Delete a task that is final: `204`."""
         refuse_members(req)
         own_id = _known(task_id)
-        self._edge.ask_writer(DeleteTask(own_id))
+        self._edge.ask_writer(DeleteTask(own_id, caller_of(req).queues))
         _log.info("task deleted", id=own_id)
         resp.status = HTTPStatus.NO_CONTENT.value
 
@@ -86,7 +88,8 @@ class TaskResource:
         """Cancel a task that waits: `200`; ask one that runs to stop: `202`."""
         refuse_members(req)
         own_id = _known(task_id)
-        status = self._edge.ask_writer(CancelTask(own_id, self._edge.now()))
+        cancel = CancelTask(own_id, self._edge.now(), caller_of(req).queues)
+        status = self._edge.ask_writer(cancel)
         _log.info(
             "task cancelled" if status is Status.CANCELLED else "task to be cancelled", id=own_id
         )
@@ -100,9 +103,10 @@ class TaskResource:
         """Put a dead or cancelled task back on its queue: `202`."""
         refuse_members(req)
         own_id = _known(task_id)
-        task, _ = self._look_up(own_id)
+        task, _ = self._look_up(req, own_id)
         self._refuse_unserved(task)
-        status = self._edge.ask_writer(RetryTask(own_id, self._edge.now()))
+        retry = RetryTask(own_id, self._edge.now(), caller_of(req).queues)
+        status = self._edge.ask_writer(retry)
         _log.info("task put back", id=own_id)
         resp.status = HTTPStatus.ACCEPTED.value
         resp.data = dumps({"id": own_id, "status": status.shown})
@@ -114,8 +118,8 @@ class TaskResource:
             raise _unserved(f"the action {task.action}")
         self._edge.check_has_rows(task.queue)
 
-    def _look_up(self, task_id: str) -> tuple[Task, list[Attempt]]:
-        return _there(self._edge.ask_reader(GetTask(task_id)))
+    def _look_up(self, req: falcon.Request, task_id: str) -> tuple[Task, list[Attempt]]:
+        return _there(self._edge.ask_reader(GetTask(task_id, caller_of(req).queues)))
 
 
 def _shown_after(seconds: int, found: Found) -> Answer:

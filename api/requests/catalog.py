@@ -8,7 +8,7 @@ import orjson
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import InvalidDataError
 from task_queue.actors.tasks.new import QUEUE, QueueInfo
-from task_queue.actors.tasks.text import shown, unknown
+from task_queue.actors.tasks.text import cut, shown, unknown
 from task_queue.api.requests.bodies import PublishBody
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
@@ -26,11 +26,13 @@ class Catalog:
         actions: The actions there are; None: they are not loaded, and any will do.
         queues: The queues by name.
         tells: Whether it can be told how a task ended.
+        allowed: Those that whoever publishes may publish to; None: all.
     """
 
     actions: Registry | None
     queues: Mapping[str, QueueInfo]
     tells: bool
+    allowed: frozenset[str] | None = None
 
     def check(self, body: PublishBody, where: str = "") -> QueueInfo:
         """Accept a task that can be published; return its queue.
@@ -41,14 +43,18 @@ class Catalog:
 
         Raises:
             InvalidRequestError: The action or the queue is not known, the action does not take the
-                data, or the queue's driver cannot do something that is asked for.
+                data, the queue is not one to publish to, or its driver cannot do something that is
+                asked for.
         """
         prefix = f"{where}." if where else ""
         if self.actions is not None:
             _check_action(self.actions, body, prefix)
-        queue = self.queues.get(body.queue or QUEUE)
+        name = body.queue or QUEUE
+        if self.allowed is not None and name not in self.allowed:
+            raise _not_allowed(self.allowed, name, prefix)
+        queue = self.queues.get(name)
         if queue is None:
-            raise unknown_queue(self.queues, body.queue or QUEUE, prefix)
+            raise unknown_queue(self._known(), name, prefix)
         if not queue.durable:
             for member in body.given:
                 if member not in MEMORY_MEMBERS:
@@ -56,6 +62,9 @@ class Catalog:
         if body.callback:
             self._check_callback(body.callback, queue, f"{prefix}callback")
         return queue
+
+    def _known(self) -> list[str]:
+        return [name for name in self.queues if self.allowed is None or name in self.allowed]
 
     def _check_callback(self, callback: str, queue: QueueInfo, member: str) -> None:
         if not self.tells:
@@ -91,6 +100,13 @@ def unknown_queue(queues: Collection[str], name: str, prefix: str = "") -> Inval
     """Return the error of a queue that there is not; `prefix` is where in the body, if at all."""
     detail = unknown(f"{prefix}queue", name, queues)
     return InvalidRequestError("unknown queue", detail, problems.UNKNOWN_QUEUE)
+
+
+def _not_allowed(allowed: Collection[str], name: str, prefix: str) -> InvalidRequestError:
+    """Return the error of a queue that the caller does not see, whether there is one or not."""
+    own = ", ".join(sorted(allowed))
+    detail = f"{prefix}queue must be one that this key may publish to, not {cut(name)!r}: {own}"
+    return InvalidRequestError("queue not allowed", detail, problems.QUEUE_NOT_ALLOWED)
 
 
 def check_together(queues: Sequence[QueueInfo]) -> None:

@@ -7,7 +7,7 @@ same commit as the tasks; only what belongs to this process is here.
 import re
 import threading
 from functools import partial
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Any
 
 import falcon
@@ -16,12 +16,15 @@ import orjson
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.tasks.conditions import REMEMBERED_SECONDS, Idempotency
+from task_queue.api.auth.caller import Caller, caller_of
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 
 ENVIRON_KEY = "HTTP_IDEMPOTENCY_KEY"
 """Where the header stands in a request's environment."""
 MAX_KEY_CHARS = 255
+SPACE_BYTES = 16
+"""How much of the digest of a caller's queues a stored key has: no two sets share it by chance."""
 
 _VISIBLE = re.compile(r"[!-~]{1,255}")
 _QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')
@@ -47,7 +50,8 @@ def asked_for(
         return None
     canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     fingerprint = sha256(req.path.encode() + b"\n" + canonical).hexdigest()
-    return Idempotency(_key(header), fingerprint, now + REMEMBERED_SECONDS, waits)
+    key = _space_of(caller_of(req)) + _key(header)
+    return Idempotency(key, fingerprint, now + REMEMBERED_SECONDS, waits)
 
 
 def key_of(publish: Publish) -> str | None:
@@ -85,6 +89,16 @@ class InFlight:
         """Give the key back."""
         with self._lock:
             self._keys.discard(key)
+
+
+def _space_of(caller: Caller) -> str:
+    """Return what the keys begin with of all who see the same queues, so that no others meet them.
+
+    With a space, which is in no key; nothing for those who see all queues.
+    """
+    if caller.queues is None:
+        return ""
+    return blake2b(orjson.dumps(sorted(caller.queues)), digest_size=SPACE_BYTES).hexdigest() + " "
 
 
 def _key(header: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from task_queue.actors.tasks.filters import Cursor, Filters
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.text import shown
+from task_queue.api.auth.caller import caller_of
 from task_queue.api.requests.bodies import MAX_KEY_CHARS
 from task_queue.api.requests.times import QueryMoment
 from task_queue.api.requests.validation import checked, contradiction, rule, whole_number
@@ -142,6 +143,8 @@ class DeadLetterParameters(_Page):
 def page_of(model: type[_Page], req: falcon.Request) -> tuple[Filters, int, Cursor | None]:
     """Return which tasks the query asks for, in which order, how many, and after which place.
 
+    Of those that the caller sees.
+
     Raises:
         InvalidRequestError: A parameter is unknown or wrong.
     """
@@ -152,7 +155,7 @@ def page_of(model: type[_Page], req: falcon.Request) -> tuple[Filters, int, Curs
             message = f"{name} is given {len(value)} times; once is allowed"
             raise InvalidRequestError(message)
     asked = checked(model, query)
-    filters = Filters(**asked.filters())
+    filters = Filters(**asked.filters(), queues=caller_of(req).queues)
     after = None if asked.cursor is None else place_of(asked.cursor, filters)
     return filters, asked.limit, after
 

@@ -53,6 +53,10 @@ def place_of(cursor: str, filters: Filters) -> Cursor:
 
 
 def _digest(filters: Filters) -> bytes:
-    """Return what tells these filters from others, however their states were listed."""
-    canonical = orjson.dumps(replace(filters, statuses=tuple(sorted(filters.statuses))))
+    """Return what tells these filters from others, however their states were listed.
+
+    So also a caller who sees other queues: a cursor means nothing to it.
+    """
+    ordered = replace(filters, statuses=tuple(sorted(filters.statuses)))
+    canonical = orjson.dumps(ordered, default=sorted)
     return blake2b(canonical, digest_size=DIGEST_BYTES).hexdigest().encode()

@@ -130,6 +130,15 @@ FOREIGN_ORIGIN = Problem(
     remedy="Send it from a page of this origin, or from a program that is no browser.",
     errors=("foreign origin",),
 )
+QUEUE_NOT_ALLOWED = Problem(
+    slug="queue-not-allowed",
+    status=HTTPStatus.FORBIDDEN,
+    title="The key may not publish to this queue",
+    meaning="The key is restricted to other queues; whether there is this one is not said.",
+    remedy="Publish to one of the queues that `detail` names, or use another key. A task without"
+    " `queue` goes to `tasks`.",
+    errors=("queue not allowed",),
+)
 NOT_FOUND = Problem(
     slug="not-found",
     status=HTTPStatus.NOT_FOUND,

@@ -55,6 +55,7 @@ OPERATIONS = (
             problems.INVALID_JSON,
             problems.UNKNOWN_ACTION,
             problems.UNKNOWN_QUEUE,
+            problems.QUEUE_NOT_ALLOWED,
             problems.INVALID_DATA,
             problems.INVALID_SCHEDULE,
             problems.CONFLICT,

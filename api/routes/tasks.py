@@ -26,6 +26,7 @@ _OF_PUBLISHES = (
     problems.INVALID_JSON,
     problems.UNKNOWN_ACTION,
     problems.UNKNOWN_QUEUE,
+    problems.QUEUE_NOT_ALLOWED,
     problems.INVALID_DATA,
     problems.NEVER_STARTS,
     problems.STILL_ANSWERED,

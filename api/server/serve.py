@@ -17,6 +17,7 @@ from task_queue.actors.actions.process.child import hear_of_children
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.system import ActorSystem
 from task_queue.api.app import create_app
+from task_queue.api.auth.caller import EVERYBODY
 from task_queue.api.edge import Edge
 from task_queue.api.schedule_settings import schedules
 from task_queue.api.server.banner import banner
@@ -71,7 +72,7 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
             settings.http.answer_timeout_seconds,
             max_wait_seconds=settings.http.max_wait_seconds,
         )
-        configured = schedules(loaded, edge.catalog, edge.now())
+        configured = schedules(loaded, edge.catalog(EVERYBODY), edge.now())
         signals.take_back()
     except Stopped:  # nothing runs yet
         return signals.exit_code

@@ -9,6 +9,7 @@ from task_queue.actors.messages.queue import GetQueueState, Publish
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.new import plain_task
+from task_queue.api.auth.caller import EVERYBODY
 from task_queue.api.edge import Edge
 from task_queue.config.settings import load
 from tests.fakes import NOW
@@ -56,9 +57,9 @@ def test_a_publish_to_a_queue_that_a_reload_is_adding_or_removing_may_be_repeate
 
 def test_what_a_reload_removes_is_not_found_any_more(tmp_path: Path) -> None:
     asked = edge(tmp_path)
-    assert list(asked.catalog.queues) == ["tasks", "mail"]
+    assert list(asked.catalog(EVERYBODY).queues) == ["tasks", "mail"]
     asked.system.queues.info = {"tasks": asked.system.queues.info["tasks"]}
-    assert list(asked.catalog.queues) == ["tasks"]
+    assert list(asked.catalog(EVERYBODY).queues) == ["tasks"]
     assert asked.queue("mail") is None
     assert asked.queue_info("mail") is None
 

@@ -9,6 +9,7 @@ from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.interval import Interval
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
+from task_queue.api.auth.caller import EVERYBODY
 from task_queue.api.edge import Edge
 from task_queue.api.schedule_settings import schedules
 from task_queue.config.settings import SettingsError, load
@@ -40,7 +41,7 @@ def configured(
     file.write_text(text.replace("{task}", task))
     loaded = load(file, overrides, environ={})
     system = ActorSystem(loaded.settings, on_too_many_restarts=lambda: None)  # never started
-    return schedules(loaded, Edge(system, 1.0).catalog, NOW)
+    return schedules(loaded, Edge(system, 1.0).catalog(EVERYBODY), NOW)
 
 
 def test_a_schedule_of_the_settings_is_as_one_that_was_put(tmp_path: Path) -> None:
