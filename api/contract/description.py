@@ -87,7 +87,7 @@ def describe(
             "description": INTRODUCTION.strip(),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": url("/")}],
+        "servers": [{"url": url("") or "/"}],
         "tags": [{"name": name, "description": TAGS[name]} for name in TAGS if name in tags],
         "paths": paths,
         "components": {

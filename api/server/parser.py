@@ -143,7 +143,14 @@ class ProblemTask(ErrorTask):  # type: ignore[misc] # waitress has no types
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
-        _log.info("request refused", status=status.value, reason=detail, request_id=own_id)
+        client = self.channel.addr[0]  # a proxy's own, if it is one: no header was looked at
+        _log.info(
+            "request refused",
+            client=client,
+            status=status.value,
+            reason=detail,
+            request_id=own_id,
+        )
 
     def _sentences(self, status: HTTPStatus) -> tuple[str, str]:
         match status:

@@ -26,6 +26,10 @@ CONFIG = Path(__file__).parents[2] / "config"
 
 SCHEDULE = 'schedules.s={cron = "* * * * *", task = {action = "sum"}}'
 ONE_LINE = "must have no blanks and line ends at its ends, nor control characters"
+PROXY_RULE = "must be an address, a network as 10.1.0.0/16 or fd00::/8, or unix"
+PREFIX_RULE = (
+    "must be a path as /queue, of A-Z a-z 0-9 - . _ ~ and single slashes, without one at its end"
+)
 HOST_RULE = (
     "must be a name or an address without scheme and port,"
     " or a name with a dot in front for all names below it"
@@ -455,6 +459,18 @@ def test_a_schedule_for_a_queue_that_is_not_there_is_refused_with_those_that_are
             "http.allowed_hosts=http://a",
             f"http.allowed_hosts.0 = http://a (from --set): {HOST_RULE}",
         ),
+        (
+            "http.trusted_proxies=proxy",
+            f"http.trusted_proxies.0 = proxy (from --set): {PROXY_RULE}",
+        ),
+        (
+            "http.trusted_proxies=unix,10.0.0.1/8",
+            f"http.trusted_proxies.1 = 10.0.0.1/8 (from --set): {PROXY_RULE}",
+        ),
+        ("http.url_prefix=queue", f"http.url_prefix = queue (from --set): {PREFIX_RULE}"),
+        ("http.url_prefix=/queue/", f"http.url_prefix = /queue/ (from --set): {PREFIX_RULE}"),
+        ("http.url_prefix=/a/../b", f"http.url_prefix = /a/../b (from --set): {PREFIX_RULE}"),
+        ("http.socket= a", f'http.socket = " a" (from --set): {ONE_LINE}'),
         ("http.allowed_hosts=fd00::1", f"http.allowed_hosts.0 = fd00::1 (from --set): {HOST_RULE}"),
         (
             "http.allowed_hosts=5",

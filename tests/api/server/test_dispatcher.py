@@ -126,6 +126,8 @@ def test_quick_is_what_asks_nobody_or_is_parked(
     command, path = request_line
     channel.requests = [SimpleNamespace(error=None, command=command, path=path)]
     assert channel.is_quick is is_quick
+    channel.url_prefix, channel.requests[0].path = "/queue", f"/queue{path}"
+    assert channel.is_quick is is_quick
     channel.requests[0].error = TooSlowError("it has not come")
     assert channel.is_quick
 
