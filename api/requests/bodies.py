@@ -6,7 +6,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from task_queue.api.requests.times import Moment
-from task_queue.api.requests.validation import checked, contradiction
+from task_queue.api.requests.validation import checked, contradiction, rule
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.callbacks import MAX_CALLBACK_CHARS, callback_fault
