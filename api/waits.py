@@ -11,8 +11,9 @@ from task_queue.actors.messages.writer import Watch
 from task_queue.actors.tasks.states import FINAL
 from task_queue.config.logger import get_logger
 
-LOOK_SECONDS = 1.0
-"""How often to look, and so how late the end of a task that another node runs is seen at most."""
+LOOK_SECONDS = 0.75
+"""How often to look. The server does so every quarter of a second, so that the end of a task that
+another node runs is seen within a second."""
 
 _log = get_logger()
 

@@ -34,16 +34,15 @@ R = TypeVar("R")
 class Wait:
     """A wait that takes long, or that nobody else sees to the end of.
 
-    Our server calls `end` at its moment, when the client has gone, and when the server stops. It
-    must have the reply answered if nobody has done so, so that whoever answers later learns by
-    `Reply.answer` that it does not count. It is called in the server's own thread, maybe more than
-    once, so it must be quick and must not raise.
+    Our server calls `end` at its moment, when the client has gone, when the server stops, and when
+    other connections need the place. It must have the reply answered if nobody has done so, so
+    that whoever answers later learns by `Reply.answer` that it does not count. It is called in the
+    server's own thread, maybe more than once, so it must be quick and must not raise.
 
     Attributes:
         until: When it ends, on the clock `time.monotonic`.
         end: Answers the reply.
-        stops: Whether it ends when the server begins to stop; otherwise it goes on until its
-            moment.
+        stops: Whether it ends early when the server stops or a place is needed.
     """
 
     until: float

@@ -137,7 +137,7 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         self.status = answer.status
         self.response_headers += answer.headers
         self.content_length = len(answer.body)
-        if self.channel.server.is_draining:
+        if self.channel.server.is_draining or self.channel.gives_way:
             self.set_close_on_finish()
         head: bytes = self.build_response_header()
         self.wrote_header = True  # not before: until then waitress may add `Connection: close`

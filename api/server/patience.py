@@ -103,13 +103,16 @@ class Patience:
         self.places = max(1, connections)
         self.room = max(1, connections - max(1, connections // 20))
 
-    def look(self, connections: Iterable[Connection], now: float, waiting: int = 0) -> None:
+    def look(self, connections: Iterable[Connection], now: float, waiting: int = 0) -> int:
         """Give up what is overdue, and what others need the place of.
 
         Args:
             connections: All of them, but for those whose answer waits for long.
             now: The present moment, on the clock `time.monotonic`.
             waiting: How many of those there are.
+
+        Returns:
+            How many connections there still are without room.
         """
         still = []
         for connection in list(connections):
@@ -123,9 +126,11 @@ class Patience:
                 connection.refuse(TooSlowError(f"the {part} of the request took over {limit:g} s"))
             else:
                 connection.drop()
-        if (too_many := len(still) + waiting - self.room) > 0:
-            for connection in self._stuck(still, now)[:too_many]:
-                connection.drop()
+        too_many = max(0, len(still) + waiting - self.room)
+        given_up = self._stuck(still, now)[:too_many] if too_many else []
+        for connection in given_up:
+            connection.drop()
+        return too_many - len(given_up)
 
     def _stuck(self, connections: Sequence[Connection], now: float) -> list[Connection]:
         """Return those that can make room, in this order."""

@@ -84,7 +84,9 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
             self.waiting.look(now)
             self._on_look(now)
         if is_due or self._connections > self._patience.room:
-            self._patience.look(self.active_channels.values(), now, len(self.waiting))
+            too_many = self._patience.look(self.active_channels.values(), now, len(self.waiting))
+            if is_due:  # not with every turn: those that were just asked to have not yet gone
+                self.waiting.make_room(too_many)
 
     @property
     def _connections(self) -> int:

@@ -3,6 +3,7 @@
 import select
 from collections import deque
 from collections.abc import MutableMapping
+from itertools import islice
 from typing import Protocol
 
 from task_queue.api.responses.late import Wait
@@ -12,7 +13,13 @@ _GOES = getattr(select, "POLLRDHUP", 0)
 
 
 class Connection(Protocol):
-    """A client's connection with a request on it."""
+    """A client's connection with a request on it.
+
+    Attributes:
+        gives_way: Whether it is closed with its next answer, as others need its place.
+    """
+
+    gives_way: bool
 
     @property
     def descriptor(self) -> int:
@@ -77,6 +84,13 @@ class Waiting:
             wait.end()
         for _, wait in self._waits.values():
             if now >= wait.until:
+                wait.end()
+
+    def make_room(self, count: int) -> None:
+        """End so many waits, those that began first, for connections that have no place."""
+        for connection, wait in islice(self._waits.values(), count):
+            if wait.stops:
+                connection.gives_way = True
                 wait.end()
 
     def stop(self) -> None:
