@@ -143,6 +143,7 @@ class ServerProcess:
         self.log: list[dict[str, Any]] = []
         self.output: list[str] = []
         self.client = httpx.Client()
+        self.unix_socket: str | None = None
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -157,7 +158,9 @@ class ServerProcess:
         line = self._lines.get(timeout=START_SECONDS)  # "" if it ended instead
         assert " listens on " in line, (line, self.log)
         self.client.close()
-        self.client = _client_of(line.split()[-1])
+        address = line.split()[-1]
+        self.unix_socket = address if address.startswith("/") else None
+        self.client = _client_of(address)
         return self
 
     def spawn(self) -> "ServerProcess":

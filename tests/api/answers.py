@@ -40,6 +40,15 @@ def complaints(server: ServerProcess) -> list[dict[str, Any]]:
 
 def connection(server: ServerProcess) -> socket.socket:
     """A bare connection to the server."""
+    if server.unix_socket is not None:
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(DEADLINE_SECONDS)
+        try:
+            client.connect(server.unix_socket)
+        except OSError:
+            client.close()
+            raise
+        return client
     url = server.client.base_url
     assert url.port is not None
     return socket.create_connection((url.host, url.port), timeout=DEADLINE_SECONDS)

@@ -199,3 +199,10 @@ def test_nothing_is_served_beside_the_path(proxied: Proxied) -> None:
         answer = proxied.client.get("/tasks/0", headers={"Accept": "application/json"})
         # nginx has a page of its own for that, Caddy an empty answer.
         assert "X-Request-ID" not in answer.headers
+
+
+def test_an_answer_that_waits_for_the_task_comes_through(proxied: Proxied) -> None:
+    answer = proxied.publish(Prefer="wait=20")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] == "completed"
+    assert answer.headers["Location"] == f"{proxied.path}/tasks/{answer.json()['id']}"

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,8 @@ import pytest
 from task_queue.actors.errors import BootError
 from task_queue.api.server.listener import is_loopback, refuse_handshakes
 from task_queue.api.server.unix_socket import MAX_PATH_BYTES, UnixListener
-from tests.harness import DEADLINE_SECONDS, Gate, ServerProcess
+from tests.api.answers import connection
+from tests.harness import DEADLINE_SECONDS, ServerProcess
 
 Serve = Callable[..., ServerProcess]
 
@@ -202,24 +204,12 @@ def test_a_second_server_is_refused_and_one_after_a_kill_takes_over(
 
 
 @pytest.mark.system
-def test_tasks_are_drained_and_clients_answered_until_the_file_is_gone(
-    serve: Serve, path: Path, tmp_path: Path
-) -> None:
-    gate = Gate(tmp_path)
-    server = serve(
-        f"http.socket={path}",
-        'actions.wait="tests.actions:wait_for_fifo"',
-        "shutdown.drain_seconds=30",
-    ).start()
-    task_id = server.publish("wait", fifo=str(gate.path))
-    with gate.held():
-        server.signal(signal.SIGTERM)
-        server.wait_for_log("draining")
-        answer = server.client.get(f"/tasks/{task_id}")
-        assert answer.json()["status"] == "running"
-        assert path.exists()
-    assert server.wait() == 0
-    assert not path.exists()
+def test_idle_connections_make_room_on_a_socket_too(serve: Serve, path: Path) -> None:
+    server = serve(f"http.socket={path}", "http.max_connections=10").start()
+    with ExitStack() as stack:
+        for _ in range(30):
+            stack.enter_context(connection(server))
+        assert server.client.get("/healthz").status_code == 200
 
 
 @pytest.mark.system
