@@ -169,6 +169,7 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
     error_task_class = ProblemTask
     request: Any  # of which a part has been read
     seen: Seen | None = None
+    gives_way = False
     url_prefix = ""
     _answered = 0
     _is_held = False
