@@ -28,22 +28,32 @@ class InvalidJSONError(ValueError):
     """The body is no JSON that can be kept as it is; the text says why."""
 
 
-def read_json(req: falcon.Request) -> Any:  # noqa: ANN401 - any JSON value
+def read_json(req: falcon.Request, *, any_json: bool = False) -> Any:  # noqa: ANN401 - any JSON value
     """Return the JSON value in the request's body; the server has refused one that is too long.
+
+    Args:
+        req: The request.
+        any_json: Whether it may be said to be of any type whose form is JSON.
 
     Raises:
         InvalidRequestError: It is not JSON, or said to be something else, or a browser does not
             say what it is.
     """
     if req.content_type != JSON:
-        _check_type(req)
+        _check_type(req, any_json=any_json)
     try:
         return parse(req.bounded_stream.read())
     except InvalidJSONError as error:
         raise InvalidRequestError("invalid JSON", str(error), problems.INVALID_JSON) from error
 
 
-def _check_type(req: falcon.Request) -> None:
+def is_json_type(content_type: str) -> bool:
+    """Return whether what is of this media type has the form of JSON (RFC 6839, section 3.1)."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type == JSON or media_type.endswith("+json")
+
+
+def _check_type(req: falcon.Request, *, any_json: bool) -> None:
     """Accept a body that is said to be JSON in UTF-8, or of which nothing is said.
 
     Raises:
@@ -54,7 +64,7 @@ def _check_type(req: falcon.Request) -> None:
             raise _wrong_type(f"Content-Type is missing; a browser has to say {JSON}")
         return
     content_type = req.content_type.partition(";")[0].strip().lower()
-    if content_type != JSON:
+    if content_type != JSON and not (any_json and is_json_type(content_type)):
         message = f"Content-Type must be {JSON}, not {named(content_type)}"
         raise _wrong_type(message, f"{message}; with curl: -H 'Content-Type: {JSON}'")
     for charset in _CHARSET.findall(req.content_type):

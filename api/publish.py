@@ -35,6 +35,7 @@ from task_queue.api.requests.bodies import (
     publish_body,
 )
 from task_queue.api.requests.catalog import check_together, not_in_memory
+from task_queue.api.requests.cloudevents import Event, event_in
 from task_queue.api.requests.validation import checked
 from task_queue.api.responses import published
 from task_queue.api.responses.answer import Answer
@@ -55,11 +56,13 @@ class Publisher:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Publish the task in the body."""
-        value, caller = read_json(req), caller_of(req)
+        caller, event = caller_of(req), event_in(req)
+        value = read_json(req) if event is None else event.value
         plain = plain_body(value)
         seconds = prefer.wait_seconds(req, self._edge.max_wait_seconds)
         if (
             plain is not None
+            and event is None
             and seconds is None
             and idempotency.ENVIRON_KEY not in req.env
             and TRACEPARENT not in req.env
@@ -76,7 +79,8 @@ class Publisher:
                 return
         body = publish_body(value)
         info = self._edge.catalog(caller).check(body)
-        publish = self._build(req, value, {"": (info, body)}, waits=seconds is not None)
+        asked, waits = {"": (info, body)}, seconds is not None
+        publish = self._build(req, value, asked, waits=waits, event=event)
         answer = PublishAnswer(self._edge, publish, has_row=info.durable)
         if seconds is None:
             self._send(req, resp, publish, published.one, answer.at_once)
@@ -131,6 +135,7 @@ class Publisher:
         asked: Mapping[str, tuple[QueueInfo, PublishBody]],
         *,
         waits: bool = False,
+        event: Event | None = None,
     ) -> Publish:
         """Build the publish of tasks that may ask for anything.
 
@@ -139,20 +144,23 @@ class Publisher:
             value: The JSON value in its body.
             asked: The tasks it asks for with the queue of each, by where their members stand.
             waits: Whether the answer waits for the task's end.
+            event: The event that it is, if it is one.
 
         Raises:
             InvalidRequestError: The queue cannot do it.
             NeverStartsError: One of the tasks could not be started.
         """
         now = self._edge.now()
-        trace = trace_of(req.env.get(TRACEPARENT), req.env.get(TRACESTATE))
+        # An event's own is that of its beginning, the request's that of its last way.
+        trace = event and event.trace
+        trace = trace or trace_of(req.env.get(TRACEPARENT), req.env.get(TRACESTATE))
         tasks = {where: _task(queue, body, now, trace) for where, (queue, body) in asked.items()}
         queues = {queue.name: queue for queue, _ in asked.values()}
         limits = _limits_that_bind(tasks.values(), queues)
-        again = idempotency.asked_for(req, value, now, waits=waits)
+        again = idempotency.asked_for(req, value, now, waits=waits, event=event and event.name)
         in_memory = next((name for name, queue in queues.items() if not queue.durable), None)
         if again is not None and in_memory is not None:
-            raise not_in_memory(in_memory, "Idempotency-Key")
+            raise not_in_memory(in_memory, "Idempotency-Key" if event is None else "an event")
         refusal = _refusal(tasks)
         if refusal is not None and again is None:
             raise refusal

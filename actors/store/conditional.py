@@ -146,7 +146,7 @@ def _remember(connection: sa.Connection, idempotency: Idempotency, now: float) -
         return None
     row = connection.execute(_REMEMBERED, {"name": idempotency.key}).one()
     if row.fingerprint != idempotency.fingerprint:
-        message = "this Idempotency-Key was sent before with another request"
+        message = f"{idempotency.repeated_by} was sent before with another request"
         raise KeyReusedError(message)
     answered = row.answered
     if answered is None and not idempotency.waits:

@@ -11,6 +11,8 @@ REMEMBERED_SECONDS = 86_400
 """How long the first answer to an idempotency key is given again: a day."""
 
 
+EVENT = "event "
+"""What the names of events begin with; its blank is in no `Idempotency-Key`."""
 ACCEPTED = 202
 """How a request was answered that has an `Idempotency-Key`: by its receipts."""
 FINISHED = 200
@@ -22,7 +24,8 @@ class Idempotency:
     """What identifies a repeated request.
 
     Attributes:
-        key: The `Idempotency-Key` that the client sent.
+        key: The `Idempotency-Key` that the client sent, or `EVENT` and what identifies the event;
+            with whatever parts those who do not see the same queues before it.
         fingerprint: A digest of the request.
         expires_at: Until when the first answer is kept, Unix seconds.
         waits: Whether its answer waits for the task's end, and is known only then.
@@ -32,6 +35,12 @@ class Idempotency:
     fingerprint: str
     expires_at: float
     waits: bool = False
+
+    @property
+    def repeated_by(self) -> str:
+        """What a repetition has in common with the first request, in words."""
+        is_event = EVENT in self.key
+        return "an event with this id and source" if is_event else "this Idempotency-Key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

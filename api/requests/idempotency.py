@@ -32,7 +32,12 @@ _ESCAPED = re.compile(r"\\(.)")
 
 
 def asked_for(
-    req: falcon.Request, value: object, now: float, *, waits: bool = False
+    req: falcon.Request,
+    value: object,
+    now: float,
+    *,
+    waits: bool = False,
+    event: str | None = None,
 ) -> Idempotency | None:
     """Return what makes a repetition the same request; None: it has no key.
 
@@ -41,16 +46,24 @@ def asked_for(
         value: The JSON value in its body.
         now: The present moment, Unix seconds.
         waits: Whether its answer waits for the task's end. A repetition need not say the same.
+        event: What identifies the event that it is, in place of a key.
 
     Raises:
-        InvalidRequestError: The key is not one.
+        InvalidRequestError: The key is not one, or an event has one besides.
     """
     header = req.env.get(ENVIRON_KEY)
     if header is None:
-        return None
+        if event is None:
+            return None
+        key = event
+    elif event is None:
+        key = _key(header)
+    else:
+        message = "Idempotency-Key is not for events: id and source make a repetition the same"
+        raise InvalidRequestError(message)
     canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     fingerprint = sha256(req.path.encode() + b"\n" + canonical).hexdigest()
-    key = _space_of(caller_of(req)) + _key(header)
+    key = _space_of(caller_of(req)) + key
     return Idempotency(key, fingerprint, now + REMEMBERED_SECONDS, waits)
 
 
