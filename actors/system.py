@@ -42,6 +42,7 @@ from task_queue.actors.runtime.address import Address
 from task_queue.actors.runtime.child import BOOT_SECONDS, ChildSpec, Intensity, Restart, Strategy
 from task_queue.actors.scheduler import Scheduler
 from task_queue.actors.store import own_actions
+from task_queue.actors.store.callbacks import Deliverer
 from task_queue.actors.store.database import Database, absolute_url, environment
 from task_queue.actors.store.database_file import DatabaseFile
 from task_queue.actors.store.file_lock import FileLock
@@ -50,9 +51,11 @@ from task_queue.actors.store.session import Session
 from task_queue.actors.store.upkeep import FileUpkeep, ServerUpkeep
 from task_queue.actors.supervisor import ONE_SHOT_SECONDS, Supervisor, Watchdog
 from task_queue.actors.tasks.backoff import Backoff
+from task_queue.actors.tasks.event import CALLBACKS
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.writer import DatabaseWriter, DiskFloor
+from task_queue.config.callbacks import CALLBACK_ATTEMPTS
 from task_queue.config.settings import DatabaseSettings, QueueSettings, Settings
 
 SETTLE_GRACE_SECONDS = 5.0
@@ -285,9 +288,15 @@ class ActorSystem:
             max_batch=self._settings.database.max_batch,
             now=self._now,
             monotonic=time.monotonic,
+            deliverer=self._deliverer,
             floor=self._disk_floor(),
             upkeep=ServerUpkeep(session) if self._file is None else FileUpkeep(session, self._file),
         )
+
+    def _deliverer(self) -> Deliverer:
+        settings = self._settings.queues.get(CALLBACKS)
+        attempts = CALLBACK_ATTEMPTS if settings is None else settings.max_attempts
+        return Deliverer(self.queues.addresses.get(CALLBACKS), attempts)
 
     def _disk_floor(self) -> DiskFloor | None:
         least = self._settings.database.min_free_bytes

@@ -24,6 +24,7 @@ from task_queue.actors.messages.writer import (
     Write,
 )
 from task_queue.actors.runtime.actor import Actor, Life
+from task_queue.actors.store.callbacks import NOBODY, Deliverer
 from task_queue.actors.store.commit import Commit, each_alone
 from task_queue.actors.store.insert import rehearse
 from task_queue.actors.store.notices import AnyWrite, Notices
@@ -158,6 +159,7 @@ class DatabaseWriter(Actor):
         max_batch: int,
         now: Callable[[], float],
         monotonic: Callable[[], float],
+        deliverer: Callable[[], Deliverer] = lambda: NOBODY,
         floor: DiskFloor | None = None,
         upkeep: Upkeep | None = None,
     ) -> None:
@@ -169,10 +171,12 @@ class DatabaseWriter(Actor):
             max_batch: How many writes fill a commit; each task of a batch is one.
             now: The present moment, Unix seconds.
             monotonic: Seconds on a clock that is never set, for deadlines.
+            deliverer: Returns who delivers what is told of tasks that have ended.
             floor: The room that must be left on the disk, if any.
             upkeep: What there is to look after besides.
         """
         super().__init__(life)
+        self._deliverer = deliverer
         self._floor = floor
         self._session = session
         self._max_batch = max_batch
@@ -335,15 +339,16 @@ class DatabaseWriter(Actor):
         return wanted
 
     def _commit(self, writes: Sequence[AnyWrite], now: float) -> Notices:
+        deliverer = self._deliverer()
         try:
             with self._session.transaction():
-                return Commit(self._session, now).run(writes)
+                return Commit(self._session, now, deliverer).run(writes)
         except (BadRowError, LockedError) as error:
             self.log.info("group commit repeated write by write", reason=str(error))
             patient = isinstance(error, BadRowError)
         try:
             with self._session.transaction():
-                return each_alone(self._session, writes, now, patient=patient)
+                return each_alone(self._session, writes, now, deliverer, patient=patient)
         except BadRowError as error:  # no row is at fault
             raise StoreUnavailableError(str(error)) from error
 

@@ -55,6 +55,9 @@ def _is_network(text: str) -> str:
 
 _STATUS = _like(r"[345](\d\d|xx)", "409 or 5xx")
 
+RETRIED = ("408", "425", "429", "5xx")
+"""The statuses after which a request is sent again, unless the settings say otherwise."""
+
 VariableName = Annotated[str, _like(r"[A-Za-z_][A-Za-z0-9_]*", "AWS_REGION")]
 """What an environment variable is called."""
 
@@ -189,7 +192,7 @@ class HttpActionSettings(ActionSettings):
 
     retry_statuses: Annotated[
         tuple[Annotated[str, BeforeValidator(str), _STATUS], ...], BeforeValidator(listed)
-    ] = ("408", "425", "429", "5xx")
+    ] = RETRIED
     """The statuses after which it is sent again, as `409` or, for all of a hundred, `5xx`. After
     any other but `2xx` the task is `dead`. Not set: `408`, `425`, `429` and `5xx`."""
 

@@ -10,6 +10,9 @@ CALLBACKS = "callbacks"
 """The queue of what is told."""
 DELIVERY = "callback"
 """The action that tells it."""
+CALLBACK_ATTEMPTS = 20
+"""How often it is tried to tell how a task ended, unless the settings say otherwise: with the
+backoff of the defaults for up to eight hours, which outlasts what a receiver is mostly away for."""
 
 
 def callback_fault(address: str) -> str | None:

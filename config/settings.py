@@ -32,7 +32,7 @@ from task_queue.config.actions import (
     PythonSettings,
     has_processes,
 )
-from task_queue.config.callbacks import CALLBACKS, DELIVERY, callback_fault
+from task_queue.config.callbacks import CALLBACK_ATTEMPTS, CALLBACKS, DELIVERY, callback_fault
 from task_queue.config.names import Name
 from task_queue.config.network import (
     AuthSettings,
@@ -93,10 +93,6 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 
 TEST_PREFIX = f"{PREFIX}TEST_"
 """The beginning of the names that belong to the test suite; they are no settings."""
-
-CALLBACK_ATTEMPTS = 20
-"""How often it is tried to tell how a task ended, unless the settings say otherwise: with the
-backoff of the defaults for up to eight hours, which outlasts what a receiver is mostly away for."""
 
 
 class SettingsError(Exception):

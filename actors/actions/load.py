@@ -2,8 +2,9 @@
 
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from ipaddress import ip_network
 from typing import Any
 
 from task_queue.actors.actions.action import Action, Execution
@@ -18,7 +19,8 @@ from task_queue.actors.actions.python.thread import ThreadAction
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.actions.result import Form
 from task_queue.actors.errors import ActionLoadError
-from task_queue.config.actions import secret_bytes, statuses
+from task_queue.actors.tasks.event import DELIVERY
+from task_queue.config.actions import RETRIED, secret_bytes, statuses
 from task_queue.config.logger import get_logger
 from task_queue.config.names import NAME_RULE, is_name
 from task_queue.config.settings import (
@@ -32,6 +34,9 @@ from task_queue.config.settings import (
 
 ENTRY_POINTS = "task_queue.actions"
 """The group of entry points by which an installed package offers actions."""
+CALLBACK_SECONDS = 30.0
+"""How long whoever is told may take to answer: what Standard Webhooks calls reasonable at most, as
+a receiver that is slow keeps others waiting."""
 END_SECONDS = 2.0
 """How long it takes, besides the grace, to end a process or a connection and to notice it."""
 
@@ -49,7 +54,8 @@ def load_actions(settings: Settings, children: Children) -> Registry:
     Raises:
         ActionLoadError: One of them cannot be used.
     """
-    if any(isinstance(each, HttpActionSettings) for each in settings.actions.values()):
+    has_http = any(isinstance(each, HttpActionSettings) for each in settings.actions.values())
+    if has_http or settings.callbacks.secret:
         # Before the user's folder is searched: its client looks for `click`, `trio` and the like.
         from task_queue.actors.actions.http import action  # noqa: F401, PLC0415
     folder = str(children.directory)
@@ -98,7 +104,7 @@ class _Loader:
         falls_back = not own if is_auto else builtin.fallback
         fallback = self._builtin(processed) if falls_back else None
         return Registry(
-            actions | own,
+            actions | own | self._delivery(own),
             fallback,
             fallback_may_end=is_auto,
             let_go=self._workers.retire,
@@ -192,6 +198,32 @@ class _Loader:
             overdue_seconds=self._end_seconds,
             max_result_bytes=self._execution.max_result_bytes,
         )
+
+    def _delivery(self, own: Collection[str]) -> dict[str, Action]:
+        """Return the action that tells how tasks ended, if it can."""
+        settings = self._settings.callbacks
+        if not settings.secret:
+            return {}
+        if DELIVERY in own:  # of a package; the settings have been looked at
+            message = f"the action {DELIVERY} of a package has the name of what tells callbacks"
+            raise ActionLoadError(message)
+        # Imported where they are needed, as in `_http`.
+        from task_queue.actors.actions.http.callback import Callback  # noqa: PLC0415
+        from task_queue.actors.actions.http.sender import Sender  # noqa: PLC0415
+
+        sender = Sender(
+            secrets=[secret_bytes(each.get_secret_value()) for each in settings.secret],
+            networks=tuple(map(ip_network, settings.allow_networks)),
+            allowed_by="callbacks.allow_networks",
+            follow_redirects=False,
+            retried=statuses(RETRIED),
+            max_result_bytes=self._execution.max_result_bytes,
+        )
+        return {
+            DELIVERY: Callback(
+                sender, timeout_seconds=CALLBACK_SECONDS, overdue_seconds=self._end_seconds
+            )
+        }
 
     def _timeout(self, own: float | None) -> float:
         return self._execution.timeout_seconds if own is None else own

@@ -129,7 +129,9 @@ def delete(connection: sa.Connection, task_id: str, queues: Collection[str] | No
     connection.execute(sa.delete(tasks).where(tasks.c.id == task_id))
 
 
-def purge(connection: sa.Connection, queue: str, limit: int, created_until: int, now: float) -> int:
+def purge(
+    connection: sa.Connection, queue: str, limit: int, created_until: int, now: float
+) -> list[str]:
     """Cancel tasks that wait on the queue.
 
     Args:
@@ -140,9 +142,9 @@ def purge(connection: sa.Connection, queue: str, limit: int, created_until: int,
         now: The present moment, Unix seconds.
 
     Returns:
-        How many were cancelled.
+        The ids of those that were cancelled.
     """
-    count = 0
+    cancelled: list[str] = []
     for status in WAITING:
         some = (
             sa.select(tasks.c.seq)
@@ -156,7 +158,7 @@ def purge(connection: sa.Connection, queue: str, limit: int, created_until: int,
                 ),
             )
             .order_by(tasks.c.created_at, tasks.c.seq)
-            .limit(limit - count)
+            .limit(limit - len(cancelled))
             .with_for_update(skip_locked=True)
             .cte("some")
         )
@@ -166,10 +168,10 @@ def purge(connection: sa.Connection, queue: str, limit: int, created_until: int,
             .values(
                 status=Status.CANCELLED.value, cancel_requested_at=int(now), processed_at=int(now)
             )
-            .returning(tasks.c.seq)
+            .returning(tasks.c.id)
         )
-        count += len(connection.execute(change).all())
-    return count
+        cancelled += connection.scalars(change)
+    return cancelled
 
 
 def _look(

@@ -1,6 +1,6 @@
 """Claims: leases ready tasks, and counts an attempt for each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -12,6 +12,13 @@ from task_queue.actors.store.session import Prepared
 from task_queue.actors.tasks.claim import PLAIN_TERMS, Claimant, ClaimedTask
 from task_queue.actors.tasks.settlement import EXPIRED
 from task_queue.actors.tasks.states import Status
+
+Tell = Callable[[Sequence[str]], None]
+"""Called with the ids of tasks that have become final and have a callback."""
+
+
+def tell_nobody(_task_ids: Sequence[str]) -> None:
+    """Do nothing: who claims knows that no task has a callback."""
 
 
 class _Parameters(NamedTuple):
@@ -75,7 +82,12 @@ _CLAIM_SUSPECT = _first_ready(is_suspect)
 
 
 def claim(
-    connection: sa.Connection, claimant: Claimant, *, limit: int, free: int
+    connection: sa.Connection,
+    claimant: Claimant,
+    *,
+    limit: int,
+    free: int,
+    tell: Tell = tell_nobody,
 ) -> tuple[list[ClaimedTask], bool]:
     """Lease the next ready tasks of the queue, by rank, and count an attempt for each.
 
@@ -90,6 +102,7 @@ def claim(
         limit: At most so many.
         free: How many consumers are free: a task that must not wait is claimed only among the
             first so many, and nothing behind one that cannot be claimed.
+        tell: Called with those that have expired.
 
     Returns:
         The tasks in the order in which they are to run, and whether there may be more.
@@ -99,7 +112,7 @@ def claim(
         if limit == 0:
             return [], False  # at the next tick
     rows = _CLAIM.fetch(connection, _Parameters(claimant, limit))
-    claimed = _startable(connection, rows, claimant.now)
+    claimed = _startable(connection, rows, claimant.now, tell)
     taken = next(
         (i for i, task in enumerate(claimed) if i >= free and task.must_not_wait), len(claimed)
     )
@@ -110,12 +123,14 @@ def claim(
     return claimed[:taken], len(rows) == limit or bool(given_back)
 
 
-def claim_suspect(connection: sa.Connection, claimant: Claimant) -> ClaimedTask | None:
+def claim_suspect(
+    connection: sa.Connection, claimant: Claimant, *, tell: Tell = tell_nobody
+) -> ClaimedTask | None:
     """Lease the first ready suspect of the queue, as `claim` does; None if there is none."""
     if claimant.rate_limit and not _allowed(connection, claimant):
         return None
     rows = _CLAIM_SUSPECT.fetch(connection, _Parameters(claimant, 1))
-    claimed = _startable(connection, rows, claimant.now)
+    claimed = _startable(connection, rows, claimant.now, tell)
     if claimant.rate_limit:
         rate_limit.take(connection, claimant.queue, len(claimed))
     return claimed[0] if claimed else None
@@ -126,7 +141,7 @@ def _allowed(connection: sa.Connection, claimant: Claimant) -> int:
 
 
 def _startable(
-    connection: sa.Connection, rows: Sequence[tuple[Any, ...]], now: float
+    connection: sa.Connection, rows: Sequence[tuple[Any, ...]], now: float, tell: Tell
 ) -> list[ClaimedTask]:
     """Return the claimed tasks in order, without those that it is too late to start."""
     claimed = [claimed_in(row) for row in sorted(rows)]  # by rank and row number
@@ -134,6 +149,7 @@ def _startable(
         return claimed
     if expired := [task for task in claimed if task.has_expired(now)]:
         _undo(connection, expired, Status.DEAD, error=EXPIRED, processed_at=int(now))
+        tell([task.lease.task_id for task in expired if task.terms.callback is not None])
     return [task for task in claimed if task not in expired]
 
 

@@ -29,6 +29,7 @@ from task_queue.actors.messages.queue import (
     Claimed,
     PauseKept,
     Renewed,
+    Stored,
     SuspectClaimed,
     Tended,
     Unblocked,
@@ -60,6 +61,7 @@ from task_queue.actors.store import (
     retention,
     schedules,
 )
+from task_queue.actors.store.callbacks import NOBODY, Deliverer, announce
 from task_queue.actors.store.claim import claim, claim_suspect
 from task_queue.actors.store.insert import insert
 from task_queue.actors.store.notices import AnyWrite, Notices
@@ -71,7 +73,7 @@ from task_queue.actors.tasks.states import Status
 _FREQUENT = (Insert, Settle, Claim, ClaimSuspect)
 """The writes that most commits consist of."""
 
-_CHANGES: Mapping[type[Change[Any]], Callable[[sa.Connection, Any], object]] = {
+_CHANGES: Mapping[type[Change[Any]], Callable[[sa.Connection, Any], Any]] = {
     CancelTask: lambda connection, c: changes.cancel(connection, c.task_id, c.now, c.queues),
     RetryTask: lambda connection, c: changes.retry(connection, c.task_id, c.now, c.queues),
     DeleteTask: lambda connection, c: changes.delete(connection, c.task_id, c.queues),
@@ -92,17 +94,19 @@ _CHANGES: Mapping[type[Change[Any]], Callable[[sa.Connection, Any], object]] = {
 class Commit:
     """Does many writes inside a transaction; used once."""
 
-    def __init__(self, session: Session, now: float) -> None:
+    def __init__(self, session: Session, now: float, deliverer: Deliverer = NOBODY) -> None:
         """Store what is needed.
 
         Args:
             session: The database, inside a transaction.
             now: The present moment, Unix seconds.
+            deliverer: Who delivers what is told of tasks that have ended.
         """
         self.notices = Notices()
         self._session = session
         self._connection = session.connection
         self._now = now
+        self._deliverer = deliverer
         # Who has to hear of tasks that may run because a place among those with their key is free.
         self._places: dict[KeyPlace, Recipient] = {}
 
@@ -177,13 +181,29 @@ class Commit:
             self.notices.settled[write.requester].append((lease, lease not in refused))
             if write.place is not None:
                 self._places[write.place] = write.requester
+        # At once, before a retry in the same commit can begin their next life.
+        if told := [write.settlement for write in settles if write.settlement.has_callback]:
+            self._announce([each.lease.task_id for each in told if each.lease not in refused])
+
+    def _announce(self, task_ids: Sequence[str]) -> None:
+        """Store what tells how these tasks ended, as far as anybody wants to hear it."""
+        _, max_attempts = self._deliverer
+        stored = announce(self._connection, task_ids, self._now, max_attempts)
+        if stored and (queue := self._deliverer.queue) is not None:
+            self.notices.other.append((queue, Stored(tuple(stored))))
 
     def _claim(self, write: Claim | ClaimSuspect) -> None:
         if isinstance(write, ClaimSuspect):
-            task = claim_suspect(self._connection, write.claimant)
+            task = claim_suspect(self._connection, write.claimant, tell=self._announce)
             self.notices.other.append((write.requester, SuspectClaimed(task)))
             return
-        tasks, more = claim(self._connection, write.claimant, limit=write.limit, free=write.free)
+        tasks, more = claim(
+            self._connection,
+            write.claimant,
+            limit=write.limit,
+            free=write.free,
+            tell=self._announce,
+        )
         self.notices.other.append((write.requester, Claimed(tuple(tasks), more)))
 
     def _unblock(self) -> None:
@@ -237,8 +257,13 @@ class Commit:
             answer = _CHANGES[type(write)](self._connection, write)
         except TaskQueueError as error:  # found before anything was changed
             self.notices.failed.append((write, error))
-        else:
-            self.notices.answers.append((write.reply_to, answer))
+            return
+        if isinstance(write, CancelTask):
+            self._announce([write.task_id])
+        elif isinstance(write, Purge):
+            self._announce(answer)
+            answer = len(answer)
+        self.notices.answers.append((write.reply_to, answer))
 
     def _set_paused(self, write: SetPaused) -> None:
         queues.set_paused(self._connection, write.queue, paused=write.paused)
@@ -262,8 +287,9 @@ class Commit:
 
     def _prune(self, write: Prune) -> None:
         connection, now = self._connection, write.now
-        removed = retention.expire(connection, now)
-        removed += retention.forget_keys(connection, now)
+        expired = retention.expire(connection, now)
+        self._announce(expired)
+        removed = len(expired) + retention.forget_keys(connection, now)
         removed += audit.forget(connection, now, write.audit_seconds)
         deleted, terms_to = retention.delete_out_of_term(connection, now, write.terms_after)
         removed += deleted
@@ -276,7 +302,12 @@ class Commit:
 
 
 def each_alone(
-    session: Session, writes: Sequence[AnyWrite], now: float, *, patient: bool
+    session: Session,
+    writes: Sequence[AnyWrite],
+    now: float,
+    deliverer: Deliverer = NOBODY,
+    *,
+    patient: bool,
 ) -> Notices:
     """Do each write in a savepoint of its own, so that it fails alone.
 
@@ -284,6 +315,7 @@ def each_alone(
         session: The database, inside a transaction.
         writes: The writes.
         now: The present moment, Unix seconds.
+        deliverer: See `Commit`.
         patient: Whether to wait for locks of other sessions, until the first that is not to be had.
     """
     notices = Notices()
@@ -299,7 +331,7 @@ def each_alone(
     for write in writes:
         try:
             with session.savepoint():
-                notices.add(Commit(session, now).run([write]))
+                notices.add(Commit(session, now, deliverer).run([write]))
         except BadRowError as error:
             notices.failed.append((write, error))
         except LockedError as error:

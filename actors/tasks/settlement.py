@@ -69,6 +69,7 @@ class Settlement(NamedTuple):
         key: The task's key; another task with it may run now.
         postponed: How often its action has raised `RetryLater`, this time included.
         stderr: What is kept of standard error; with any, a completed attempt is recorded too.
+        has_callback: Whether it is to be told how the task ended, once it has.
     """
 
     lease: Lease
@@ -85,6 +86,7 @@ class Settlement(NamedTuple):
     key: str | None = None
     postponed: int = 0
     stderr: str | None = None
+    has_callback: bool = False
 
     @property
     def ended_second(self) -> int | None:
@@ -108,6 +110,7 @@ def ack(
         key=claimed.terms.key,
         postponed=claimed.terms.postponed,
         stderr=_storable(stderr, MAX_STDERR_CHARS),
+        has_callback=claimed.terms.callback is not None,
     )
 
 
@@ -148,6 +151,7 @@ def nack(
         key=terms.key,
         postponed=terms.postponed,
         stderr=failure.stderr,
+        has_callback=terms.callback is not None,
     )
     if failure.outcome is Outcome.CANCELLED:
         return settlement._replace(status=Status.CANCELLED, processed_at=int(now))
@@ -179,6 +183,7 @@ def requeue(claimed: ClaimedTask) -> Settlement:
         losses=claimed.losses,
         key=claimed.terms.key,
         postponed=claimed.terms.postponed,
+        has_callback=claimed.terms.callback is not None,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from task_queue.actors.tasks.text import shown
 from task_queue.api.requests.times import Moment
 from task_queue.api.requests.validation import checked, contradiction, rule
 from task_queue.api.responses import problems
@@ -112,7 +113,8 @@ class PublishBody(_Body):
     @classmethod
     def _can_be_called(cls, callback: str | None) -> str | None:
         if callback and (fault := callback_fault(callback)) is not None:
-            raise rule(fault)
+            secret = "@" in callback  # there may be a password before it
+            raise rule(fault if secret else f"{fault}, not {shown(callback)}")
         return callback
 
     @property

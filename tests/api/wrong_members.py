@@ -10,7 +10,7 @@ NO_TIME = (
 )
 KNOWN = (
     "action, data, queue, priority, delay_seconds, run_at, expires_at, max_attempts, backoff,"
-    " unique_key, key, keep_result_seconds, timeout_seconds"
+    " unique_key, key, keep_result_seconds, timeout_seconds, callback"
 )
 
 _PRIORITY = "priority must be a whole number from -100 to 100"
@@ -18,6 +18,7 @@ _DELAY = "delay_seconds must be a number from 0 to 315360000"
 _ATTEMPTS = "max_attempts must be a whole number from 1 to 1000"
 _KEEP = "keep_result_seconds must be a whole number from 0 to 3155760000"
 _TIMEOUT = "timeout_seconds must be a number above 0 and up to 2592000"
+_CALLBACK = "callback must be an address that begins with http:// or https://"
 _BASE = "backoff.base must be a number above 0 and up to 86400"
 _TEN_KB = "k" * 10_240
 
@@ -90,6 +91,20 @@ WRONG_MEMBERS: list[tuple[dict[str, Any], str]] = [
     ({"timeout_seconds": 0}, f"{_TIMEOUT}, not 0"),
     ({"timeout_seconds": 2_592_001}, f"{_TIMEOUT}, not 2592001"),
     ({"timeout_seconds": "5"}, f'{_TIMEOUT}, not "5"'),
+    ({"callback": 5}, "callback must be a string, not 5"),
+    ({"callback": "ftp://x"}, f'{_CALLBACK}, not "ftp://x"'),
+    ({"callback": "example.com"}, f'{_CALLBACK}, not "example.com"'),
+    ({"callback": "http://"}, f'{_CALLBACK}, not "http://"'),
+    ({"callback": "http://a b/"}, f'{_CALLBACK}, not "http://a b/"'),
+    ({"callback": "http://user:pw@example.com"}, "callback must not hold a user or a password"),
+    (
+        {"callback": f"http://example.com/{'x' * 2_048}"},
+        "callback must have at most 2048 characters, not 2067",
+    ),
+    (
+        {"callback": "http://example.com"},
+        "callback needs the setting callbacks.secret, which is not set",
+    ),
     ({"keep_result_seconds": -1}, f"{_KEEP}, not -1"),
     ({"keep_result_seconds": 1e12}, f"{_KEEP}, not 1000000000000.0"),
     ({"prio": 1}, f"prio is not known; known: {KNOWN}"),

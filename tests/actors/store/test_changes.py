@@ -41,10 +41,11 @@ def redrive(session: Session, *run_at: tuple[str, float]) -> int:
 
 
 def purge(session: Session, limit: int = 100, created_until: float = NOW) -> int:
-    return call(
+    purged = call(
         session,
         lambda connection: changes.purge(connection, "tasks", limit, int(created_until), LATER),
     )
+    return len(purged)
 
 
 def in_all_states(statuses: Iterable[Status]) -> pytest.MarkDecorator:

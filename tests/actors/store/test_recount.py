@@ -127,7 +127,8 @@ def test_what_was_published_by_a_clock_ahead_is_purged_with_the_rest(
     session: Session, ahead: float
 ) -> None:
     put(session, a_publish(1, NOW), a_publish(2, NOW + ahead), a_publish(3, NOW + 10))
-    assert call(session, lambda each: changes.purge(each, "tasks", 9, int(NOW), NOW + 1)) == 2
+    purged = call(session, lambda each: changes.purge(each, "tasks", 9, int(NOW), NOW + 1))
+    assert len(purged) == 2
 
 
 @JUMPS

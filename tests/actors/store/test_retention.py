@@ -37,7 +37,7 @@ WAITING = (Status.SCHEDULED, Status.BLOCKED, Status.QUEUED)
 
 
 def expire(session: Session, now: float = NOW) -> int:
-    return call(session, lambda connection: retention.expire(connection, now))
+    return len(call(session, lambda connection: retention.expire(connection, now)))
 
 
 def delete_out_of_term(session: Session, now: float = NOW) -> int:
