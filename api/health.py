@@ -17,10 +17,16 @@ from task_queue.actors.messages.reader import OldestReady
 from task_queue.actors.messages.supervisor import CountStuck, ListChildren
 from task_queue.actors.messages.writer import GetDatabaseState
 from task_queue.actors.tasks.text import counted
+from task_queue.api.auth.caller import caller_of
 from task_queue.api.edge import Edge
+from task_queue.config.logger import get_logger
 
 STALLED_SECONDS = 10.0
 """How long ready work may wait beside an idle consumer before something is wrong."""
+IN_THE_LOG = "the log of the service says what is wrong"
+"""What is shown of it to those who do not see all queues."""
+
+_log = get_logger()
 
 
 class HealthResource:
@@ -39,9 +45,16 @@ class ReadinessResource:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer `200`, or `503` with what is wrong."""
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answer `200`, or `503` with what is wrong, if the caller sees all queues.
+
+        What is wrong names queues, and the database says what it likes.
+        """
         problems, warnings = self._look()
+        if caller_of(req).queues is not None:
+            if problems or warnings:
+                _log.warning("readiness asked for", problems=problems, warnings=list(warnings))
+            problems, warnings = [IN_THE_LOG] if problems else [], ()
         if problems:
             resp.status = HTTPStatus.SERVICE_UNAVAILABLE.value
             resp.set_header("Retry-After", "1")

@@ -15,8 +15,10 @@ from task_queue.actors.messages.reader import OldestReady
 from task_queue.actors.messages.supervisor import CountStuck
 from task_queue.actors.messages.writer import DatabaseState
 from task_queue.actors.tasks.limits import QueueLimits
+from task_queue.api.auth.caller import EVERYBODY, Caller
+from task_queue.api.auth.scopes import Scope
 from task_queue.api.edge import Edge
-from task_queue.api.health import STALLED_SECONDS, ReadinessResource
+from task_queue.api.health import IN_THE_LOG, STALLED_SECONDS, ReadinessResource
 from tests.harness import Gate, ServerProcess, eventually
 
 if TYPE_CHECKING:
@@ -43,6 +45,16 @@ class Answers:
         return answer
 
 
+class As:
+    """Middleware in place of the gate: everybody is this caller."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        req.context.caller = self._caller
+
+
 def state(idle: int = 1, *, paused: bool = False) -> QueueState:
     return QueueState(idle=idle, running=0, prefetched=0, paused=paused)
 
@@ -55,6 +67,7 @@ def readiness(  # noqa: PLR0913 - all that it looks at
     limits: QueueLimits | None = None,
     states: Mapping[str, QueueState] | None = None,
     database: object = DatabaseState(None, ()),
+    caller: Caller = EVERYBODY,
 ) -> tuple[int, dict[str, Any]]:
     states = states or {"tasks": state()}
     system = SimpleNamespace(
@@ -68,7 +81,7 @@ def readiness(  # noqa: PLR0913 - all that it looks at
         reader=Answers(oldest),
         writer=Answers(database),
     )
-    app = falcon.App()
+    app = falcon.App(middleware=[As(caller)])
     app.add_route("/", ReadinessResource(Edge(cast("ActorSystem", system), 1.0, lambda: NOW)))
     answer = falcon.testing.TestClient(app).simulate_get("/")
     assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
@@ -197,3 +210,22 @@ def test_a_server_with_a_paused_and_a_rate_limited_queue_is_ready(
     tasks = [{"action": "x", "queue": name} for name in ("tasks", "slow", "slow", "slow")]
     assert server.client.post("/tasks/batch", json={"tasks": tasks}).status_code == 202
     assert server.client.get("/readyz").json() == READY
+
+
+@pytest.mark.parametrize("queues", [frozenset(), frozenset({"tasks"})])
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"children": {**UP, "queue-mail": False}},
+        {"oldest": NOW - STALLED_SECONDS - 1},
+        {"database": DatabaseState("disk full", ("soon full",))},
+    ],
+)
+def test_whoever_does_not_see_all_queues_is_not_told_what_is_wrong(
+    what: dict[str, Any], queues: frozenset[str]
+) -> None:
+    caller = Caller("probe", None, frozenset({Scope.READ}), queues)
+    status, document = readiness(**what, caller=caller)
+    assert (status, document["problems"], document["warnings"]) == (503, [IN_THE_LOG], [])
+    assert readiness(caller=caller) == (200, READY)
+    assert readiness(database=DatabaseState(None, ("soon full",)), caller=caller) == (200, READY)

@@ -52,6 +52,36 @@ def in_all_states(statuses: Iterable[Status]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("status", list(statuses))
 
 
+# --- of the queues that the user sees ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.DEAD, Status.COMPLETED])
+def test_a_task_of_a_queue_that_the_user_does_not_see_is_not_there(
+    session: Session, status: Status
+) -> None:
+    (task_id,) = put(session, a_task(queue="secret", status=status))
+    before = get(session, task_id)
+    for queues in ({"mail", "tasks"}, set()):
+        for change in (
+            lambda c, queues=queues: changes.cancel(c, task_id, LATER, queues),
+            lambda c, queues=queues: changes.retry(c, task_id, LATER, queues),
+            lambda c, queues=queues: changes.delete(c, task_id, queues),
+        ):
+            with pytest.raises(NotFoundError, match=r"^task not found$"):
+                call(session, change)
+    assert get(session, task_id) == before
+
+
+def test_a_task_of_a_queue_that_the_user_sees_is_there(session: Session) -> None:
+    task_id, other = put(session, a_task(queue="mail"), a_task(queue="mail"))
+    seen = frozenset({"mail", "sms"})
+    assert call(session, lambda c: changes.cancel(c, task_id, LATER, seen)) is Status.CANCELLED
+    assert call(session, lambda c: changes.retry(c, task_id, LATER, seen)) is Status.QUEUED
+    call(session, lambda c: changes.cancel(c, other, LATER, seen))
+    call(session, lambda c: changes.delete(c, other, seen))
+    assert find(session, other) is None
+
+
 # --- cancel ---------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from task_queue.actors.errors import NotFoundError
+from task_queue.actors.errors import ConflictError, NotFoundError
 from task_queue.actors.store import changes, schedules
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.session import Session
@@ -77,6 +77,38 @@ def test_a_schedule_that_stays_the_same_keeps_its_next_occurrence(session: Sessi
     again = a_schedule(next_at=NOW + 9 * HOUR, created_at=int(NOW) + 9, configured=True)
     assert keep(session, again) == replace(kept, configured=True)
     assert every(session) == [replace(kept, configured=True)]
+
+
+def test_a_schedule_of_a_queue_that_the_user_does_not_see_is_neither_taken_over_nor_deleted(
+    session: Session,
+) -> None:
+    theirs = a_schedule(task='{"action":"pay","queue":"secret"}')
+    mine = a_schedule(task='{"action":"uppercase","queue":"mail"}', next_at=NOW + 2 * HOUR)
+    seen = frozenset({"mail", "sms"})
+    keep(session, theirs)
+    with pytest.raises(ConflictError, match=r"^the name report is taken; choose another one$"):
+        call(session, lambda connection: schedules.put(connection, mine, seen))
+    with pytest.raises(NotFoundError):
+        call(session, lambda connection: schedules.delete(connection, "report", seen))
+    assert every(session) == [theirs]
+    delete(session)
+    for each in (mine, replace(mine, missed=Missed.ONCE)):
+        assert call(session, partial(schedules.put, schedule=each, queues=seen)) == each
+    call(session, lambda connection: schedules.delete(connection, "report", seen))
+    assert every(session) == []
+
+
+def test_a_schedule_whose_task_names_no_queue_is_one_of_the_default_queue(
+    session: Session,
+) -> None:
+    assert [a_schedule().queue, a_schedule(task='{"action":"x","queue":null}').queue] == [
+        "tasks",
+        "tasks",
+    ]
+    keep(session, a_schedule())
+    with pytest.raises(NotFoundError):
+        call(session, lambda connection: schedules.delete(connection, "report", {"mail"}))
+    call(session, lambda connection: schedules.delete(connection, "report", {"tasks"}))
 
 
 def test_a_schedule_that_is_set_back_knows_how_often_it_was(session: Session) -> None:

@@ -15,6 +15,8 @@ from task_queue.actors.errors import AnswerTimeoutError
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.store.database import Database
 from task_queue.actors.tasks.conditions import REMEMBERED_SECONDS
+from task_queue.api.auth.caller import Caller
+from task_queue.api.auth.scopes import Scope
 from task_queue.api.requests.idempotency import InFlight, asked_for
 from task_queue.api.responses.errors import InvalidRequestError
 from tests.api.answers import complaints, problem
@@ -56,9 +58,16 @@ def key() -> str:
     return uuid4().hex
 
 
-def asked(header: str | None, value: object = TASK, path: str = "/tasks") -> Any:  # noqa: ANN401
+def asked(
+    header: str | None,
+    value: object = TASK,
+    path: str = "/tasks",
+    queues: frozenset[str] | None = None,
+) -> Any:  # noqa: ANN401
     headers = {} if header is None else {"Idempotency-Key": header}
-    return asked_for(falcon.Request(create_environ(path, headers=headers)), value, NOW)
+    req = falcon.Request(create_environ(path, headers=headers))
+    req.context.caller = Caller("mine", None, frozenset(Scope), queues)
+    return asked_for(req, value, NOW)
 
 
 def send(
@@ -73,6 +82,19 @@ def is_replay(answer: httpx.Response) -> bool:
 
 def count(server: ServerProcess) -> int:
     return len(server.all_tasks())
+
+
+def test_keys_of_callers_who_see_other_queues_never_meet() -> None:
+    sets = [None, *map(frozenset, ((), ("mail",), ("mail", "sms"), ("mai", "l"), ("mail,sms",)))]
+    keys = [asked("k", queues=queues).key for queues in sets]
+    assert len(set(keys)) == len(sets)
+    assert keys[0] == "k", "who sees all queues has the key as it is"
+    # Nor can anybody send what another's key is stored as.
+    for key in keys[1:]:
+        with pytest.raises(InvalidRequestError):
+            asked(key)
+    same = asked("k", queues=frozenset(["sms", "mail"]))
+    assert same == asked("k", queues=frozenset(["mail", "sms"]))
 
 
 def test_without_the_header_nothing_is_remembered() -> None:
