@@ -173,7 +173,6 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
     url_prefix = ""
     _answered = 0
     _is_held = False
-    gives_way = False
     _is_waiting = False
     _is_closing = False
 
