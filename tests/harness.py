@@ -20,6 +20,8 @@ from uuid import uuid4
 
 import httpx
 
+from tests.contract import Client
+
 ROOT = Path(__file__).parent.parent
 DEADLINE_SECONDS = 30.0
 START_SECONDS = 90.0
@@ -109,10 +111,8 @@ def _client_of(address: str) -> httpx.Client:
     """A client of a server that listens on this URL, or path of a Unix socket."""
     if address.startswith("/"):
         transport = httpx.HTTPTransport(uds=address)
-        return httpx.Client(
-            base_url="http://localhost", transport=transport, timeout=DEADLINE_SECONDS
-        )
-    return httpx.Client(base_url=address, timeout=DEADLINE_SECONDS)
+        return Client(base_url="http://localhost", transport=transport, timeout=DEADLINE_SECONDS)
+    return Client(base_url=address, timeout=DEADLINE_SECONDS)
 
 
 class ServerProcess:
@@ -142,7 +142,7 @@ class ServerProcess:
         self.environ = {**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}
         self.log: list[dict[str, Any]] = []
         self.output: list[str] = []
-        self.client = httpx.Client()
+        self.client: httpx.Client = httpx.Client()
         self.unix_socket: str | None = None
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()

@@ -234,7 +234,6 @@ def _responses(operation: Operation) -> Iterator[tuple[str, Schema]]:
 def _response(answered: Answered | None, kinds: Sequence[Problem], status: HTTPStatus) -> Schema:
     texts = [answered.description] if answered else []
     texts += [f"[{each.title}]({each.type})." for each in kinds]
-    shown = {headers.REQUEST_ID, *(answered.headers if answered else ())}
     content: Schema = {}
     if answered and answered.models:
         refs = [{"$ref": f"{COMPONENTS}{model.__name__}"} for model in answered.models]
@@ -242,7 +241,6 @@ def _response(answered: Answered | None, kinds: Sequence[Problem], status: HTTPS
     elif answered and status is not HTTPStatus.NO_CONTENT:
         content[answered.media_type] = {}
     if kinds:
-        shown.update(_HEADERS.get(status, ()))
         content[PROBLEM_TYPE] = {
             "schema": {"$ref": f"{COMPONENTS}ProblemDocument"},
             "examples": {
@@ -253,10 +251,24 @@ def _response(answered: Answered | None, kinds: Sequence[Problem], status: HTTPS
         "description": " ".join(texts),
         "headers": {
             name: {"$ref": f"#/components/headers/{name}"}
-            for name in sorted(each.name for each in shown)
+            for name in sorted(each.name for each in _headers_of(answered, kinds, status))
         },
     }
     return {**response, "content": content} if content else response
+
+
+def shown_headers_of(operation: Operation, status: int) -> set[Header]:
+    """Return the headers that the operation's answers with this status may have."""
+    known = HTTPStatus(status)
+    kinds = [each for each in problems_of(operation) if each.status is known]
+    return _headers_of(operation.answers.get(known), kinds, known)
+
+
+def _headers_of(
+    answered: Answered | None, kinds: Sequence[Problem], status: HTTPStatus
+) -> set[Header]:
+    of_problems = _HEADERS.get(status, ()) if kinds else ()
+    return {headers.REQUEST_ID, *(answered.headers if answered else ()), *of_problems}
 
 
 _HEADERS = {

@@ -23,6 +23,8 @@ OPERATIONS = (
         answers={HTTPStatus.OK: Answered(description="A page of dead tasks.", model=TaskPage)},
         problems=(
             problems.INVALID_REQUEST,
+            problems.CONTRADICTION,
+            problems.INVALID_CURSOR,
             problems.UNKNOWN_ACTION,
             problems.UNKNOWN_QUEUE,
             problems.QUERY_FAILED,

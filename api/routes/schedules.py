@@ -52,7 +52,9 @@ OPERATIONS = (
         },
         problems=(
             *_OF_READS,
+            problems.CONTRADICTION,
             problems.INVALID_JSON,
+            problems.ACTION_REQUIRED,
             problems.UNKNOWN_ACTION,
             problems.UNKNOWN_QUEUE,
             problems.QUEUE_NOT_ALLOWED,

@@ -23,6 +23,7 @@ TASK = "0190f6a2-7c3e-7f00-8000-000000000001"
 _LOCATED = (headers.LOCATION, headers.PREFERENCE_APPLIED, *headers.OF_PUBLISHES)
 _OF_PUBLISHES = (
     problems.INVALID_REQUEST,
+    problems.CONTRADICTION,
     problems.INVALID_JSON,
     problems.UNKNOWN_ACTION,
     problems.UNKNOWN_QUEUE,
@@ -91,6 +92,8 @@ OPERATIONS = (
         answers={HTTPStatus.OK: Answered(description="A page of tasks.", model=TaskPage)},
         problems=(
             problems.INVALID_REQUEST,
+            problems.CONTRADICTION,
+            problems.INVALID_CURSOR,
             problems.UNKNOWN_ACTION,
             problems.UNKNOWN_QUEUE,
             problems.QUERY_FAILED,
