@@ -28,6 +28,10 @@ class StoreUnavailableError(UnavailableError):
     """The database cannot be reached or cannot write: down, full, read-only, locked."""
 
 
+class DatabaseInUseError(StoreUnavailableError):
+    """Another process has the SQLite file."""
+
+
 class LockedError(StoreUnavailableError):
     """Another session of the database is in the way; the same may be tried again at once."""
 

@@ -80,6 +80,7 @@ class ActorSystem:
         database: How the database is reached.
         is_draining: Whether no further task is started, because the process is about to end.
         queues: The queues; a reload adds to them and removes some.
+        key_reader: The address of the reader of keys: one of its own where keys are needed.
         reader: The address of the database reader.
         supervisor: The address of the supervisor.
         writer: The address of the database writer.
@@ -110,7 +111,7 @@ class ActorSystem:
         self.children = Children(cores)
         self.actions = load_actions(settings, self.children)
         self.database = database(settings.database)
-        self.reader = Address("reader")
+        self.reader = self.key_reader = Address("reader")
         self.supervisor = Address("supervisor")
         self.writer = Address("writer")
         self.queues = RunningQueues(
@@ -145,16 +146,20 @@ class ActorSystem:
         """How many threads may be stuck in actions beyond their deadline."""
         return self._settings.execution.max_stuck_threads
 
-    def start(self, schedules: Sequence[Schedule] = ()) -> None:
+    def start(self, schedules: Sequence[Schedule] = (), *, needs_keys: bool = False) -> None:
         """Start all actors, in the order of `_specs`.
 
         Args:
             schedules: The schedules of the settings, validated.
+            needs_keys: Whether requests need keys. Then these are read on a connection of their
+                own, so that a slow listing delays no publish.
 
         Raises:
             TaskQueueError: An actor could not be started; none is left running.
         """
         self._schedules = tuple(schedules)
+        if needs_keys:
+            self.key_reader = Address("key-reader")
         if self._lock is not None:
             self._lock.acquire()
         intensity = self._settings.supervisor
@@ -245,7 +250,10 @@ class ActorSystem:
         return [
             ChildSpec(Address("migration"), self._start_migration, restart=Restart.ONE_SHOT),
             ChildSpec(self.writer, self._start_writer, strategy=Strategy.REST_FOR_ONE),
-            ChildSpec(self.reader, self._start_reader),
+            *(
+                ChildSpec(reader, self._start_reader)
+                for reader in dict.fromkeys((self.reader, self.key_reader))
+            ),
             *(spec for queue in self.queues for spec in self._queue_specs(queue)),
             ChildSpec(scheduler, lambda life: self._start_scheduler(life, scheduler)),
             ChildSpec(pruner, lambda life: self._start_pruner(life, pruner)),

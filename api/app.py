@@ -7,10 +7,13 @@ from importlib.metadata import version
 import falcon
 
 from task_queue.api.actions import ActionsResource
+from task_queue.api.audit import AuditResource
+from task_queue.api.auth.admission import NOBODY_NEEDS_A_KEY, Admission
 from task_queue.api.contract.operation import Operations
 from task_queue.api.dead_letters import DeadLettersResource
 from task_queue.api.edge import Edge
 from task_queue.api.forwarded import BehindProxies, Below
+from task_queue.api.gate import Gate
 from task_queue.api.health import HealthResource, ReadinessResource
 from task_queue.api.hosts import Hosts
 from task_queue.api.middleware import OneUrl, RequestId
@@ -29,7 +32,7 @@ from task_queue.config.settings import HttpSettings
 
 
 def create_app(
-    edge: Edge, http: HttpSettings, *addresses: str
+    edge: Edge, http: HttpSettings, *addresses: str, admission: Admission = NOBODY_NEEDS_A_KEY
 ) -> "falcon.App[falcon.Request, falcon.Response]":
     """Return the application over the actors behind the edge.
 
@@ -37,15 +40,18 @@ def create_app(
         edge: The way to them.
         http: What is set.
         addresses: What the server is bound to, where `http.host` is a name.
+        admission: Who is let in.
     """
     listens_on = () if http.socket else (http.host, *addresses)
     hosts = Hosts(listens_on, http.allowed_hosts, socket.gethostname())
-    middleware: list[RequestId | BehindProxies | OwnOrigin | Below | OneUrl | Unpacking] = [
+    operations = Operations(OPERATIONS)
+    middleware: list[RequestId | BehindProxies | OwnOrigin | Below | Gate | OneUrl | Unpacking] = [
         RequestId(),
         *([BehindProxies(http.trusted_proxies)] if http.trusted_proxies else []),
         OwnOrigin(hosts),
         *([Below(http.url_prefix)] if http.url_prefix else []),
-        OneUrl(Operations(OPERATIONS)),
+        Gate(edge, admission, operations),
+        OneUrl(operations),
         Unpacking(http.max_body_bytes),
     ]
     app = falcon.App(media_type=JSON, middleware=middleware)
@@ -54,7 +60,9 @@ def create_app(
     errors.install(app)
     urls.begin_with(http.url_prefix)
     publisher = Publisher(edge)
-    descriptions = Descriptions(edge, OPERATIONS, version("task-queue"), needs_key=False)
+    descriptions = Descriptions(
+        edge, OPERATIONS, version("task-queue"), needs_key=admission.needs_key
+    )
     resources = (
         TasksResource(publisher, edge),
         publisher,
@@ -64,6 +72,7 @@ def create_app(
         SchedulesResource(edge),
         ScheduleResource(edge),
         ActionsResource(edge),
+        AuditResource(edge),
         HealthResource(),
         ReadinessResource(edge),
         OpenApiResource(descriptions),

@@ -1,4 +1,4 @@
-"""The command line: `task-queue serve | run | migrate | config | openapi | version`."""
+"""The command line: `task-queue serve | run | migrate | config | keys | openapi | version`."""
 
 import gc
 import sys
@@ -25,6 +25,7 @@ CAPABILITIES = """
 Queues, priorities, delays, cron schedules, retries with backoff, dead
 letters, cancelling, pausing, progress, limits, unique keys, batches and
 retention: `task-queue serve --help` shows how to ask for each.
+Keys with scopes and queues, an audit log: `task-queue keys --help`.
 """
 EXAMPLES = """
 With Q=http://127.0.0.1:8080 and curl 7.82 or newer; ID is a task's id:
@@ -54,6 +55,8 @@ With Q=http://127.0.0.1:8080 and curl 7.82 or newer; ID is a task's id:
   pause      curl -X POST $Q/queues/tasks/pause
   resume     curl -X POST $Q/queues/tasks/resume
   purge      curl -X POST $Q/queues/tasks/purge
+  with a key curl -H "Authorization: Bearer $KEY" $Q/tasks
+  audit log  curl "$Q/audit?who=NAME"
 
 Queues, their limits (length, bytes, starts per second, tasks at once with the
 same key), retries, retention and schedules are settings, too: see
@@ -78,6 +81,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+keys = typer.Typer(
+    help="Make, list and revoke the keys of the HTTP API, with the server running or not.",
+    no_args_is_help=True,
+)
+app.add_typer(keys, name="keys")
 
 ConfigFile = Annotated[
     Path | None,
@@ -155,6 +164,65 @@ def migrate(config: ConfigFile = None, overrides: Overrides = None) -> None:
 
     migrate_only(settings.database)
     say("the schema is up to date")
+
+
+@keys.command("create")
+def create_key(  # noqa: PLR0913, PLR0917 - typer makes options of them
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)],
+    scopes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope",
+            metavar="SCOPE",
+            help="What it may do: publish, read, work, operate, or admin for all. Repeatable.",
+        ),
+    ] = None,
+    queues: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--queue", metavar="NAME", help="A queue to restrict it to; all, if none. Repeatable."
+        ),
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option("--expires", metavar="DURATION", help="How long it holds, as in 90d."),
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Make a key for the HTTP API, and show it, this once."""
+    settings = _load(config, overrides).settings
+    from task_queue.actors.system import database  # noqa: PLC0415 - see `serve`
+    from task_queue.api import key_commands  # noqa: PLC0415
+
+    key, stored = key_commands.drawn(name, scopes or (), queues or (), expires)
+    key_commands.create(database(settings.database), key, stored, [*settings.queues])
+
+
+@keys.command("list")
+def list_keys(config: ConfigFile = None, overrides: Overrides = None) -> None:
+    """List the keys of the database, without what is secret."""
+    settings = _load(config, overrides).settings
+    from task_queue.actors.system import database  # noqa: PLC0415 - see `serve`
+    from task_queue.api import key_commands  # noqa: PLC0415
+
+    key_commands.list_all(database(settings.database))
+
+
+@keys.command("revoke")
+def revoke_key(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|ID", help="Its name or id.", show_default=False)
+    ],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Let a key hold no longer: every server refuses it within 5 seconds."""
+    settings = _load(config, overrides).settings
+    from task_queue.actors.system import database  # noqa: PLC0415 - see `serve`
+    from task_queue.api import key_commands  # noqa: PLC0415
+
+    key_commands.revoke(database(settings.database), name)
 
 
 @app.command("config")

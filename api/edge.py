@@ -8,14 +8,16 @@ from typing import TypeVar
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import ActorUnavailableError, ConflictError, NotFoundError
 from task_queue.actors.messages.base import Request
+from task_queue.actors.messages.changes import NoteStatus
 from task_queue.actors.messages.queue import Publish
-from task_queue.actors.messages.reader import CountTasks, ListTasks
+from task_queue.actors.messages.reader import CountTasks, FindKey, ListTasks
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import Watch
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.conditions import Published
 from task_queue.actors.tasks.filters import Filters
+from task_queue.actors.tasks.keys import StoredKey
 from task_queue.actors.tasks.new import QUEUE, QueueInfo
 from task_queue.api.auth.caller import Caller
 from task_queue.api.requests.catalog import Catalog, unknown_action, unknown_queue
@@ -169,6 +171,14 @@ class Edge:
             publish.abandon(ActorUnavailableError(f"the queue-{name} is not running"))
             return publish.reply_to
         return address.ask_later(publish)
+
+    def ask_for_key(self, question: FindKey) -> Reply[StoredKey | None]:
+        """Ask the database for a key; nobody waits here."""
+        return self.system.key_reader.ask_later(question)
+
+    def note_status(self, number: int, status: int) -> None:
+        """Have it noted in the audit log how a request was answered; nobody waits for that."""
+        self.system.writer.ask_later(NoteStatus(number, status))
 
     def watch(self, task_id: str, until: float) -> Watch:
         """Have the database writer tell of the end of a task from now on.

@@ -60,7 +60,8 @@ def page(
     if before is not None:
         query = query.where(audit.c.seq < before)
     if filters.who is not None:
-        query = query.where(audit.c.who == filters.who)
+        named = audit.c.who.startswith(f"{filters.who} (", autoescape=True)
+        query = query.where(sa.or_(audit.c.who == filters.who, named))
     if filters.what is not None:
         query = query.where(audit.c.what == filters.what)
     found = [_entry(row) for row in connection.execute(query)]

@@ -5,7 +5,7 @@ import os
 from io import FileIO
 from pathlib import Path
 
-from task_queue.actors.errors import StoreUnavailableError
+from task_queue.actors.errors import DatabaseInUseError, StoreUnavailableError
 from task_queue.actors.runtime.forked import kept_from_forked
 
 
@@ -32,8 +32,9 @@ class FileLock:
         """Take the lock.
 
         Raises:
-            StoreUnavailableError: Another process has it, it cannot be written, or would not keep
-                off a process that uses the database by another name.
+            DatabaseInUseError: Another process has it.
+            StoreUnavailableError: It cannot be written, or would not keep off a process that uses
+                the database by another name.
         """
         path = self._path
         if self._database.is_file() and self._database.stat().st_nlink > 1:
@@ -57,7 +58,7 @@ class FileLock:
             with file:
                 owner = (file.read(20) or b"").decode(errors="replace").strip() or "unknown"
             message = f"{self._database} is in use by another task-queue (process {owner})"
-            raise StoreUnavailableError(message) from error
+            raise DatabaseInUseError(message) from error
         except OSError as error:  # such as a full disk, or a file system without locks
             file.close()
             message = f"cannot lock the file {path}: {error.strerror}"

@@ -54,6 +54,22 @@ def migrate(database: Database) -> None:
         raise StoreUnavailableError(message) from error
 
 
+def is_at_head(database: Database) -> bool:
+    """Return whether the database is there, with the schema that this version needs.
+
+    Raises:
+        StoreUnavailableError: It cannot be opened.
+    """
+    if database.is_sqlite and not database.path.exists():
+        return False
+    try:
+        with database.engine(read_only=True).connect() as connection:
+            return _revisions(connection) == [_newest()]
+    except sa.exc.SQLAlchemyError as error:
+        message = f"cannot open the database {database.shown}: {_why_not_open(database, error)}"
+        raise StoreUnavailableError(message) from error
+
+
 def _revisions(connection: sa.Connection) -> list[str]:
     """Return at which revision the database is, as Alembic has noted it there."""
     if not sa.inspect(connection).has_table("alembic_version"):

@@ -31,7 +31,7 @@ class AuditFilters:
     """Which entries are looked for; those that are None do not count.
 
     Attributes:
-        who: Only entries of this one.
+        who: Only entries of this one; by the name of a key alone, too.
         what: Only entries of this operation.
     """
 

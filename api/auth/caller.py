@@ -23,6 +23,11 @@ class Caller:
     scopes: frozenset[Scope]
     queues: frozenset[str] | None = None
 
+    @property
+    def who(self) -> str:
+        """What the audit log calls it."""
+        return self.name if self.key_id is None else f"{self.name} ({self.key_id})"
+
     def may(self, scope: Scope) -> bool:
         """Return whether it may do what has this scope.
 
@@ -40,6 +45,9 @@ class Caller:
 
 EVERYBODY = Caller("anonymous", None, frozenset(Scope))
 """Who asks where no key is needed: may do all, and sees all."""
+
+NOBODY = Caller("anonymous", None, frozenset(), frozenset())
+"""Who asks without a key where one is needed: may see what is open, and nothing of what is here."""
 
 
 def caller_of(req: falcon.Request) -> Caller:

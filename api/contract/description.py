@@ -29,6 +29,7 @@ TAGS = {
     "Queues": "What tasks wait on.",
     "Schedules": "What is published at set times.",
     "Actions": "What tasks can do.",
+    "Audit": "Who has done what.",
     "Health": "How the service is.",
     "Description": "This description.",
 }
@@ -51,12 +52,21 @@ _OF_ALL = (
     problems.VERSION_NOT_SUPPORTED,
 )
 """What every request may meet before an operation looks at it."""
+_OF_KEYS = (
+    problems.KEY_NEEDED,
+    problems.SCOPE_MISSING,
+    problems.TOO_MANY_REQUESTS,
+    problems.DATABASE_UNAVAILABLE,
+)
+"""What a request with a key, or one that needs one, may meet besides."""
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 def problems_of(operation: Operation) -> list[Problem]:
     """Return all problems that the operation can be answered with, in the registry's order."""
     met = {*operation.problems, *_OF_ALL}
+    if operation.scope is not None:
+        met |= {*_OF_KEYS}
     if operation.method != "GET":
         met.add(problems.FOREIGN_ORIGIN)
     if _PARAMETER.search(operation.path):

@@ -117,10 +117,16 @@ class Operation:
 
 
 class Operations:
-    """All operations; finds that of a request once the router has found its path."""
+    """All operations; finds that of a request once the router has found its path.
+
+    Attributes:
+        open_paths: The paths that take no key.
+    """
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._by_route = {(each.path, each.method): each for each in operations}
+        closed = {path for (path, _), each in self._by_route.items() if each.scope is not None}
+        self.open_paths = frozenset(path for path, _ in self._by_route) - closed
 
     def of(self, req: falcon.Request) -> Operation | None:
         """Return the operation; None if the path does not take the method, or it is `OPTIONS`.

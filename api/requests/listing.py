@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import falcon
@@ -39,6 +39,8 @@ _Moment = Annotated[QueryMoment, BeforeValidator(_with_plus)]
 StoredName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
 """The name of the queue or action that stored tasks are looked for by."""
 _ErrorPart = Annotated[str, Field(min_length=1, max_length=MAX_ERROR_PART_CHARS)]
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class _Page(BaseModel):
@@ -140,10 +142,8 @@ class DeadLetterParameters(_Page):
         }
 
 
-def page_of(model: type[_Page], req: falcon.Request) -> tuple[Filters, int, Cursor | None]:
-    """Return which tasks the query asks for, in which order, how many, and after which place.
-
-    Of those that the caller sees.
+def parameters(model: type[M], req: falcon.Request) -> M:
+    """Return what the query asks for.
 
     Raises:
         InvalidRequestError: A parameter is unknown or wrong.
@@ -154,7 +154,18 @@ def page_of(model: type[_Page], req: falcon.Request) -> tuple[Filters, int, Curs
         if isinstance(value, list) and name != "status":
             message = f"{name} is given {len(value)} times; once is allowed"
             raise InvalidRequestError(message)
-    asked = checked(model, query)
+    return checked(model, query)
+
+
+def page_of(model: type[_Page], req: falcon.Request) -> tuple[Filters, int, Cursor | None]:
+    """Return which tasks the query asks for, in which order, how many, and after which place.
+
+    Of those that the caller sees.
+
+    Raises:
+        InvalidRequestError: A parameter is unknown or wrong.
+    """
+    asked = parameters(model, req)
     filters = Filters(**asked.filters(), queues=caller_of(req).queues)
     after = None if asked.cursor is None else place_of(asked.cursor, filters)
     return filters, asked.limit, after

@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 import orjson
 
+from task_queue.actors.tasks.audit import AuditFilters
 from task_queue.actors.tasks.filters import Cursor, Filters
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
@@ -19,13 +20,13 @@ DIGEST_BYTES = 4
 _PLACE = re.compile(rb"(0|[1-9][0-9]{0,18})\.([1-9][0-9]{0,18})\.([0-9a-f]{8})")
 
 
-def cursor_of(place: Cursor, filters: Filters) -> str:
+def cursor_of(place: Cursor, filters: Filters | AuditFilters) -> str:
     """Return the cursor of what comes after this place in the listing with these filters."""
     text = b"%d.%d.%s" % (*place, _digest(filters))
     return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
-def place_of(cursor: str, filters: Filters) -> Cursor:
+def place_of(cursor: str, filters: Filters | AuditFilters) -> Cursor:
     """Return the place that a cursor stands for.
 
     Raises:
@@ -52,11 +53,12 @@ def place_of(cursor: str, filters: Filters) -> Cursor:
     return int(match[1]), int(match[2])
 
 
-def _digest(filters: Filters) -> bytes:
+def _digest(filters: Filters | AuditFilters) -> bytes:
     """Return what tells these filters from others, however their states were listed.
 
     So also a caller who sees other queues: a cursor means nothing to it.
     """
-    ordered = replace(filters, statuses=tuple(sorted(filters.statuses)))
-    canonical = orjson.dumps(ordered, default=sorted)
+    if isinstance(filters, Filters):
+        filters = replace(filters, statuses=tuple(sorted(filters.statuses)))
+    canonical = orjson.dumps(filters, default=sorted)
     return blake2b(canonical, digest_size=DIGEST_BYTES).hexdigest().encode()

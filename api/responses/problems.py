@@ -122,6 +122,25 @@ MALFORMED_REQUEST = Problem(
     remedy="Use an HTTP library; `detail` quotes the part that is wrong.",
     errors=("bad request",),
 )
+KEY_NEEDED = Problem(
+    slug="key-needed",
+    status=HTTPStatus.UNAUTHORIZED,
+    title="It takes a key that holds",
+    meaning="The request has no key, or one that is not known, has expired or was revoked.",
+    remedy="Send `Authorization: Bearer KEY` with a key of `task-queue keys create` or of the"
+    " settings.",
+    errors=("key needed", "key refused"),
+)
+SCOPE_MISSING = Problem(
+    slug="scope-missing",
+    status=HTTPStatus.FORBIDDEN,
+    title="The key is not for this",
+    meaning="The key holds, but lacks the scope that the operation takes, or is restricted to"
+    " queues where the operation is about all of them.",
+    remedy="Use a key with the scope that `detail` names; scopes of a key do not change, so make"
+    " another one.",
+    errors=("scope missing",),
+)
 FOREIGN_ORIGIN = Problem(
     slug="foreign-origin",
     status=HTTPStatus.FORBIDDEN,
@@ -231,6 +250,15 @@ OVER_LIMIT = Problem(
     meaning="The queue has reached its `max_length` or `max_bytes`; nothing was accepted.",
     remedy="Repeat the request after `Retry-After` seconds, each time later; `RateLimit` says what"
     " is left.",
+)
+TOO_MANY_REQUESTS = Problem(
+    slug="too-many-requests",
+    status=HTTPStatus.TOO_MANY_REQUESTS,
+    title="The key makes more requests than it may",
+    meaning="The key has used up `auth.rate_burst` and comes more often than `auth.rate_limit`;"
+    " nothing was done.",
+    remedy="Repeat the request after `Retry-After` seconds; `RateLimit` says what is left.",
+    errors=("too many requests",),
 )
 HEADERS_TOO_LONG = Problem(
     slug="headers-too-long",

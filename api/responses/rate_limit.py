@@ -45,6 +45,21 @@ def exhausted(limit: str, quota: int, retry_after_seconds: int) -> Headers:
     return _headers([_policy(limit, quota)], [f'"{limit}";r=0;t={retry_after_seconds}'])
 
 
+def of_requests(
+    burst: int, window_seconds: int, left: int, retry_after_seconds: int | None = None
+) -> Headers:
+    """Return the headers of every answer to a key whose requests are counted.
+
+    Args:
+        burst: How many may come at once after a pause.
+        window_seconds: How long the pause has to be.
+        left: How many more may come at once.
+        retry_after_seconds: When to come again; None: at any time.
+    """
+    reset = "" if retry_after_seconds is None else f";t={retry_after_seconds}"
+    return _headers([f'"requests";q={burst};w={window_seconds}'], [f'"requests";r={left}{reset}'])
+
+
 def _policy(limit: str, quota: int) -> str:
     unit = ';qu="content-bytes"' if limit == "bytes" else ""
     return f'"{limit}";q={quota}{unit}'

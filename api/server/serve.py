@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -17,9 +18,12 @@ from task_queue.actors.actions.process.child import hear_of_children
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.system import ActorSystem
 from task_queue.api.app import create_app
+from task_queue.api.auth.admission import Admission
 from task_queue.api.auth.caller import EVERYBODY
+from task_queue.api.auth.keys_file import KeysFile
 from task_queue.api.edge import Edge
 from task_queue.api.schedule_settings import schedules
+from task_queue.api.server.admit import admission, tell_who_is_let_in
 from task_queue.api.server.banner import banner
 from task_queue.api.server.dispatcher import Dispatcher
 from task_queue.api.server.init import leave_process_1
@@ -53,7 +57,8 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
 
     Raises:
         TaskQueueError: It could not be started.
-        SettingsError: A schedule of the settings cannot be followed, or not be published.
+        SettingsError: A schedule of the settings cannot be followed, or not be published; or
+            requests need a key, and there is none.
     """
     hear_of_children()
     leave_process_1()
@@ -63,6 +68,9 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
         _keep_to_one_core()
     # An action that is imported may lead the process elsewhere.
     unix_socket = Path(settings.http.socket).absolute() if settings.http.socket else None
+    keys_file = None
+    if settings.auth.keys_file:
+        keys_file = KeysFile(Path(settings.auth.keys_file).absolute(), time.monotonic)
     signals = Signals()
     signals.install()
     try:
@@ -78,20 +86,16 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
         return signals.exit_code
     try:
         with listener_on(settings.http, unix_socket) as listener:
+            is_local = is_loopback(listener)
+            admitted = admission(settings, edge, keys_file, is_local=is_local)
             try:
-                system.start(configured)
+                system.start(configured, needs_keys=admitted.needs_key)
             except Stopped:  # it has stopped what was running
                 return signals.exit_code
-            server = _server(edge, settings.http, listener)
+            server = _server(edge, settings.http, listener, admitted)
             gc.freeze()  # what exists by now stays; collecting it again and again costs 5 %
             _show(banner(settings, version, listener.getsockname()), stdout)
-            if not is_loopback(listener):
-                _log.warning(
-                    "whoever reaches this port can publish, read, cancel and delete all tasks:"
-                    " there is no authentication",
-                    host=settings.http.host,
-                    port=server.effective_port,
-                )
+            tell_who_is_let_in(settings, edge, admitted, keys_file, is_local=is_local)
             signals.wake_up = server.pull_trigger
             signals.at_once = system.children.close
             signals.reload_with(lambda: _reload(system, read_again))
@@ -192,7 +196,7 @@ def _drain(system: ActorSystem, drain_seconds: float) -> None:
         _log.warning("tasks cut short and given back", ids=cut_short, drain_seconds=drain_seconds)
 
 
-def _server(edge: Edge, http: HttpSettings, listener: socket.socket) -> Server:
+def _server(edge: Edge, http: HttpSettings, listener: socket.socket, admitted: Admission) -> Server:
     logging.getLogger("waitress").setLevel(logging.WARNING)
     limits = Adjustments(
         sockets=[listener],
@@ -206,7 +210,7 @@ def _server(edge: Edge, http: HttpSettings, listener: socket.socket) -> Server:
         kind, addresses = UnixServer, ()
     try:
         return kind(
-            create_app(edge, http, *addresses),
+            create_app(edge, http, *addresses, admission=admitted),
             limits,
             Patience(http),
             edge.look_at_waits,

@@ -1,0 +1,99 @@
+"""Makes, lists and revokes keys on the database itself, whether a server runs or not."""
+
+import os
+import pwd
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+
+from task_queue.actors.errors import DatabaseInUseError, MigrationError
+from task_queue.actors.store import audit, keys
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.file_lock import FileLock
+from task_queue.actors.store.migrate import is_at_head, migrate
+from task_queue.actors.store.session import Session
+from task_queue.actors.tasks.audit import AuditEntry
+from task_queue.actors.tasks.keys import StoredKey
+
+
+def create(target: Database, key: StoredKey) -> None:
+    """Store a new key, and that it was made.
+
+    Raises:
+        ConflictError: Its name is taken.
+        TaskQueueError: The database cannot be used; so of all here.
+    """
+    with _session(target) as session, session.transaction():
+        keys.create(session.connection, key)
+        audit.record(session.connection, _entry("create_key", key.name))
+
+
+def every(target: Database) -> list[StoredKey]:
+    """Return all keys, by name."""
+    with _session(target) as session, session.transaction():
+        return keys.every(session.connection)
+
+
+def revoke(target: Database, name: str) -> StoredKey:
+    """Let a key hold no longer, and store that it was revoked; return it.
+
+    Args:
+        target: Which database.
+        name: The key's name, or its id.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    with _session(target) as session, session.transaction():
+        key = keys.revoke(session.connection, name, time.time())
+        audit.record(session.connection, _entry("revoke_key", key.name))
+        return key
+
+
+def has_valid_key(target: Database, now: float) -> bool:
+    """Return whether a key holds at this moment, Unix seconds; changes nothing."""
+    if not is_at_head(target):  # former versions had no keys
+        return False
+    with closing(Session(target, read_only=True)) as session, session.transaction():
+        return keys.has_valid(session.connection, now)
+
+
+@contextmanager
+def _session(target: Database) -> Iterator[Session]:
+    """Open the database, migrated first if it is not yet."""
+    if not is_at_head(target):
+        _migrate(target)
+    with closing(Session(target)) as session:
+        yield session
+
+
+def _migrate(target: Database) -> None:
+    with ExitStack() as stack:
+        if target.is_sqlite:
+            lock = FileLock(target.path)
+            try:
+                lock.acquire()
+            except DatabaseInUseError as error:
+                message = (
+                    f"{error}, of another version: upgrade that server, or stop it to have the"
+                    " database migrated"
+                )
+                raise MigrationError(message) from error
+            stack.callback(lock.release)
+        migrate(target)
+
+
+def _entry(what: str, target: str) -> AuditEntry:
+    uid = os.getuid()
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:  # as in a container
+        user = str(uid)
+    return AuditEntry(
+        at=time.time(),
+        who=f"command line ({user})",
+        what=what,
+        target=target,
+        source=socket.gethostname(),
+    )

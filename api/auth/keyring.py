@@ -1,0 +1,180 @@
+"""Which keys hold: those of the settings, of a file, and of the database, which are remembered.
+
+A request with a key is to cost no query. So an answer of the database is used as it is while it is
+young; then it is used once more while the database is asked anew; and at last it is waited for.
+"""
+
+import hmac
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from task_queue.actors.errors import TaskQueueError, UnavailableError
+from task_queue.actors.messages.reader import FindKey
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.tasks.keys import StoredKey
+from task_queue.api.auth.caller import Caller
+from task_queue.api.auth.keys import caller_with, hash_of, id_of
+from task_queue.api.auth.keys_file import KeysFile
+from task_queue.config.logger import get_logger
+
+FRESH_SECONDS = 1.5
+"""How long what the database said of a key is used as it is."""
+STALE_SECONDS = 4.5
+"""From when on it is not used any more: what is revoked is refused within 5 seconds."""
+SILENT_SECONDS = 1.0
+"""How long requests wait for a database that says nothing; from then on they are refused."""
+MAX_REMEMBERED = 10_000
+"""How many keys are remembered, unknown ones too; about 500 bytes each."""
+
+_log = get_logger()
+
+
+class RefusedKeyError(Exception):
+    """The key does not hold; the text says why, to whoever has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the database said of a key.
+
+    Attributes:
+        asked_at: When it was asked, on the clock that is never set.
+        key: The key; None: there is none.
+        caller: Who has it.
+    """
+
+    asked_at: float
+    key: StoredKey | None = None
+    caller: Caller | None = None
+
+
+_NOTHING = _Said(asked_at=float("-inf"))
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """What is known of a key of the database.
+
+    Attributes:
+        said: What the database said last.
+        asking: What is being asked, if anything.
+    """
+
+    said: _Said = _NOTHING
+    asking: Reply[StoredKey | None] | None = None
+
+
+class Keyring:
+    """Judges keys; used by all threads that answer requests."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, Caller],
+        file: KeysFile | None,
+        ask: Callable[[FindKey], Reply[StoredKey | None]],
+        *,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        """Keep where keys come from.
+
+        Args:
+            settings: Whoever has a key of the settings, by the hash of that.
+            file: Has further ones.
+            ask: Asks the database, and returns at once.
+            now: The present moment, Unix seconds.
+            monotonic: Seconds on a clock that is never set.
+        """
+        self._settings = settings
+        self._file = file
+        self._ask = ask
+        self._now = now
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
+        self._open_questions = 0
+        self._heard_at = 0.0  # the last answer, or the first question since there was none open
+
+    def configured(self, key: str) -> Caller | None:
+        """Return whoever has this key of the settings or of the file; None: it is in neither."""
+        # Found by its hash: the time that takes says nothing of the key.
+        hashed = hash_of(key)
+        caller = self._settings.get(hashed)
+        return caller if caller or self._file is None else self._file.find(hashed)
+
+    def judge(self, key: str) -> Caller:
+        """Return whoever has this key.
+
+        Raises:
+            RefusedKeyError: It does not hold.
+            UnavailableError: The database did not say whether it does.
+        """
+        if (caller := self.configured(key)) is not None:
+            return caller
+        if (key_id := id_of(key)) is None:
+            raise RefusedKeyError("the key is not known")
+        said = self._said_of(key_id)
+        stored, caller = said.key, said.caller
+        if stored is None or caller is None or not hmac.compare_digest(stored.hash, hash_of(key)):
+            raise RefusedKeyError("the key is not known")
+        if stored.revoked_at is not None or stored.expires_at is not None:
+            state = stored.state(self._now())
+            if state != "valid":
+                raise RefusedKeyError(f"the key {stored.name} is {state}")
+        return caller
+
+    def _said_of(self, key_id: str) -> _Said:
+        """Return what the database says of this key, at most `STALE_SECONDS` old."""
+        moment = self._monotonic()
+        with self._lock:
+            if (remembered := self._remembered.get(key_id)) is None:
+                remembered = self._remembered[key_id] = _Remembered()
+                if len(self._remembered) > MAX_REMEMBERED:
+                    self._remembered.popitem(last=False)
+            self._remembered.move_to_end(key_id)
+        age = moment - remembered.said.asked_at
+        if age < FRESH_SECONDS:
+            return remembered.said
+        asking = self._asked(remembered, key_id, moment)
+        if age < STALE_SECONDS:
+            return remembered.said
+        if asking is None:
+            raise UnavailableError("whether the key holds is not known: the database is silent")
+        asking.wait(self._heard_at + SILENT_SECONDS - moment)
+        return remembered.said
+
+    def _asked(
+        self, remembered: _Remembered, key_id: str, moment: float
+    ) -> Reply[StoredKey | None] | None:
+        """Ask the database, unless that is being done; None: it has been silent for too long."""
+        with self._lock:
+            if self._open_questions and moment - self._heard_at > SILENT_SECONDS:
+                return None
+            if remembered.asking is not None:
+                return remembered.asking
+            if not self._open_questions:
+                self._heard_at = moment
+            self._open_questions += 1
+            question = FindKey(key_id)
+            reply = remembered.asking = question.reply_to
+            # Before anybody can wait for it: then what was said is there.
+            reply.then(partial(self._hear, remembered, reply, moment))
+        self._ask(question)
+        return reply
+
+    def _hear(
+        self, remembered: _Remembered, reply: Reply[StoredKey | None], asked_at: float
+    ) -> None:
+        try:
+            key = reply.outcome()
+        except TaskQueueError as error:
+            _log.warning("the database does not say whether a key holds", error=str(error))
+        else:
+            remembered.said = _Said(asked_at, key, None if key is None else caller_with(key))
+        with self._lock:
+            remembered.asking = None
+            self._open_questions -= 1
+            self._heard_at = self._monotonic()

@@ -1,0 +1,189 @@
+"""The gate that each request passes: who sends it, whether that may be done, and who did what."""
+
+import falcon
+
+from task_queue.actors.messages.changes import Record
+from task_queue.actors.tasks.audit import AuditEntry
+from task_queue.actors.tasks.text import one_line, printable
+from task_queue.api.auth.admission import Admission
+from task_queue.api.auth.buckets import Taken
+from task_queue.api.auth.caller import NOBODY, Caller, caller_of
+from task_queue.api.auth.keyring import RefusedKeyError
+from task_queue.api.auth.keys import MARK, NotBearerError, presented
+from task_queue.api.auth.scopes import Scope
+from task_queue.api.contract.operation import Operation, Operations
+from task_queue.api.edge import Edge
+from task_queue.api.responses import problems, rate_limit
+from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.config.logger import get_logger
+
+REALM = "task-queue"
+MAX_TARGET_CHARS = 300
+"""What the audit log keeps of a path."""
+
+_PROBES = frozenset({"/healthz", "/readyz"})
+"""Where nobody is asked for a key, nor is one looked at: probes wait for no database."""
+_RECORDED = frozenset({Scope.OPERATE, Scope.ADMIN})
+_log = get_logger()
+
+
+class Gate:
+    """Lets a request through to its resource, or refuses it; records what operators do."""
+
+    def __init__(self, edge: Edge, admission: Admission, operations: Operations) -> None:
+        """Keep the rules.
+
+        Args:
+            edge: The way to the audit log.
+            admission: Who is let in.
+            operations: All of them, each with the scope it takes.
+        """
+        self._edge = edge
+        self._keyring = admission.keyring
+        self._needs_key = admission.needs_key
+        self._buckets = admission.buckets
+        self._operations = operations
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Find out who sends the request, before anything of it is looked at.
+
+        Raises:
+            InvalidRequestError: It has no key that holds, or comes too soon.
+            UnavailableError: Whether the key holds is not known.
+        """
+        if req.path in _PROBES:
+            return
+        caller = self._caller(req, resp, needs_key=self._needs_key and not self._is_open(req))
+        if caller is None:
+            if self._needs_key:
+                req.context.caller = NOBODY
+            return
+        req.context.caller = caller
+        if self._buckets is not None:
+            taken = req.context.taken = self._buckets.take(caller.who)
+            if taken.retry_after_seconds is not None:
+                message = f"the key {caller.name} makes more requests than auth.rate_limit allows"
+                raise InvalidRequestError(
+                    "too many requests",
+                    message,
+                    problems.TOO_MANY_REQUESTS,
+                    taken.retry_after_seconds,
+                )
+
+    def process_resource(
+        self, req: falcon.Request, resp: falcon.Response, _resource: object, _params: object
+    ) -> None:
+        """Accept what the caller may do, and record it if it is an operator's.
+
+        Raises:
+            InvalidRequestError: The caller may not do it.
+            UnavailableError: It could not be recorded, so it is not done.
+        """
+        operation = self._operations.of(req)
+        if operation is None or operation.scope is None:
+            return
+        caller = caller_of(req)
+        if not caller.may(operation.scope):
+            resp.set_header("WWW-Authenticate", _challenge("insufficient_scope", operation.scope))
+            raise InvalidRequestError(
+                "scope missing",
+                _why_not(operation, operation.scope, caller),
+                problems.SCOPE_MISSING,
+            )
+        if operation.scope in _RECORDED:
+            entry = AuditEntry(
+                at=self._edge.now(),
+                who=caller.who,
+                what=operation.operation_id,
+                target=printable(one_line(req.path, MAX_TARGET_CHARS)),
+                source=req.env.get("REMOTE_ADDR", ""),
+            )
+            req.context.recorded = (self._edge.ask_writer(Record(entry)), entry)
+
+    def process_response(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        _resource: object,
+        _succeeded: bool,  # noqa: FBT001 - Falcon's signature
+    ) -> None:
+        """Say what the key has left, and add the status to what was recorded."""
+        taken: Taken | None = getattr(req.context, "taken", None)
+        if taken is not None and self._buckets is not None:
+            for name, value in rate_limit.of_requests(
+                self._buckets.burst,
+                self._buckets.window_seconds,
+                taken.left,
+                taken.retry_after_seconds,
+            ):
+                resp.append_header(name, value)
+        if (recorded := getattr(req.context, "recorded", None)) is not None:
+            number, entry = recorded
+            self._edge.note_status(number, resp.status_code)
+            _log.info(
+                "operator's request",
+                who=entry.who,
+                what=entry.what,
+                target=entry.target,
+                source=entry.source,
+                status=resp.status_code,
+            )
+
+    def _is_open(self, req: falcon.Request) -> bool:
+        return req.path in self._operations.open_paths
+
+    def _caller(
+        self, req: falcon.Request, resp: falcon.Response, *, needs_key: bool
+    ) -> Caller | None:
+        """Return who has the request's key; None: it takes none.
+
+        Where no key is needed, one that is sent is judged all the same, so that somebody can try
+        what it may; what other programs put into `Authorization` is not.
+
+        Raises:
+            InvalidRequestError: The key does not hold, or is missing.
+            UnavailableError: Whether it holds is not known.
+        """
+        try:
+            key = presented(req.env)
+        except NotBearerError as error:
+            if not needs_key:
+                return None
+            resp.set_header("WWW-Authenticate", _challenge())
+            raise InvalidRequestError("key needed", str(error), problems.KEY_NEEDED) from error
+        if key is None or self._keyring is None:
+            if not needs_key:
+                return None
+            resp.set_header("WWW-Authenticate", _challenge())
+            message = "this takes a key, in the header Authorization: Bearer KEY"
+            raise InvalidRequestError("key needed", message, problems.KEY_NEEDED)
+        if not self._needs_key and not key.startswith(MARK):
+            return self._keyring.configured(key)
+        try:
+            return self._keyring.judge(key)
+        except RefusedKeyError as error:
+            resp.set_header("WWW-Authenticate", _challenge("invalid_token"))
+            raise InvalidRequestError("key refused", str(error), problems.KEY_NEEDED) from error
+
+
+def _challenge(error: str | None = None, scope: Scope | None = None) -> str:
+    """Return the value of `WWW-Authenticate` (RFC 6750, section 3)."""
+    parts = [f'realm="{REALM}"']
+    if error is not None:
+        parts.append(f'error="{error}"')
+    if scope is not None:
+        parts.append(f'scope="{scope.value}"')
+    return f"Bearer {', '.join(parts)}"
+
+
+def _why_not(operation: Operation, scope: Scope, caller: Caller) -> str:
+    if scope is Scope.ADMIN and Scope.ADMIN in caller.scopes:
+        return (
+            f"{operation.operation_id} is about all queues, and the key {caller.name} is restricted"
+            f" to {', '.join(sorted(caller.queues or ()))}"
+        )
+    scopes = ", ".join(each.value for each in Scope if each in caller.scopes)
+    return (
+        f"{operation.operation_id} takes a key with the scope {scope.value}; the key {caller.name}"
+        f" has {scopes or 'none that is known here'}"
+    )

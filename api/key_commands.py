@@ -1,0 +1,145 @@
+"""`task-queue keys`: makes, lists and revokes keys, on the database that the settings name."""
+
+import re
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from task_queue.actors import key_admin
+from task_queue.actors.store.database import Database
+from task_queue.actors.tasks.keys import StoredKey
+from task_queue.actors.tasks.text import unknown
+from task_queue.api.auth.keys import hash_of, id_of, new_key
+from task_queue.api.auth.scopes import Scope
+from task_queue.api.standard_streams import say
+from task_queue.config.names import NAME_RULE, is_name
+from task_queue.config.settings import SettingsError
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+MAX_SECONDS = 3_155_760_000
+"""100 years."""
+
+
+def drawn(
+    name: str, scopes: Sequence[str], queues: Sequence[str], expires: str | None
+) -> tuple[str, StoredKey]:
+    """Return a new key, and what is to be stored of it.
+
+    Args:
+        name: What to call it.
+        scopes: What it may do.
+        queues: The queues to restrict it to; none: it is not restricted.
+        expires: How long it holds, as in `90d`; None: without end.
+
+    Raises:
+        SettingsError: An argument is wrong.
+    """
+    now = time.time()
+    if not is_name(name):
+        raise SettingsError(f"NAME = {name}: {NAME_RULE}")
+    allowed = [scope.value for scope in Scope]
+    if not scopes:
+        raise SettingsError(f"--scope must be given, once or more: {', '.join(allowed)}")
+    for scope in scopes:
+        if scope not in allowed:
+            raise SettingsError(unknown("--scope", scope, allowed))
+    for queue in queues:
+        if not is_name(queue):
+            raise SettingsError(f"--queue = {queue}: {NAME_RULE}")
+    seconds = None if expires is None else _seconds(expires)
+    key = new_key(secrets.token_hex)
+    stored = StoredKey(
+        id=id_of(key) or "",
+        name=name,
+        hash=hash_of(key),
+        scopes=tuple(dict.fromkeys(scopes)),
+        queues=tuple(dict.fromkeys(queues)) or None,
+        created_at=int(now),
+        expires_at=None if seconds is None else now + seconds,
+    )
+    return key, stored
+
+
+def create(target: Database, key: str, stored: StoredKey, known_queues: Sequence[str]) -> None:
+    """Store a key, and show it: alone on standard output, this once.
+
+    Args:
+        target: Which database.
+        key: The key.
+        stored: What is kept of it.
+        known_queues: The queues of the settings.
+
+    Raises:
+        TaskQueueError: The name is taken, or the database cannot be used.
+    """
+    key_admin.create(target, stored)
+    say(key)  # after the commit: a key that is shown holds
+    for queue in stored.queues or ():
+        if queue not in known_queues:
+            _tell(f"warning: {unknown('--queue', queue, known_queues)}")
+    _tell(f"key {stored.name} made, id {stored.id}; it is shown only now, and kept as a hash")
+
+
+def list_all(target: Database) -> None:
+    """Show all keys, without what is secret."""
+    now = time.time()
+    rows: list[tuple[str, ...]] = [
+        ("id", "name", "scopes", "queues", "created", "expires", "state")
+    ]
+    rows += [_row(key, now) for key in key_admin.every(target)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        say("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def revoke(target: Database, name: str) -> None:
+    """Let a key hold no longer.
+
+    Args:
+        target: Which database.
+        name: Its name, or its id.
+
+    Raises:
+        TaskQueueError: There is none, or the database cannot be used.
+    """
+    key = key_admin.revoke(target, name)
+    say(f"key {key.name} ({key.id}) revoked: servers refuse it within 5 seconds")
+
+
+def _row(key: StoredKey, now: float) -> tuple[str, ...]:
+    return (
+        key.id,
+        key.name,
+        ",".join(key.scopes),
+        "all" if key.queues is None else ",".join(key.queues),
+        _time(key.created_at),
+        "never" if key.expires_at is None else _time(key.expires_at),
+        key.state(now),
+    )
+
+
+def _seconds(text: str) -> int:
+    """Return how long that is.
+
+    Raises:
+        SettingsError: It is no duration.
+    """
+    parts = re.fullmatch("([1-9][0-9]{0,9})([smhdw])", text)
+    seconds = 0 if parts is None else int(parts[1]) * _UNITS[parts[2]]
+    if not 0 < seconds <= MAX_SECONDS:
+        message = (
+            f"--expires = {text}: must be a whole number with s, m, h, d or w, as in 90d, of at"
+            " most 100 years"
+        )
+        raise SettingsError(message)
+    return seconds
+
+
+def _time(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")

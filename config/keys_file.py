@@ -1,0 +1,41 @@
+"""The file of `auth.keys_file`: keys in the form that the settings have them in."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from task_queue.config.names import Name
+from task_queue.config.problems import described
+from task_queue.config.settings import KeySettings, Settings, SettingsError
+
+_KEYS = TypeAdapter(dict[Name, KeySettings])
+
+
+def read_keys(path: Path) -> Mapping[str, KeySettings]:
+    """Return the keys in the file, by name.
+
+    Raises:
+        SettingsError: It cannot be read, or something in it is wrong; one line for each problem.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        message = f"auth.keys_file {path}: {error.strerror}"
+        raise SettingsError(message) from None
+    except UnicodeDecodeError as error:
+        message = f"auth.keys_file {path}: is not UTF-8: {error.reason} at byte {error.start}"
+        raise SettingsError(message) from None
+    except tomllib.TOMLDecodeError as error:
+        message = f"auth.keys_file {path}: is not valid TOML: {error}"
+        raise SettingsError(message) from None
+    try:
+        return _KEYS.validate_python(values)
+    except ValidationError as error:
+        origins = {"auth.keys": f"file {path}"}
+        wrong = error.errors()
+        for each in wrong:
+            each["loc"] = ("auth", "keys", *each["loc"])
+        problems = [described(each, Settings, origins) for each in wrong]
+        raise SettingsError("\n".join(problems)) from None
