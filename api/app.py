@@ -47,7 +47,7 @@ def create_app(
     operations = Operations(OPERATIONS)
     middleware: list[RequestId | BehindProxies | OwnOrigin | Below | Gate | OneUrl | Unpacking] = [
         RequestId(),
-        *([BehindProxies(http.trusted_proxies)] if http.trusted_proxies else []),
+        *([BehindProxies(hosts, http.trusted_proxies)] if http.trusted_proxies else []),
         OwnOrigin(hosts),
         *([Below(http.url_prefix)] if http.url_prefix else []),
         Gate(edge, admission, operations),

@@ -17,7 +17,8 @@ from typing import Any
 import falcon
 
 from task_queue.actors.tasks.text import cut, named
-from task_queue.api.hosts import HOST, address_of
+from task_queue.api.hosts import HOST, Hosts, address_of
+from task_queue.api.origin import check_host
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.api.responses.urls import put_back
@@ -38,12 +39,14 @@ class BehindProxies:
     how, and `SCRIPT_NAME` the part of the path that the proxy has taken off.
     """
 
-    def __init__(self, trusted: Iterable[str]) -> None:
+    def __init__(self, hosts: Hosts, trusted: Iterable[str]) -> None:
         """Keep who is believed.
 
         Args:
+            hosts: What a proxy itself may ask for.
             trusted: Addresses and networks; `unix` is whoever can reach the Unix socket.
         """
+        self._hosts = hosts
         names = set(trusted)
         self._trusts_socket = UNIX in names
         self._networks = [ip_network(name) for name in names - {UNIX}]
@@ -53,7 +56,7 @@ class BehindProxies:
         """Take what the proxy tells, if it is one of ours.
 
         Raises:
-            InvalidRequestError: It tells what cannot be.
+            InvalidRequestError: It tells what cannot be, or asks for another server.
         """
         put_back("")
         env = req.env
@@ -64,6 +67,9 @@ class BehindProxies:
         if (host := _last(env, "HOST")) is not None:
             if not HOST.fullmatch(host):
                 raise _malformed("Host", host, "a name or an address, with a port or without")
+            # Or a page whose own name was given the address of this server, on the machine of the
+            # proxy, could make up the other one.
+            check_host(self._hosts, env)
             env["HTTP_HOST"] = host
         if (scheme := _last(env, "PROTO")) is not None:
             if scheme.lower() not in {"http", "https"}:

@@ -39,19 +39,28 @@ class OwnOrigin:
         Raises:
             InvalidRequestError: It is refused.
         """
-        host = req.env.get("HTTP_HOST")
-        # Without one it is HTTP/1.0, which no browser speaks.
-        if host is not None and not self._hosts.know(host):
-            detail = (
-                f"Host {_shown(host)} is not a name of this server; its names are localhost,"
-                " http.host and those in http.allowed_hosts"
-            )
-            raise InvalidRequestError("unknown host", detail, problems.UNKNOWN_HOST)
+        check_host(self._hosts, req.env)
         if req.method in _READS:
             resp.set_headers(_NOT_FOR_OTHERS)
         elif (stranger := foreign_source(req.env)) is not None:
             detail = f"a page of another origin may change nothing here: {stranger}"
             raise InvalidRequestError("foreign origin", detail, problems.FOREIGN_ORIGIN)
+
+
+def check_host(hosts: Hosts, env: Mapping[str, Any]) -> None:
+    """Accept a request for this server.
+
+    Raises:
+        InvalidRequestError: It is for another one.
+    """
+    host = env.get("HTTP_HOST")
+    # Without one it is HTTP/1.0, which no browser speaks.
+    if host is not None and not hosts.know(host):
+        detail = (
+            f"Host {_shown(host)} is not a name of this server; its names are localhost,"
+            " http.host and those in http.allowed_hosts"
+        )
+        raise InvalidRequestError("unknown host", detail, problems.UNKNOWN_HOST)
 
 
 def comes_from_a_browser(env: Mapping[str, Any]) -> bool:

@@ -8,11 +8,13 @@ import pytest
 from falcon.testing import create_req
 
 from task_queue.api.forwarded import BehindProxies, Below
+from task_queue.api.hosts import Hosts
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.api.responses.problems import NOT_FOUND
 from task_queue.api.responses.urls import put_back, url
 
 PROXY = "10.1.0.1"
+HOSTS = Hosts(["inner"], (), "machine")
 TRUSTED = (PROXY, "10.2.0.0/16", "fd00::/8")
 
 
@@ -28,7 +30,7 @@ def taken(
     """What is in the environ once the headers `X-Forwarded-…` have been looked at."""
     headers = {f"X-Forwarded-{name}": value for name, value in told.items()}
     req = create_req(headers=headers, remote_addr=peer, host="inner")
-    BehindProxies(trusted).process_request(req, falcon.Response())
+    BehindProxies(HOSTS, trusted).process_request(req, falcon.Response())
     return dict(req.env)
 
 

@@ -101,6 +101,8 @@ def test_what_a_proxy_says_wrongly_is_a_bad_request(server: ServerProcess) -> No
 def test_the_host_that_a_proxy_was_asked_for_is_looked_at(server: ServerProcess) -> None:
     answer = server.client.get("/tasks", headers={"X-Forwarded-Host": "evil.example"})
     assert answer.status_code == 421
+    page = {"Host": "evil.example", "X-Forwarded-Host": "localhost"}  # of a browser beside a proxy
+    assert server.client.get("/tasks", headers=page).status_code == 421
     own = {"X-Forwarded-Host": "localhost:1", "X-Forwarded-Proto": "https"}
     page = own | {"Origin": "https://localhost:1"}
     assert server.client.post("/tasks", json=TASK, headers=page).status_code == 202

@@ -30,7 +30,10 @@ RELIED_UPON = {
         "active_channels": "what is left to be sent when the loop has ended",
         "channel_class": "is replaced by ours",
         "application": "is called by our task",
-        "effective_port": "is shown in the banner",
+        "effective_port": "is shown in the log",
+        "getsockname": "gives it; that of a Unix socket gives its path",
+        "set_socket_options": "sets those of TCP; that of a Unix socket sets none",
+        "fix_addr": "gives the client's address; ours stands for those that have none",
     },
     "channel": {
         "parser_class": "is replaced by ours",
