@@ -121,6 +121,7 @@ def describe(
 
 def _schemas(operations: Iterable[Operation], offers: Offers | None) -> dict[str, Schema]:
     bodies = [each.body for each in operations if each.body is not None]
+    bodies += [model for each in operations for model in each.other_bodies.values()]
     shown = [
         model
         for each in operations
@@ -158,10 +159,11 @@ def _operation(operation: Operation, *, needs_key: bool) -> Schema:
         content: Schema = {"schema": {"$ref": f"{COMPONENTS}{operation.body.__name__}"}}
         if operation.example.body is not None:
             content["example"] = operation.example.body
-        made["requestBody"] = {
-            "required": operation.body_required,
-            "content": {"application/json": content},
+        others = {
+            media_type: {"schema": {"$ref": f"{COMPONENTS}{model.__name__}"}}
+            for media_type, model in operation.other_bodies.items()
         }
+        made["requestBody"] = {"required": True, "content": {"application/json": content, **others}}
     made["responses"] = dict(sorted(_responses(operation)))
     if operation.scope is not None:
         with_key = {"key": [operation.scope.value]}

@@ -44,21 +44,25 @@ class Offers:
 
     def add_to(self, schemas: dict[str, Schema]) -> None:
         """Add the actions' own schemas, and bind the bodies that name an action or a queue."""
-        bound = []
+        found = {}
         for each in self.actions:
             if each.schema is not None:
                 name = _component(f"data.{each.name}", schemas)
                 schemas.update(_named(name, each.schema))
-                bound.append(_condition(each, f"{COMPONENTS}{name}"))
-        publish, redrive = schemas["PublishBody"], schemas["RedriveBody"]
-        if bound:
-            publish["allOf"] = bound
+                found[name] = each
         names = [each.name for each in self.actions]
+        for body, member in (("PublishBody", "action"), ("CloudEvent", "type")):
+            bound = [_condition(member, each, name) for name, each in found.items()]
+            schemas[body] |= {"allOf": bound} if bound else {}
+            self._name(schemas[body], member, names)
+        self._name(schemas["RedriveBody"], "action", names)
+
+    def _name(self, body: Schema, member: str, actions: Sequence[str]) -> None:
+        """Name what a member of the body can be, and its queue."""
+        properties = body["properties"]
+        properties["queue"] = _one_of(properties["queue"], self.queues)
         if not self.any_action:
-            publish["properties"]["action"] = _one_of(publish["properties"]["action"], names)
-            redrive["properties"]["action"] = _one_of(redrive["properties"]["action"], names)
-        for body in (publish, redrive):
-            body["properties"]["queue"] = _one_of(body["properties"]["queue"], self.queues)
+            properties[member] = _one_of(properties[member], actions)
 
 
 def offers_of(actions: Registry, queues: Sequence[str]) -> Offers:
@@ -115,12 +119,13 @@ def _moved(ref: str, name: str) -> str:
     return f"{COMPONENTS}{name}{ref.removeprefix('#')}"
 
 
-def _condition(action: Offered, ref: str) -> Schema:
-    """Return what holds of a body that names the action: its data is what the action takes."""
-    data: Schema = {"properties": {"data": {"$ref": ref}}, "required": ["data"]}
+def _condition(member: str, action: Offered, name: str) -> Schema:
+    """Return what holds of a body whose member names the action: its data is what that takes."""
+    ref = {"$ref": f"{COMPONENTS}{name}"}
+    data: Schema = {"properties": {"data": ref}, "required": ["data"]}
     if action.takes_nothing:
-        data = {"properties": {"data": {"anyOf": [{"$ref": ref}, {"type": "null"}]}}}
-    names_it = {"properties": {"action": {"const": action.name}}, "required": ["action"]}
+        data = {"properties": {"data": {"anyOf": [ref, {"type": "null"}]}}}
+    names_it = {"properties": {member: {"const": action.name}}, "required": [member]}
     return {"if": names_it, "then": data}
 
 

@@ -91,7 +91,7 @@ class Operation:
         scope: What a key has to be allowed; None: it is open to everybody.
         query: The model that the query is checked with; None: it takes none.
         body: The model that the body is checked with; None: it takes none.
-        body_required: Whether there has to be a body.
+        other_bodies: Models of bodies in other media types than JSON's, which they describe.
         headers: The headers it looks at, besides `X-Request-ID` and those of HTTP itself.
         answers: By status, those that are no problem.
         problems: Those it can be answered with, besides what every request may meet.
@@ -109,7 +109,7 @@ class Operation:
     scope: Scope | None
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
-    body_required: bool = True
+    other_bodies: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     headers: tuple[Header, ...] = ()
     answers: Mapping[HTTPStatus, Answered]
     problems: tuple[Problem, ...] = ()

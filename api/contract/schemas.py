@@ -98,13 +98,22 @@ def without_nul(schema: Any) -> Any:  # noqa: ANN401 - a schema, or a part of on
         case {"type": "string"} if schema.keys().isdisjoint({"pattern", "enum", "const", "format"}):
             return {**schema, "pattern": NO_NUL}
         case {"type": "object"} if schema.keys() <= {"type", "additionalProperties", "description"}:
-            return {**schema, "additionalProperties": {"$ref": f"{COMPONENTS}Json"}}
+            return schema | _ANY
+        case {"additionalProperties": True}:
+            rest = {name: each for name, each in schema.items() if name != "additionalProperties"}
+            return without_nul(rest) | _ANY
         case dict():
             return {name: without_nul(each) for name, each in schema.items()}
         case list():
             return [without_nul(each) for each in schema]
     return schema
 
+
+_ANY: Mapping[str, Any] = {
+    "propertyNames": {"pattern": NO_NUL},
+    "additionalProperties": {"$ref": f"{COMPONENTS}Json"},
+}
+"""What holds of the members of an object that can have any."""
 
 JSON: Mapping[str, Any] = {
     "description": "Any JSON: without the NUL character in strings, integers of 64 bits, and at"
@@ -116,11 +125,7 @@ JSON: Mapping[str, Any] = {
         {"type": "number", "not": {"type": "integer"}},
         {"type": "string", "pattern": NO_NUL},
         {"type": "array", "items": {"$ref": f"{COMPONENTS}Json"}},
-        {
-            "type": "object",
-            "propertyNames": {"pattern": NO_NUL},
-            "additionalProperties": {"$ref": f"{COMPONENTS}Json"},
-        },
+        {"type": "object", **_ANY},
     ],
 }
 """The schema of whatever may be in the data of a task."""

@@ -14,8 +14,10 @@ from task_queue.api.contract.documents import (
 from task_queue.api.contract.operation import Answered, Example, Operation
 from task_queue.api.publish import Publisher
 from task_queue.api.requests.bodies import BatchBody, PublishBody
+from task_queue.api.requests.cloudevents import STRUCTURED
 from task_queue.api.requests.listing import ListParameters
 from task_queue.api.responses import problems
+from task_queue.api.routes.events import CloudEvent
 from task_queue.api.tasks import TaskResource, TasksResource
 
 TASK = "0190f6a2-7c3e-7f00-8000-000000000001"
@@ -54,11 +56,14 @@ OPERATIONS = (
         operation_id="publish_task",
         summary="Publish a task",
         description="The answer comes once the task is as safe as its queue makes it: with the"
-        " driver `database` it is on disk. A consumer then runs it in the background.",
+        " driver `database` it is on disk. A consumer then runs it in the background. An event"
+        " (CloudEvents 1.0) is taken as well, structured or with its attributes in `ce-` headers:"
+        " its `type` names the action, and `id` and `source` make it take effect once.",
         tag="Tasks",
         resource=TasksResource,
         scope=Scope.PUBLISH,
         body=PublishBody,
+        other_bodies={STRUCTURED: CloudEvent},
         headers=(headers.IDEMPOTENCY_KEY, headers.PREFER, *headers.TRACE),
         answers={
             HTTPStatus.ACCEPTED: Answered(
