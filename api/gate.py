@@ -2,12 +2,13 @@
 
 import falcon
 
+from task_queue.actors.errors import UnavailableError
 from task_queue.actors.messages.changes import Record
 from task_queue.actors.tasks.audit import AuditEntry
 from task_queue.actors.tasks.text import one_line, printable
 from task_queue.api.auth.admission import Admission
 from task_queue.api.auth.buckets import Taken
-from task_queue.api.auth.caller import NOBODY, Caller, caller_of
+from task_queue.api.auth.caller import EVERYBODY, NOBODY, Caller, caller_of
 from task_queue.api.auth.keyring import RefusedKeyError
 from task_queue.api.auth.keys import MARK, NotBearerError, presented
 from task_queue.api.auth.scopes import Scope
@@ -22,7 +23,7 @@ MAX_TARGET_CHARS = 300
 """What the audit log keeps of a path."""
 
 _PROBES = frozenset({"/healthz", "/readyz"})
-"""Where nobody is asked for a key, nor is one looked at: probes wait for no database."""
+"""Where nobody is asked for a key, nor is anything refused: probes have none, and mean no harm."""
 _RECORDED = frozenset({Scope.OPERATE, Scope.ADMIN})
 _log = get_logger()
 
@@ -52,6 +53,7 @@ class Gate:
             UnavailableError: Whether the key holds is not known.
         """
         if req.path in _PROBES:
+            req.context.caller = self._prober(req)
             return
         caller = self._caller(req, resp, needs_key=self._needs_key and not self._is_open(req))
         if caller is None:
@@ -128,6 +130,17 @@ class Gate:
                 source=entry.source,
                 status=resp.status_code,
             )
+
+    def _prober(self, req: falcon.Request) -> Caller:
+        """Return who asks whether it is alive or ready, of whom the readers are told more."""
+        if not self._needs_key:
+            return EVERYBODY
+        try:
+            key = presented(req.env)
+            caller = NOBODY if key is None or self._keyring is None else self._keyring.judge(key)
+        except (NotBearerError, RefusedKeyError, UnavailableError):
+            return NOBODY
+        return caller if caller.may(Scope.READ) else NOBODY
 
     def _is_open(self, req: falcon.Request) -> bool:
         return req.path in self._operations.open_paths

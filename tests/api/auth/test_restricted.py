@@ -171,6 +171,16 @@ def test_a_schedule_of_another_queue_is_not_taken_over(both: Restricted) -> None
     assert both.mine.get("/schedules/mail-nightly").json()["cron"] == "0 3 * * *"
 
 
+def test_everybody_may_ask_whether_it_is_ready_with_any_key_or_none(both: Restricted) -> None:
+    ready = {"status": "ready", "problems": [], "warnings": []}
+    with httpx.Client(base_url=both.root.base_url) as nobody:
+        for client in (both.root, both.mine, nobody):
+            assert client.get("/readyz").json() == ready
+            assert client.get("/healthz").json() == {"status": "alive"}
+        wrong = nobody.get("/readyz", headers={"Authorization": "Bearer wrong"})
+        assert (wrong.status_code, wrong.json()) == (200, ready)
+
+
 def test_a_wait_for_a_hidden_task_takes_as_long_as_one_for_none(both: Restricted) -> None:
     """With a queue in memory a task that is not there may still come."""
     for task_id in (both.hidden_ids["completed"], str(uuid4())):
