@@ -47,6 +47,7 @@ from task_queue.actors.messages.writer import (
     SetPaused,
     Settle,
     Tend,
+    Watch,
     WriteFailed,
 )
 from task_queue.actors.runtime.actor import Life
@@ -57,7 +58,7 @@ from task_queue.actors.store.notices import Notices
 from task_queue.actors.store.session import Session
 from task_queue.actors.store.upkeep import Upkeep
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
-from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
+from task_queue.actors.tasks.conditions import ACCEPTED, Conditions, Idempotency, Published
 from task_queue.actors.tasks.limits import QueueLimits, Room
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
@@ -66,6 +67,7 @@ from task_queue.actors.tasks.slot import Progress
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Options, Receipt, Task
 from task_queue.actors.writer import (
+    FIRST_FULL,
     HELD_UP_SECONDS,
     MANY_SETTLED,
     SETTLE_PAUSE_SECONDS,
@@ -73,7 +75,7 @@ from task_queue.actors.writer import (
     DiskFloor,
     pause_after,
 )
-from tests.actors.store.calls import attempts, claimant, find, get
+from tests.actors.store.calls import attempts, claimant, find, get, put
 from tests.actors.store.races import while_held
 from tests.databases import execute, held, impatient, patient, refuse
 from tests.fakes import (
@@ -670,8 +672,8 @@ def test_a_repeated_request_is_answered_as_the_first_was(session: Session) -> No
     assert writer.commits == 2
     receipts = (Receipt(first.tasks[0].id, "queued", duplicate=False),)
     assert published(first) == Published(receipts=receipts)
-    assert published(same) == Published(receipts=receipts, replayed=True)
-    assert published(later) == Published(receipts=receipts, replayed=True)
+    assert published(same) == Published(receipts=receipts, replayed=True, answered=ACCEPTED)
+    assert published(later) == Published(receipts=receipts, replayed=True, answered=ACCEPTED)
     refused(other, KeyReusedError)
     assert answer(plain) is None
     assert [find(session, each.tasks[0].id) is None for each in (same, later)] == [True, True]
@@ -883,6 +885,81 @@ def test_a_failed_attempt_is_recorded_by_whoever_holds_its_lease_and_by_nobody_e
     for task in (one, other):
         (attempt,) = attempts(session, task.lease.task_id)
         assert (attempt.error, attempt.traceback, attempt.ended_at) == ("no", "line", NOW + 1)
+
+
+# --- the ends of tasks ----------------------------------------------------------------------
+
+
+def watched(writer: Idle, *task_ids: str, seconds: float = 60) -> list[Reply[bool]]:
+    watches = [Watch(task_id, writer.monotonic() + seconds) for task_id in task_ids]
+    writer.take(*watches)
+    return [watch.reply_to for watch in watches]
+
+
+def test_whoever_watches_a_task_hears_of_its_end_after_the_commit(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
+    task = a_task()
+    ended, again, other = watched(writer, task.id, task.id, "another")
+    writer.take(an_insert(inbox, task), claim(inbox))
+    writer.flush()
+    (taken,) = inbox.wait_for(Claimed, 0).tasks
+    assert not ended.is_done
+    writer.take(Settle(inbox, done(taken)))
+    assert not ended.is_done
+    writer.flush()
+    assert (ended.wait(0), again.wait(0)) == (True, True)
+    assert not other.is_done
+
+
+def test_a_task_that_runs_again_has_not_ended(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
+    (taken,) = claimed(writer, inbox, 1)
+    (ended,) = watched(writer, taken.lease.task_id)
+    failure = Failure("no")
+    again = Settlement(taken.lease, Status.SCHEDULED, 1, run_at=NOW + 1, failure=failure)
+    writer.take(Settle(inbox, again))
+    writer.flush()
+    assert not ended.is_done
+
+
+def test_a_cancel_a_delete_and_a_task_of_a_queue_in_memory_are_ends(session: Session) -> None:
+    writer = Idle(session)
+    waiting, dead, coming = a_task(), a_task(status=Status.DEAD), a_task(status=Status.COMPLETED)
+    put(session, waiting, dead)
+    ends = watched(writer, waiting.id, dead.id, coming.id)
+    writer.change(CancelTask(waiting.id, NOW))
+    writer.change(DeleteTask(dead.id))
+    writer.take(an_insert(Inbox(), coming))
+    writer.flush()
+    assert [end.wait(0) for end in ends] == [True, True, True]
+
+
+def test_a_watch_makes_no_commit_and_outlives_one_that_fails(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
+    (ended,) = watched(writer, "somebody")
+    writer.flush()
+    assert writer.commits == 0
+    writer.actor.give_up(UnavailableError("gone"))
+    Watch("somebody", NOW).abandon(UnavailableError("gone"))
+    assert not ended.is_done
+    assert inbox.messages == []
+
+
+def test_watches_that_nobody_waits_for_are_forgotten(session: Session) -> None:
+    writer = Idle(session)
+    answered, *_ = watched(writer, *(f"short {number}" for number in range(FIRST_FULL // 2)))
+    for number in range(FIRST_FULL // 2 - 2):
+        (reply,) = watched(writer, f"answered {number}")
+        reply.answer(False)  # noqa: FBT003 - the reply's value
+    assert len(writer.actor._watches._by_task) == FIRST_FULL - 2
+    writer.monotonic.advance(61)
+    stays, also = watched(writer, "stays", "stays")
+    assert list(writer.actor._watches._by_task) == ["stays"]
+    task = a_task(id="stays", status=Status.DEAD)
+    writer.take(an_insert(Inbox(), task))
+    writer.flush()
+    assert (stays.wait(0), also.wait(0)) == (True, True)
+    assert not answered.is_done
 
 
 # --- schedules and housekeeping -------------------------------------------------------------

@@ -25,10 +25,13 @@ def test_an_expected_error_is_raised_where_the_answer_is_awaited() -> None:
 
 def test_the_first_answer_counts() -> None:
     reply: Reply[int] = Reply()
-    reply.answer(1)
-    reply.answer(2)
-    reply.fail(QueueFullError())
+    assert reply.answer(1)
+    assert not reply.answer(2)
+    assert not reply.fail(QueueFullError())
     assert reply.wait(0) == 1
+    failed: Reply[int] = Reply()
+    assert failed.fail(QueueFullError())
+    assert not failed.answer(1)
 
 
 def test_no_answer_in_time_says_that_the_outcome_is_unknown() -> None:

@@ -12,7 +12,13 @@ from task_queue.actors.store.commit import Commit
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.notices import Notices
 from task_queue.actors.store.session import Session
-from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
+from task_queue.actors.tasks.conditions import (
+    ACCEPTED,
+    FINISHED,
+    Conditions,
+    Idempotency,
+    Published,
+)
 from task_queue.actors.tasks.limits import QueueLimits, Room
 from task_queue.actors.tasks.states import FINAL, Status
 from task_queue.actors.tasks.task import Receipt, Task
@@ -45,8 +51,14 @@ def begin_to_publish(
         return conditional.publish(session.connection, rows, conditions, now)
 
 
-def a_request(key: str = "key", fingerprint: str = "a", until: float = NOW + DAY) -> Idempotency:
-    return Idempotency(key, fingerprint, until)
+def a_request(
+    key: str = "key", fingerprint: str = "a", until: float = NOW + DAY, *, waits: bool = False
+) -> Idempotency:
+    return Idempotency(key, fingerprint, until, waits)
+
+
+def keep_answer(session: Session, answered: int) -> int:
+    return call(session, lambda connection: conditional.keep_answer(connection, "key", answered))
 
 
 def ids(published: Published) -> list[str]:
@@ -336,6 +348,47 @@ def test_a_request_that_was_refused_may_come_again(session: Session) -> None:
     with pytest.raises(OverLimitError):
         publish(session, a_task(data="{}"), limits=SMALL, once=once)
     assert not publish(session, a_task(), once=once).replayed
+
+
+def test_how_a_request_is_answered_that_waits_is_known_only_once_it_is_kept(
+    session: Session,
+) -> None:
+    waiting = a_request(waits=True)
+    assert publish(session, a_task(), once=waiting).answered is None
+    assert publish(session, a_task(), once=waiting).answered is None
+    assert keep_answer(session, FINISHED) == FINISHED
+    assert keep_answer(session, ACCEPTED) == FINISHED  # the first counts
+    for once in (waiting, a_request()):
+        assert publish(session, a_task(), once=once).answered == FINISHED
+
+
+def test_a_request_that_does_not_wait_is_answered_at_once(session: Session) -> None:
+    assert not publish(session, a_task(), once=a_request()).replayed
+    assert publish(session, a_task(), once=a_request(waits=True)).answered == ACCEPTED
+
+
+def test_a_repetition_that_does_not_wait_answers_for_one_that_has_not_been_answered(
+    session: Session,
+) -> None:
+    publish(session, a_task(), once=a_request(waits=True))
+    assert publish(session, a_task(), once=a_request()).answered == ACCEPTED
+    assert keep_answer(session, FINISHED) == ACCEPTED
+
+
+def test_what_is_kept_of_a_request_that_was_forgotten_is_what_was_to_be(session: Session) -> None:
+    assert keep_answer(session, FINISHED) == FINISHED
+
+
+def test_two_nodes_that_answer_the_same_request_answer_alike(postgres_only: Database) -> None:
+    session = Session(postgres_only)
+    publish(session, a_task(), once=a_request(waits=True))
+    session.close()
+    answered = while_held(
+        postgres_only,
+        lambda session: conditional.keep_answer(session.connection, "key", ACCEPTED),
+        lambda session: keep_answer(session, FINISHED),
+    )
+    assert answered == ACCEPTED
 
 
 def test_nodes_that_get_the_same_request_at_once_store_it_once(postgres_only: Database) -> None:

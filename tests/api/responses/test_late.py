@@ -1,6 +1,7 @@
 """Publishes wait for their commit without a thread; the answers are the same as with one."""
 
 import select
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http import HTTPStatus
@@ -19,7 +20,7 @@ from task_queue.api.app import create_app
 from task_queue.api.edge import Edge
 from task_queue.api.responses.answer import Answer
 from task_queue.api.responses.errors import late_refusal
-from task_queue.api.responses.late import ENVIRON_KEY, Late, leave_after
+from task_queue.api.responses.late import ENVIRON_KEY, Late, Wait, leave_after
 from task_queue.config.settings import load
 from tests.api.answers import complaints, connection, problem, read_answer
 from tests.databases import held
@@ -86,6 +87,33 @@ def test_on_another_server_an_error_is_the_answer() -> None:
     assert done.replies == []
 
 
+def test_on_another_server_one_wait_follows_another_and_each_ends_in_its_time() -> None:
+    first, second, third = Reply[int](), Reply[str](), Reply[None]()
+    ends: list[str] = []
+    first.answer(1)
+    answer = Answer(HTTPStatus.OK, [], b"{}")
+
+    def end() -> None:
+        ends.append("second")
+        second.answer("time is over")
+
+    last = Late(third, Noted(), Wait(time.monotonic(), lambda: None), refuse=lambda _: answer)
+    then = Late(second, lambda _: last, Wait(time.monotonic() + 0.01, end))
+    late = Late(first, lambda _: then, left=lambda: ends.append("left"))
+    assert leave_after(falcon.Request(create_environ()), late, timeout=0) is answer
+    assert ends == ["second", "left"]
+
+
+def test_whoever_answers_after_the_end_learns_that_it_does_not_count() -> None:
+    reply = Reply[tuple[str, ...]]()
+    wait = Wait(0.0, lambda: reply.answer(()))
+    wait.end()
+    assert not reply.answer(("something",))
+    assert Late(reply, lambda value: Answer(HTTPStatus.OK, [], str(value).encode())).outcome() == (
+        Answer(HTTPStatus.OK, [], b"()")
+    )
+
+
 @pytest.fixture
 def wsgi(tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of the application on a server that knows nothing of late answers."""
@@ -144,6 +172,18 @@ def test_what_the_reply_says_is_answered_on_every_server(
     again = post(key, action="x")
     assert (again.status_code, again.json()) == (202, kept.json())
     assert again.headers["Idempotency-Replayed"] == "true"
+    waited = post({"Prefer": "wait=30"}, action="sum", data={"numbers": [1, 2]})
+    assert (waited.status_code, waited.json()["result"]) == (200, {"output": 3})
+    assert waited.headers["Preference-Applied"] == "wait=30"
+    assert client.get(waited.headers["Location"], headers={"Prefer": "wait=9"}).json() == (
+        waited.json()
+    )
+    late = post({"Prefer": "wait=1"}, action="x", delay_seconds=60)
+    assert (late.status_code, late.json()["status"]) == (202, "scheduled")
+    finished = {"Idempotency-Key": "finished", "Prefer": "wait=30"}
+    whole = post(finished, action="x")
+    assert (whole.status_code, whole.json()["status"]) == (200, "completed")
+    assert post(finished, action="x").json() == whole.json()
     reused = post(key, action="y")
     problem(reused, 422, "this Idempotency-Key was sent before with another request")
 
