@@ -119,3 +119,8 @@ class Sizes:
 def resize(data: Sizes) -> dict[str, int]:
     """Add up the areas."""
     return {"area": sum(size.width * size.height for size in data.sizes)}
+
+
+def trace(_data: Data, context: Context) -> dict[str, str | None]:
+    """Return the trace that the task was published in."""
+    return {"traceparent": context.traceparent, "tracestate": context.tracestate}

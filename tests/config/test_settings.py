@@ -737,3 +737,61 @@ def test_a_key_of_the_settings_is_never_shown() -> None:
 
 def test_a_secret_of_callbacks_is_never_shown() -> None:
     assert "whsec_abc" not in refusal("callbacks.secret=whsec_abc")
+
+
+SECRET = f"callbacks.secret=whsec_{'b25l' * 8}"
+
+
+def test_with_a_secret_there_is_a_queue_of_callbacks_that_is_patient() -> None:
+    assert "callbacks" not in loaded().settings.queues
+    queues = loaded(SECRET).settings.queues
+    assert queues["callbacks"] == queues["tasks"].model_copy(update={"max_attempts": 20})
+    own = loaded(SECRET, "queues.callbacks.max_attempts=3").settings.queues["callbacks"]
+    assert own.max_attempts == 3
+    secret = SECRET.partition("=")[2]
+    assert "callbacks" in loaded(TASK_QUEUE_CALLBACKS__SECRET=secret).settings.queues
+    none = loaded("callbacks.secret=[]", TASK_QUEUE_CALLBACKS__SECRET=secret)
+    assert "callbacks" not in none.settings.queues
+
+
+def test_without_a_secret_the_names_of_callbacks_are_anybodys() -> None:
+    settings = loaded("queues.callbacks.concurrency=1", "actions.callback=a:b").settings
+    assert settings.queues["callbacks"].max_attempts == settings.queues["tasks"].max_attempts
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (["queues.a.callback=http://h/"], "needs callbacks.secret, which is not set"),
+        (
+            [SECRET, "queues.a.callback=ftp://h/"],
+            "must be an address that begins with http:// or https://",
+        ),
+        ([SECRET, "queues.a.callback=http://u:p@h/"], "must not hold a user or a password"),
+        (
+            [SECRET, f"queues.a.callback=http://h/{'x' * 2_048}"],
+            "must have at most 2048 characters",
+        ),
+        (
+            [SECRET, "queues.a.callback=http://h/", "queues.a.driver=memory"],
+            'needs driver = "database"',
+        ),
+        (
+            [SECRET, "queues.callbacks.callback=http://h/"],
+            "must be empty: what this queue tells is not told of",
+        ),
+        (
+            [SECRET, "queues.callbacks.driver=memory"],
+            "must be database: what is told must not be lost",
+        ),
+        (
+            [SECRET, "actions.callback=a:b"],
+            "is the name of what tells callbacks, with callbacks.secret",
+        ),
+    ],
+)
+def test_callbacks_that_could_not_be_told_are_refused(overrides: list[str], problem: str) -> None:
+    refused = refusal(*overrides)
+    assert refused.endswith(problem)
+    assert "\n" not in refused
+    assert "u:p" not in refused
