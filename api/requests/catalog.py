@@ -105,7 +105,7 @@ def unknown_queue(queues: Collection[str], name: str, prefix: str = "") -> Inval
 def _not_allowed(allowed: Collection[str], name: str, prefix: str) -> InvalidRequestError:
     """Return the error of a queue that the caller does not see, whether there is one or not."""
     own = ", ".join(sorted(allowed))
-    detail = f"{prefix}queue must be one that this key may publish to, not {cut(name)!r}: {own}"
+    detail = f"{prefix}queue must be one that this key may publish to ({own}), not {cut(name)!r}"
     return InvalidRequestError("queue not allowed", detail, problems.QUEUE_NOT_ALLOWED)
 
 

@@ -120,7 +120,7 @@ def test_it_may_publish_to_its_queues_alone(both: Restricted, members: dict[str,
     for queue in (HIDDEN, "absent", "tasks", None):
         answer = publish(both.mine, queue=queue, **members)
         name = "tasks" if queue is None else queue
-        detail = f"queue must be one that this key may publish to, not '{name}': fax, mail, sms"
+        detail = f"queue must be one that this key may publish to (fax, mail, sms), not '{name}'"
         assert problem(answer, 403, "queue not allowed") == detail
         batch = {"tasks": [TASK | {"queue": "mail"}, TASK | {"queue": queue} | members]}
         answer = both.mine.post("/tasks/batch", json=batch)
