@@ -55,12 +55,12 @@ With Q=http://127.0.0.1:8080 and curl 7.82 or newer; ID is a task's id:
   pause      curl -X POST $Q/queues/tasks/pause
   resume     curl -X POST $Q/queues/tasks/resume
   purge      curl -X POST $Q/queues/tasks/purge
-  with a key curl -H "Authorization: Bearer $KEY" $Q/tasks
-  audit log  curl "$Q/audit?who=NAME"
+  key        curl -H "Authorization: Bearer $KEY" $Q/tasks
+  audit      curl "$Q/audit?who=anonymous"
 
 Queues, their limits (length, bytes, starts per second, tasks at once with the
 same key), retries, retention and schedules are settings, too: see
-`task-queue config`.
+`task-queue config`. Keys are made with `task-queue keys`.
 """
 """One line for each thing to ask for; none is longer than 80 columns."""
 RUN_EXAMPLES = """

@@ -31,6 +31,8 @@ _QUICK = {
 """The requests that ask no actor, or are parked until it answers; all others wait in a thread."""
 _OF_AN_ANSWER = {"content-length", "content-type", "location"}
 """The headers, as Falcon writes them, that do not go with another answer."""
+_LISTS = {"ratelimit", "ratelimit-policy"}
+"""Those of the key, beside which the other answer may have those of a queue."""
 _RESET = struct.pack("ii", 1, 0)  # lingers for no second
 _log = get_logger()
 
@@ -146,7 +148,7 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
 
 def _replaced(prepared: _Prepared, answer: Answer, *, is_head: bool) -> _Prepared:
     """Return this answer, with the prepared one's headers that belong to no answer of its own."""
-    own = {name.lower() for name, _ in answer.headers} | _OF_AN_ANSWER
+    own = {name.lower() for name, _ in answer.headers} - _LISTS | _OF_AN_ANSWER
     kept = [(name, value) for name, value in prepared.headers if name.lower() not in own]
     length = ("Content-Length", str(len(answer.body)))
     return _Prepared(

@@ -27,6 +27,7 @@ CAPABILITIES = {
     "retention": ("retention", '"keep_result_seconds":'),
     "listing": ("tasks?status=",),
     "progress": ("progress",),
+    "keys": ("Keys with scopes", "Authorization: Bearer", "/audit"),
 }
 """The words by which one finds each of them in the help."""
 
