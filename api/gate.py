@@ -2,7 +2,7 @@
 
 import falcon
 
-from task_queue.actors.errors import UnavailableError
+from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.messages.changes import Record
 from task_queue.actors.tasks.audit import AuditEntry
 from task_queue.actors.tasks.text import one_line, printable
@@ -22,7 +22,9 @@ REALM = "task-queue"
 MAX_TARGET_CHARS = 300
 """What the audit log keeps of a path."""
 
-_PROBES = frozenset({"/healthz", "/readyz"})
+_ALIVE = "/healthz"
+"""Where no key is looked at: whether the process lives is to be known without the database."""
+_READY = "/readyz"
 """Where nobody is asked for a key, nor is anything refused: probes have none, and mean no harm."""
 _RECORDED = frozenset({Scope.OPERATE, Scope.ADMIN})
 _log = get_logger()
@@ -52,7 +54,9 @@ class Gate:
             InvalidRequestError: It has no key that holds, or comes too soon.
             UnavailableError: Whether the key holds is not known.
         """
-        if req.path in _PROBES:
+        if req.path == _ALIVE:
+            return
+        if req.path == _READY:
             req.context.caller = self._prober(req)
             return
         caller = self._caller(req, resp, needs_key=self._needs_key and not self._is_open(req))
@@ -132,13 +136,13 @@ class Gate:
             )
 
     def _prober(self, req: falcon.Request) -> Caller:
-        """Return who asks whether it is alive or ready, of whom the readers are told more."""
+        """Return who asks whether it is ready, of whom the readers are told more."""
         if not self._needs_key:
             return EVERYBODY
         try:
             key = presented(req.env)
             caller = NOBODY if key is None or self._keyring is None else self._keyring.judge(key)
-        except (NotBearerError, RefusedKeyError, UnavailableError):
+        except (NotBearerError, RefusedKeyError, TaskQueueError):
             return NOBODY
         return caller if caller.may(Scope.READ) else NOBODY
 
