@@ -70,6 +70,10 @@ class ConflictError(TaskQueueError):
     """The task is in a state in which this cannot be done to it."""
 
 
+class LeaseLostError(TaskQueueError):
+    """A lease is not held any more; nothing of what was said about its task was recorded."""
+
+
 class NotFoundError(TaskQueueError):
     """Nothing has this name."""
 

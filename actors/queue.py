@@ -294,7 +294,8 @@ class QueueActor(Actor):
         held = set(self._held())
         for claimed in tended.lapsed:
             if claimed.lease not in held and not self._driver.is_settling(claimed.lease):
-                self._nack(claimed, Failure(LOST, Outcome.LOST))
+                alone = claimed.terms.external  # only a worker elsewhere has died
+                self._nack(claimed, Failure(LOST, Outcome.LOST, contained=alone))
         if tended.cancelling:
             self._give_back(self._call_off(set(tended.cancelling)))  # the database then cancels it
         if not self._pausing:

@@ -17,6 +17,7 @@ from task_queue.actors.messages.reader import (
     ListPaused,
     ListSchedules,
     ListTasks,
+    NextReady,
     OldestReady,
 )
 from task_queue.actors.runtime.actor import Actor, Life
@@ -31,6 +32,7 @@ _ANSWERS: Mapping[type[Request[Any]], Callable[[Any, Any], object]] = {
     GetStates: lambda connection, m: states.of(connection, m.task_ids),
     FindDead: lambda connection, m: listing.dead_ids(connection, m.filters, m.limit, m.isolated),
     OldestReady: lambda connection, m: counts.oldest_ready(connection, m.queue),
+    NextReady: lambda connection, m: counts.next_ready(connection, m.queue),
     CountTasks: lambda connection, _: counts.by_state(connection),
     ListPaused: lambda connection, _: queues.paused_queues(connection),
     ListSchedules: lambda connection, _: schedules.every(connection),

@@ -41,6 +41,7 @@ class Scheduler(Actor):
         queues: Callable[[], Mapping[str, QueueInfo]],
         configured: tuple[Schedule, ...],
         now: Callable[[], float],
+        is_external: Callable[[str], bool] = lambda _action: False,
     ) -> None:
         """Store what is needed.
 
@@ -51,6 +52,7 @@ class Scheduler(Actor):
             queues: Returns the queues that tasks may go to, by name.
             configured: The schedules of the settings.
             now: The present moment, Unix seconds.
+            is_external: Returns whether workers over HTTP do this action.
         """
         super().__init__(life)
         self._address = address
@@ -58,6 +60,7 @@ class Scheduler(Actor):
         self._queues = queues
         self._configured: tuple[Schedule, ...] | None = configured
         self._now = now
+        self._is_external = is_external
         self._load_at = 0.0
         self._watch = Watch()
         self._looks_ahead = True  # for schedules that have to be set back
@@ -151,4 +154,11 @@ class Scheduler(Actor):
         members["data"] = orjson.dumps(members.get("data", {})).decode()
         if schedule.expires_after_seconds is not None:
             members["expires_at"] = occurrence + schedule.expires_after_seconds
-        return task_of(str(uuid7()), queue, members, now, schedule.occurrence_key(occurrence))
+        return task_of(
+            str(uuid7()),
+            queue,
+            members,
+            now,
+            schedule.occurrence_key(occurrence),
+            external=self._is_external(members["action"]),
+        )

@@ -22,6 +22,7 @@ from task_queue.actors.drivers.database import DatabaseDriver
 from task_queue.actors.drivers.driver import Driver
 from task_queue.actors.drivers.memory import MemoryDriver
 from task_queue.actors.errors import UnavailableError
+from task_queue.actors.lessor import Lessor
 from task_queue.actors.messages.changes import KeepActions
 from task_queue.actors.messages.queue import Drain
 from task_queue.actors.messages.supervisor import Boot, Stop
@@ -79,6 +80,7 @@ class ActorSystem:
         actions: The actions by name; a reload replaces what is in it.
         database: How the database is reached.
         is_draining: Whether no further task is started, because the process is about to end.
+        lessor: The address of the lessor.
         queues: The queues; a reload adds to them and removes some.
         key_reader: The address of the reader of keys: one of its own where keys are needed.
         reader: The address of the database reader.
@@ -111,6 +113,7 @@ class ActorSystem:
         self.children = Children(cores)
         self.actions = load_actions(settings, self.children)
         self.database = database(settings.database)
+        self.lessor = Address("lessor")
         self.reader = self.key_reader = Address("reader")
         self.supervisor = Address("supervisor")
         self.writer = Address("writer")
@@ -145,6 +148,11 @@ class ActorSystem:
     def max_stuck_threads(self) -> int:
         """How many threads may be stuck in actions beyond their deadline."""
         return self._settings.execution.max_stuck_threads
+
+    @property
+    def max_result_bytes(self) -> int:
+        """How long a result may be, as JSON."""
+        return self._settings.execution.max_result_bytes
 
     def start(self, schedules: Sequence[Schedule] = (), *, needs_keys: bool = False) -> None:
         """Start all actors, in the order of `_specs`.
@@ -199,7 +207,8 @@ class ActorSystem:
         """
         self.is_draining = True
         deadline = time.monotonic() + drain_seconds
-        drains = [queue.ask_later(Drain(deadline)) for queue in self.queues.all_addresses()]
+        draining = [self.lessor, *self.queues.all_addresses()]
+        drains = [address.ask_later(Drain(deadline)) for address in draining]
         last = deadline + SETTLE_GRACE_SECONDS
         return tuple(task_id for drain in drains for task_id in drain.wait(last - time.monotonic()))
 
@@ -255,11 +264,12 @@ class ActorSystem:
                 for reader in dict.fromkeys((self.reader, self.key_reader))
             ),
             *(spec for queue in self.queues for spec in self._queue_specs(queue)),
+            ChildSpec(self.lessor, self._start_lessor),
             ChildSpec(scheduler, lambda life: self._start_scheduler(life, scheduler)),
             ChildSpec(pruner, lambda life: self._start_pruner(life, pruner)),
             ChildSpec(
                 Address("clock"),
-                lambda life: self._start_clock(life, [scheduler, pruner]),
+                lambda life: self._start_clock(life, [self.lessor, scheduler, pruner]),
             ),
         ]
 
@@ -358,6 +368,18 @@ class ActorSystem:
             monotonic=time.monotonic,
         )
 
+    def _start_lessor(self, life: Life) -> pykka.ActorRef[Any]:
+        return Lessor.start(
+            life,
+            address=self.lessor,
+            writer=self.writer,
+            queues=lambda: self.queues.info,
+            actions=self.actions,
+            now=self._now,
+            random=self._random,
+            random_bits=secrets.randbits,
+        )
+
     def _start_scheduler(self, life: Life, address: Address) -> pykka.ActorRef[Any]:
         return Scheduler.start(
             life,
@@ -366,6 +388,7 @@ class ActorSystem:
             queues=lambda: self.queues.info,
             configured=self._schedules,
             now=self._now,
+            is_external=self.actions.is_external,
         )
 
     def _start_pruner(self, life: Life, address: Address) -> pykka.ActorRef[Any]:

@@ -15,9 +15,11 @@ from task_queue.actors.errors import (
 )
 from task_queue.actors.messages.base import Command, Message
 from task_queue.actors.messages.changes import CancelTask, Change, DeleteTask
+from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import (
     DatabaseState,
     GetDatabaseState,
+    Hear,
     Insert,
     Settle,
     Watch,
@@ -32,6 +34,7 @@ from task_queue.actors.store.session import Session
 from task_queue.actors.store.upkeep import Upkeep
 from task_queue.actors.tasks.states import FINAL
 from task_queue.actors.tasks.task import Task
+from task_queue.actors.tasks.verdict import Refusal, Taken
 
 HELD_UP_SECONDS = 3.0
 """How long no commit may go through because of locks, until the database counts as unavailable."""
@@ -126,10 +129,21 @@ def _ended(write: AnyWrite) -> Sequence[str]:
             return (settlement.lease.task_id,)
         case Insert(tasks=(task,)) if task.status in FINAL:  # of a queue in memory
             return (task.id,)
+        case Hear(waiter=waiter):
+            return _ended_by(waiter)
         case CancelTask() | DeleteTask():
             return (write.task_id,)
         case _:
             return ()
+
+
+def _ended_by(waiter: "Reply[tuple[Taken | Refusal, ...]]") -> Sequence[str]:
+    """Return the ids of the tasks that are final by what workers over HTTP said."""
+    try:
+        outcomes = waiter.outcome()
+    except TaskQueueError:
+        return ()
+    return [each.task_id for each in outcomes if isinstance(each, Taken) and each.status in FINAL]
 
 
 class DatabaseWriter(Actor):

@@ -16,6 +16,7 @@ from task_queue.api.forwarded import BehindProxies, Below
 from task_queue.api.gate import Gate
 from task_queue.api.health import HealthResource, ReadinessResource
 from task_queue.api.hosts import Hosts
+from task_queue.api.leases import LeaseResource, LeasesResource
 from task_queue.api.middleware import OneUrl, RequestId
 from task_queue.api.openapi.descriptions import Descriptions
 from task_queue.api.openapi.resources import DocsResource, OpenApiResource
@@ -69,6 +70,8 @@ def create_app(
         TaskResource(edge),
         DeadLettersResource(edge),
         QueuesResource(edge),
+        LeaseResource(edge),
+        LeasesResource(edge),
         SchedulesResource(edge),
         ScheduleResource(edge),
         ActionsResource(edge),

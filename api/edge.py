@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import ActorUnavailableError, ConflictError, NotFoundError
 from task_queue.actors.messages.base import Request
 from task_queue.actors.messages.changes import NoteStatus
+from task_queue.actors.messages.lessor import ExternalStored
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.reader import CountTasks, FindKey, ListTasks
 from task_queue.actors.messages.reply import Reply
@@ -78,6 +80,11 @@ class Edge:
     def max_stuck_threads(self) -> int:
         """How many threads may hang in actions beyond their deadline."""
         return self.system.max_stuck_threads
+
+    @property
+    def max_result_bytes(self) -> int:
+        """How long a result may be, as JSON."""
+        return self.system.max_result_bytes
 
     @property
     def is_draining(self) -> bool:
@@ -170,6 +177,9 @@ class Edge:
         if address is None:  # a reload is adding or removing it
             publish.abandon(ActorUnavailableError(f"the queue-{name} is not running"))
             return publish.reply_to
+        if external := {task.queue for task in publish.tasks if task.options.external}:
+            stored = ExternalStored(tuple(external))
+            publish.reply_to.then(partial(self.system.lessor.tell, stored))
         return address.ask_later(publish)
 
     def ask_for_key(self, question: FindKey) -> Reply[StoredKey | None]:

@@ -13,7 +13,7 @@ from task_queue.actors.errors import (
     TaskQueueError,
 )
 from task_queue.actors.messages.queue import GetQueueState
-from task_queue.actors.messages.reader import OldestReady
+from task_queue.actors.messages.reader import NextReady
 from task_queue.actors.messages.supervisor import CountStuck, ListChildren
 from task_queue.actors.messages.writer import GetDatabaseState
 from task_queue.actors.tasks.text import counted
@@ -99,15 +99,16 @@ class ReadinessResource:
     def _stalled_seconds(self, name: str) -> float:
         """Return how long ready work of the queue has waited that should have been claimed.
 
-        Work that a rate limit or a pause holds back is right to wait.
+        Work that a rate limit or a pause holds back is right to wait, and so is what workers over
+        HTTP do.
         """
         try:
             queue = self._edge.ask_queue(name, GetQueueState())
         except NotFoundError:  # a reload has removed it meanwhile
             return 0.0
-        oldest = self._edge.ask_reader(OldestReady(name))
+        waits_since = self._edge.ask_reader(NextReady(name))
         info = self._edge.queue_info(name)
         held_back = queue.paused or (info and info.limits.rate_limit)
-        if oldest is None or held_back or not queue.idle:
+        if waits_since is None or held_back or not queue.idle:
             return 0.0
-        return self._edge.now() - oldest
+        return self._edge.now() - waits_since

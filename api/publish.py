@@ -73,7 +73,7 @@ class Publisher:
                 queue is not None
                 and caller.sees(queue[0].name)
                 and not queue[0].limits.bound_publishes
-                and self._actions.knows(action)
+                and self._actions.runs(action)
             ):
                 self._publish_plain(req, resp, queue, action, data)
                 return
@@ -154,7 +154,10 @@ class Publisher:
         # An event's own is that of its beginning, the request's that of its last way.
         trace = event and event.trace
         trace = trace or trace_of(req.env.get(TRACEPARENT), req.env.get(TRACESTATE))
-        tasks = {where: _task(queue, body, now, trace) for where, (queue, body) in asked.items()}
+        tasks = {
+            where: _task(queue, body, now, trace, external=self._actions.is_external(body.action))
+            for where, (queue, body) in asked.items()
+        }
         queues = {queue.name: queue for queue, _ in asked.values()}
         limits = _limits_that_bind(tasks.values(), queues)
         again = idempotency.asked_for(req, value, now, waits=waits, event=event and event.name)
@@ -208,11 +211,14 @@ class Publisher:
             at_once.fill(resp)
 
 
-def _task(queue: QueueInfo, body: PublishBody, now: float, trace: Trace | None) -> Task:
+def _task(
+    queue: QueueInfo, body: PublishBody, now: float, trace: Trace | None, *, external: bool
+) -> Task:
     own_id = str(uuid7())
-    if body.is_plain and trace is None:
+    if body.is_plain and trace is None and not external:
         return plain_task(own_id, queue, body.action, dumps(body.data or {}).decode(), now)
-    return task_of(own_id, queue, members_of(body) | (trace._asdict() if trace else {}), now)
+    members = members_of(body) | (trace._asdict() if trace else {})
+    return task_of(own_id, queue, members, now, external=external)
 
 
 def _refusal(tasks: Mapping[str, Task]) -> NeverStartsError | None:

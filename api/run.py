@@ -107,6 +107,8 @@ def _claimed(
     """
     if action not in actions.names:  # one that only the fallback knows is a typing error here
         raise UsageError(unknown("action", action, actions.names))
+    if actions.is_external(action):
+        raise UsageError(f"the action {action!r} is done by workers over HTTP, not here")
     try:
         body = publish_body(
             {

@@ -250,7 +250,23 @@ class ExternalSettings(ActionSettings):
     """Whether such workers do it; no consumer of this server runs it then."""
 
     data_schema: dict[str, Any] | None = None
-    """What its data must be, as a JSON Schema (2020-12); not set: anything."""
+    """What its data must be, as a JSON Schema (2020-12); not set: anything. `$ref` leads inside it,
+    patterns are those of Rust, which take linear time, and `unevaluatedItems` and
+    `unevaluatedProperties` are not known."""
+
+    @field_validator("data_schema")
+    @classmethod
+    def _is_a_schema(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            # Imported where it is needed: importing its library takes a tenth of a second.
+            from task_queue.config.data_schema import DataSchema, WrongSchemaError  # noqa: PLC0415
+
+            try:
+                DataSchema(value)
+            except WrongSchemaError as error:
+                message = f"must be a JSON Schema; {error}"
+                raise ValueError(message) from None
+        return value
 
 
 KINDS: Mapping[str, type[ActionSettings]] = {

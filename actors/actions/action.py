@@ -42,8 +42,8 @@ class Action(Protocol):
     """Something a task can do.
 
     Attributes:
-        kind: `python`, `command` or `http`, as in the settings, or `builtin`.
-        execution: `thread` or `process`.
+        kind: `python`, `command`, `http` or `external`, as in the settings, or `builtin`.
+        execution: `thread` or `process`; `worker` if workers over HTTP do it.
         description: What it does, in a line; None: it has none.
         schema: The JSON Schema of its data; None: any object will do.
         timeout_seconds: How long an attempt may take unless its task says otherwise; 0: no limit.

@@ -9,6 +9,7 @@ from typing import Any
 
 from task_queue.actors.actions.action import Action, Execution
 from task_queue.actors.actions.builtin import processed, slowed, total, uppercase
+from task_queue.actors.actions.external import External
 from task_queue.actors.actions.process.action import ProcessAction
 from task_queue.actors.actions.process.child import Children
 from task_queue.actors.actions.process.pool import Workers
@@ -25,6 +26,7 @@ from task_queue.config.logger import get_logger
 from task_queue.config.names import NAME_RULE, is_name
 from task_queue.config.settings import (
     ActionSettings,
+    ExternalSettings,
     HttpActionSettings,
     ProgramSettings,
     PythonSettings,
@@ -138,6 +140,8 @@ class _Loader:
                     raise ActionLoadError(message) from error
             case HttpActionSettings():
                 return self._http(name, settings)
+            case ExternalSettings():
+                return self._external(settings)
             case _:
                 raise TypeError(type(settings))
 
@@ -224,6 +228,15 @@ class _Loader:
                 sender, timeout_seconds=CALLBACK_SECONDS, overdue_seconds=self._end_seconds
             )
         }
+
+    def _external(self, settings: ExternalSettings) -> Action:
+        schema, checks = settings.data_schema, None
+        if schema is not None:
+            # Imported where it is needed: importing its library takes a tenth of a second.
+            from task_queue.config.data_schema import DataSchema  # noqa: PLC0415
+
+            checks = DataSchema(schema)
+        return External(schema, checks, self._timeout(settings.timeout_seconds))
 
     def _timeout(self, own: float | None) -> float:
         return self._execution.timeout_seconds if own is None else own

@@ -34,6 +34,9 @@ class Registry:
             monotonic: Seconds that never go backwards.
         """
         self._actions = dict(actions)
+        self._external = {
+            name: each.timeout_seconds for name, each in actions.items() if each.kind == "external"
+        }
         self._fallback = fallback
         self._fallback_may_end = fallback_may_end
         self._let_go = let_go
@@ -64,6 +67,15 @@ class Registry:
         )
 
     @property
+    def external(self) -> Mapping[str, float]:
+        """Those that workers over HTTP do, and the seconds an attempt of each may take; 0: any."""
+        return self._external
+
+    def is_external(self, action: str) -> bool:
+        """Whether workers over HTTP do it, and no consumer."""
+        return action in self._external
+
+    @property
     def known(self) -> tuple[str, ...] | None:
         """The names of the actions that can be run; None: every name, by the fallback."""
         return tuple(self._actions) if self._fallback is None else None
@@ -71,6 +83,10 @@ class Registry:
     def knows(self, action: str) -> bool:
         """Whether a task with this action can be run."""
         return self._fallback is not None or action in self._actions
+
+    def runs(self, action: str) -> bool:
+        """Whether a consumer can run a task with this action."""
+        return self.knows(action) and action not in self._external
 
     def check(self, action: str, data: str) -> None:
         """Accept the data for an action; any data for the fallback.

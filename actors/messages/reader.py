@@ -84,6 +84,17 @@ class OldestReady(Request[float | None]):
 
 
 @dataclass(frozen=True, slots=True)
+class NextReady(Request[float | None]):
+    """Since when the task waits that a consumer is to claim next, Unix seconds; None: none does.
+
+    Attributes:
+        queue: The queue's name.
+    """
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListSchedules(Request[list[Schedule]]):
     """All schedules, by name."""
 

@@ -1,20 +1,22 @@
 """What the database writer can be told: writes for its next commit."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.messages.base import Command, Notice, Recipient, Request
 from task_queue.actors.messages.reply import Reply
-from task_queue.actors.tasks.claim import Claimant, Lease
+from task_queue.actors.tasks.claim import Bid, Claimant, Lease
 from task_queue.actors.tasks.conditions import Conditions, Published
 from task_queue.actors.tasks.filters import Cursor
+from task_queue.actors.tasks.new import QueueInfo
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.settlement import Settlement
 from task_queue.actors.tasks.slot import Progress
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
+from task_queue.actors.tasks.verdict import Refusal, Said, Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,11 @@ class Claim(Write):
     limit: int
     free: int
 
+    @property
+    def queue_name(self) -> str:
+        """The queue's name."""
+        return self.claimant.queue
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimSuspect(Write):
@@ -80,6 +87,11 @@ class ClaimSuspect(Write):
     """
 
     claimant: Claimant
+
+    @property
+    def queue_name(self) -> str:
+        """The queue's name."""
+        return self.claimant.queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +119,72 @@ class KeyPlace(NamedTuple):
     queue: str
     key: str
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lend(Write):
+    """Lease ready tasks to workers over HTTP. The requester is told `Lent`.
+
+    Attributes:
+        queue_name: The queue's name.
+        bids: What each worker would like, the first come first.
+        limit: How many tasks in all at most.
+        rate_limit: How many starts per second the queue allows; 0: any number.
+        now: When the claim is made, Unix seconds.
+    """
+
+    queue_name: str
+    bids: tuple[Bid, ...]
+    limit: int
+    rate_limit: float
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hear(Write):
+    """Write what workers over HTTP say about their leases, each only if its lease is still held.
+
+    The waiter is answered with what became of each, the requester told `Heard`.
+
+    Attributes:
+        said: What they say.
+        visible: The queues that they may see; None: all.
+        queues: What has to be known of the queues, by name.
+        timeouts: How many seconds an attempt may take, by action.
+        chance: A number in [0, 1), for the jitter.
+        now: When they said it, Unix seconds.
+        waiter: Who is answered after the commit.
+    """
+
+    said: tuple[Said, ...]
+    visible: Collection[str] | None
+    queues: Mapping[str, QueueInfo]
+    timeouts: Mapping[str, float]
+    chance: float
+    now: float
+    waiter: Reply[tuple[Taken | Refusal, ...]]
+
+    def abandon(self, error: TaskQueueError) -> None:
+        """Tell the waiter and the requester that it was not done, or not known to be done."""
+        self.waiter.fail(error)
+        self.requester.tell(WriteFailed(self, error))
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(Write):
+    """Mark the tasks that workers over HTTP do, a step. The requester is told `Marked`.
+
+    Attributes:
+        external: The actions that they do.
+        inner: The other actions.
+        queues: The queues of this node.
+        after: The row number where the last step ended; None: begin.
+    """
+
+    external: tuple[str, ...]
+    inner: tuple[str, ...]
+    queues: tuple[str, ...]
+    after: int | None
 
 
 @dataclass(frozen=True, slots=True)

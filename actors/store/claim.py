@@ -112,7 +112,7 @@ def claim(
         if limit == 0:
             return [], False  # at the next tick
     rows = _CLAIM.fetch(connection, _Parameters(claimant, limit))
-    claimed = _startable(connection, rows, claimant.now, tell)
+    claimed = startable(connection, rows, claimant.now, tell)
     taken = next(
         (i for i, task in enumerate(claimed) if i >= free and task.must_not_wait), len(claimed)
     )
@@ -130,7 +130,7 @@ def claim_suspect(
     if claimant.rate_limit and not _allowed(connection, claimant):
         return None
     rows = _CLAIM_SUSPECT.fetch(connection, _Parameters(claimant, 1))
-    claimed = _startable(connection, rows, claimant.now, tell)
+    claimed = startable(connection, rows, claimant.now, tell)
     if claimant.rate_limit:
         rate_limit.take(connection, claimant.queue, len(claimed))
     return claimed[0] if claimed else None
@@ -140,7 +140,7 @@ def _allowed(connection: sa.Connection, claimant: Claimant) -> int:
     return rate_limit.allowed(connection, claimant.queue, claimant.rate_limit, claimant.now)
 
 
-def _startable(
+def startable(
     connection: sa.Connection, rows: Sequence[tuple[Any, ...]], now: float, tell: Tell
 ) -> list[ClaimedTask]:
     """Return the claimed tasks in order, without those that it is too late to start."""

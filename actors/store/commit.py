@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from task_queue.actors.errors import BadRowError, LockedError, TaskQueueError
-from task_queue.actors.messages.base import Recipient
+from task_queue.actors.messages.base import Command, Recipient
 from task_queue.actors.messages.changes import (
     CancelTask,
     Change,
@@ -24,6 +24,7 @@ from task_queue.actors.messages.changes import (
     Redrive,
     RetryTask,
 )
+from task_queue.actors.messages.lessor import Heard, Lent, Marked
 from task_queue.actors.messages.pruner import Pruned
 from task_queue.actors.messages.queue import (
     Claimed,
@@ -39,9 +40,12 @@ from task_queue.actors.messages.writer import (
     Claim,
     ClaimSuspect,
     Fire,
+    Hear,
     Insert,
     KeyPlace,
+    Lend,
     LoadSchedules,
+    Mark,
     Prune,
     Renew,
     Report,
@@ -55,6 +59,8 @@ from task_queue.actors.store import (
     concurrency,
     conditional,
     due,
+    external,
+    external_marks,
     leases,
     own_actions,
     queues,
@@ -70,7 +76,7 @@ from task_queue.actors.store.session import Session
 from task_queue.actors.store.settle import settle
 from task_queue.actors.tasks.states import Status
 
-_FREQUENT = (Insert, Settle, Claim, ClaimSuspect)
+_FREQUENT = (Insert, Settle, Claim, ClaimSuspect, Lend)
 """The writes that most commits consist of."""
 
 _CHANGES: Mapping[type[Change[Any]], Callable[[sa.Connection, Any], Any]] = {
@@ -137,9 +143,9 @@ class Commit:
         if self._places:
             self._unblock()
         # Suspects first: they are to get their share of a rate.
-        claims = [*by_kind.get(ClaimSuspect, ()), *by_kind.get(Claim, ())]
+        claims = [write for kind in (ClaimSuspect, Claim, Lend) for write in by_kind.get(kind, ())]
         # In one order on every node: a claim may have to lock its queue's rate.
-        for write in sorted(claims, key=attrgetter("claimant.queue")):
+        for write in sorted(claims, key=attrgetter("queue_name")):
             self._claim(write)
         return self.notices
 
@@ -192,19 +198,21 @@ class Commit:
         if stored and (queue := self._deliverer.queue) is not None:
             self.notices.other.append((queue, Stored(tuple(stored))))
 
-    def _claim(self, write: Claim | ClaimSuspect) -> None:
-        if isinstance(write, ClaimSuspect):
-            task = claim_suspect(self._connection, write.claimant, tell=self._announce)
-            self.notices.other.append((write.requester, SuspectClaimed(task)))
-            return
-        tasks, more = claim(
-            self._connection,
-            write.claimant,
-            limit=write.limit,
-            free=write.free,
-            tell=self._announce,
-        )
-        self.notices.other.append((write.requester, Claimed(tuple(tasks), more)))
+    def _claim(self, write: Claim | ClaimSuspect | Lend) -> None:
+        notice: Command
+        match write:
+            case ClaimSuspect(claimant=claimant):
+                task = claim_suspect(self._connection, claimant, tell=self._announce)
+                notice = SuspectClaimed(task)
+            case Claim(claimant=claimant, limit=limit, free=free):
+                tasks, more = claim(
+                    self._connection, claimant, limit=limit, free=free, tell=self._announce
+                )
+                notice = Claimed(tuple(tasks), more)
+            case Lend():
+                lots, more = external.lend(self._connection, write, tell=self._announce)
+                notice = Lent(write.queue_name, lots, more)
+        self.notices.other.append((write.requester, notice))
 
     def _unblock(self) -> None:
         concurrency.lock(self._connection, self._places)
@@ -215,6 +223,7 @@ class Commit:
     def _one_by_one(self) -> Mapping[type[AnyWrite], Callable[[Any], None]]:
         """Return how each of the other kinds is done, in this order."""
         return {
+            Hear: self._hear,
             Renew: self._renew,
             Tend: self._tend,
             Change: self._change,
@@ -222,7 +231,19 @@ class Commit:
             LoadSchedules: self._load_schedules,
             Fire: self._fire,
             Prune: self._prune,
+            Mark: self._mark,
         }
+
+    def _hear(self, write: Hear) -> None:
+        outcomes, places, told = external.hear(self._connection, write)
+        self._announce(told)
+        self._places |= dict.fromkeys(places, write.requester)
+        self.notices.answers.append((write.waiter, outcomes))
+        self.notices.other.append((write.requester, Heard(outcomes)))
+
+    def _mark(self, write: Mark) -> None:
+        step = external_marks.mark(self._connection, write)
+        self.notices.other.append((write.requester, Marked(*step)))
 
     def _renew(self, write: Renew) -> None:
         lost = leases.renew(self._connection, write.leases, write.leased_until, self._now)
@@ -238,7 +259,7 @@ class Commit:
             swept, swept_to = concurrency.blocked(self._connection, queue, write.sweep_after)
         for key in {key for key in promoted if key is not None and limit} | set(swept):
             self._places[KeyPlace(queue, key, limit)] = write.requester
-        lapsed, cancelling = leases.lapsed(self._connection, queue, write.lapsed)
+        lapsed, cancelling = leases.lapsed(self._connection, queue, write.due, write.lapsed)
         tended = Tended(
             promoted=len(promoted),
             lapsed=tuple(lapsed),

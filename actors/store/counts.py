@@ -23,14 +23,14 @@ _UNFINISHED = sa.select(
 ).where(kept.c.queue == sa.bindparam("queue_name"))
 # No index gives the longest-ready task. These two approximate it: the oldest, which may have become
 # ready late, and the next to be claimed, which may have a high priority.
-_candidates = [
+_oldest, _next = (
     sa.select(tasks.c.run_at)
     .where(in_state(Status.QUEUED), condition, tasks.c.queue == sa.bindparam("queue_name"))
     .order_by(order, tasks.c.seq)
     .limit(1)
-    .subquery()
     for condition, order in ((sa.true(), tasks.c.created_at), (is_inner, tasks.c.rank))
-]
+)
+_candidates = [_oldest.subquery(), _next.subquery()]
 _OLDEST_READY = sa.select(sa.func.min(sa.column("run_at", sa.Double))).select_from(
     sa.union_all(*map(sa.select, _candidates)).subquery()
 )
@@ -54,6 +54,15 @@ def unfinished(connection: sa.Connection, queue: str) -> tuple[int, int]:
     """Return how many tasks of the queue are not final, and the bytes of their data."""
     number, size = connection.execute(_UNFINISHED, {"queue_name": queue}).one()
     return int(number or 0), int(size or 0)
+
+
+def next_ready(connection: sa.Connection, queue: str) -> float | None:
+    """Return since when the task could run that a consumer is to claim next, Unix seconds.
+
+    None if none is ready: those that workers over HTTP do are nothing to it.
+    """
+    run_at = connection.scalar(_next, {"queue_name": queue})
+    return None if run_at is None else float(run_at)
 
 
 def oldest_ready(connection: sa.Connection, queue: str) -> float | None:

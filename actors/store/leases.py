@@ -9,6 +9,10 @@ from task_queue.actors.store.schema import in_state, tasks
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.states import Status
 
+LAPSED_LIMIT = 1_000
+"""How many leases one step finds: as many workers as there may be over HTTP may have gone at once.
+The next step finds the next ones."""
+
 is_held = sa.and_(
     tasks.c.id == sa.bindparam("held_id"), tasks.c.lease_id == sa.bindparam("held_lease_id")
 )
@@ -31,10 +35,16 @@ _LAPSED = (
         tasks.c.queue == sa.bindparam("queue_name"),
         # Also those to be cancelled, whoever holds them: their queue must hear of it.
         sa.or_(
-            tasks.c.leased_until <= sa.bindparam("now"), tasks.c.cancel_requested_at.is_not(None)
+            tasks.c.leased_until
+            <= sa.case(
+                (tasks.c.external, sa.bindparam("now", type_=sa.Double)),
+                else_=sa.bindparam("inner_until", type_=sa.Double),
+            ),
+            tasks.c.cancel_requested_at.is_not(None),
         ),
     )
     .order_by(tasks.c.leased_until)
+    .limit(LAPSED_LIMIT)
 )
 
 
@@ -60,15 +70,29 @@ def report(connection: sa.Connection, lease: Lease, fraction: float, message: st
 
 
 def lapsed(
-    connection: sa.Connection, queue: str, now: float
+    connection: sa.Connection, queue: str, now: float, inner_until: float | None = None
 ) -> tuple[list[ClaimedTask], list[Lease]]:
-    """Find the running tasks whose lease ended before the given moment, oldest first.
+    """Find running tasks whose lease has lapsed, and leases of those that are to be cancelled.
 
-    And the leases of those that somebody asked to cancel. As many as their nodes had claimed, which
-    `prefetch` bounds.
+    Args:
+        connection: Inside a transaction.
+        queue: Whose tasks.
+        now: Leases that end up to this moment have lapsed, Unix seconds.
+        inner_until: So have those of nodes that end up to this one; None: the same. A node that has
+            the database for itself knows which of its own it holds; of those of workers over HTTP
+            the time alone says.
+
+    Returns:
+        At most `LAPSED_LIMIT` in all, those that end first.
     """
-    rows = connection.execute(_LAPSED, {"queue_name": queue, "now": now}).all()
-    lapsed = [claimed_in(row[:-2]) for row in rows if row.leased_until <= now]
+    inner_until = now if inner_until is None else inner_until
+    moments = {"inner_until": inner_until, "now": now}
+    rows = connection.execute(_LAPSED, {"queue_name": queue, **moments}).all()
+    lapsed = [
+        claimed_in(row[:-2])
+        for row in rows
+        if row.leased_until <= (now if row.external else inner_until)
+    ]
     cancelling = [Lease(row.id, row.lease_id) for row in rows if row.cancel_requested_at]
     return lapsed, cancelling
 

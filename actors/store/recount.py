@@ -63,6 +63,17 @@ _STATEMENTS = (
     # of claims only, as what has a low priority ranks behind now in its own right.
     _rerank(sa.and_(is_inner, tasks.c.rank > _ahead), tasks.c.rank),
 )
+# Of external ones each action has an order of its own.
+_is_external = sa.and_(
+    in_state(Status.QUEUED), tasks.c.external, tasks.c.action == sa.bindparam("action_name")
+)
+_RERANK_EXTERNAL = _rerank(sa.and_(_is_external, tasks.c.rank > _ahead), tasks.c.rank)
+_NEXT_ACTION = sa.select(sa.func.min(tasks.c.action)).where(
+    in_state(Status.QUEUED),
+    tasks.c.external,
+    _of_queue,
+    tasks.c.action > sa.bindparam("action_name"),
+)
 
 
 def recount(connection: sa.Connection, queue: str, now: float) -> int:
@@ -76,5 +87,11 @@ def recount(connection: sa.Connection, queue: str, now: float) -> int:
     Returns:
         How many tasks were.
     """
-    parameters = {"queue_name": queue, "now": now, "ahead": now + TOLERANCE_SECONDS}
-    return sum(len(connection.execute(each, parameters).all()) for each in _STATEMENTS)
+    ahead = now + TOLERANCE_SECONDS
+    parameters: dict[str, object] = {"queue_name": queue, "now": now, "ahead": ahead}
+    count = sum(len(connection.execute(each, parameters).all()) for each in _STATEMENTS)
+    parameters["action_name"] = ""
+    while (action := connection.scalar(_NEXT_ACTION, parameters)) is not None:
+        parameters["action_name"] = action
+        count += len(connection.execute(_RERANK_EXTERNAL, parameters).all())
+    return count

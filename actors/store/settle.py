@@ -81,6 +81,7 @@ _SETTLE = Prepared(
         worker=sa.case((_never_began, sa.null()), else_=tasks.c.worker),
         ended_at=sa.bindparam("new_ended_at"),
         postponed=sa.bindparam("new_postponed"),
+        external=sa.or_(tasks.c.external, sa.bindparam("new_external", type_=sa.Boolean)),
         counted_from=sa.bindparam("new_ended_at"),
         lease_id=sa.null(),
         leased_until=sa.null(),
@@ -99,6 +100,7 @@ _SETTLE = Prepared(
         "new_ended_at": "ended_at",
         "new_ended_second": "ended_second",
         "new_postponed": "postponed",
+        "new_external": "external",
     },
 )
 """Any other settlement."""

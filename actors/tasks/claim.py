@@ -114,3 +114,38 @@ class ClaimedTask(NamedTuple):
     def has_expired(self, now: float) -> bool:
         """Return whether it must not be started any more at this moment, Unix seconds."""
         return self.terms.expires_at is not None and self.terms.expires_at <= now
+
+
+class LeasedTask(NamedTuple):
+    """A task that is leased to a worker over HTTP.
+
+    Attributes:
+        claimed: The task under its lease.
+        queue: Its queue.
+        created_at: When it was accepted, whole Unix seconds.
+        leased_until: When the lease lapses unless it is extended, Unix seconds.
+    """
+
+    claimed: ClaimedTask
+    queue: str
+    created_at: int
+    leased_until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bid:
+    """What a worker over HTTP would like to be leased.
+
+    Attributes:
+        actions: What it does.
+        limit: How many tasks at most.
+        lease_id: The number that the claim writes into the rows.
+        worker: Its name; kept in the column `worker`.
+        lease_seconds: How long the leases are to last.
+    """
+
+    actions: tuple[str, ...]
+    limit: int
+    lease_id: int
+    worker: str
+    lease_seconds: float

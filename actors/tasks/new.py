@@ -50,12 +50,14 @@ def plain_task(task_id: str, queue: QueueInfo, action: str, data: str, now: floa
     )
 
 
-def task_of(
+def task_of(  # noqa: PLR0913 - the parts of a task
     task_id: str,
     queue: QueueInfo,
     members: Mapping[str, Any],
     now: float,
     occurrence: str | None = None,
+    *,
+    external: bool = False,
 ) -> Task:
     """Return a task with everything its publisher asked for.
 
@@ -65,6 +67,7 @@ def task_of(
         members: The members of a publish, validated, and its trace; `data` is JSON as text.
         now: The present moment, Unix seconds.
         occurrence: The schedule and its occurrence, if it is one.
+        external: Whether workers over HTTP do it.
     """
     named = members.get("run_at")
     run_at = max(now, named or now + (members.get("delay_seconds") or 0.0))
@@ -81,6 +84,7 @@ def task_of(
         callback=members.get("callback", queue.plain.callback) or None,
         traceparent=members.get("traceparent"),
         tracestate=members.get("tracestate"),
+        external=external,
     )
     ready = Status.BLOCKED if key and queue.limits.concurrency_per_key else Status.QUEUED
     return Task(

@@ -37,6 +37,7 @@ class Failure:
         traceback: The last lines of the traceback.
         stderr: The last part of what its program wrote to standard error.
         contained: Whether only a process of its own died: then it is no suspect.
+        external: Whether it was never begun, since workers over HTTP do it.
     """
 
     error: str
@@ -48,6 +49,7 @@ class Failure:
     traceback: str | None = None
     stderr: str | None = None
     contained: bool = False
+    external: bool = False
 
 
 class Settlement(NamedTuple):
@@ -70,6 +72,7 @@ class Settlement(NamedTuple):
         postponed: How often its action has raised `RetryLater`, this time included.
         stderr: What is kept of standard error; with any, a completed attempt is recorded too.
         has_callback: Whether it is to be told how the task ended, once it has.
+        external: Whether it is left to workers over HTTP from now on.
     """
 
     lease: Lease
@@ -87,6 +90,7 @@ class Settlement(NamedTuple):
     postponed: int = 0
     stderr: str | None = None
     has_callback: bool = False
+    external: bool = False
 
     @property
     def ended_second(self) -> int | None:
@@ -124,6 +128,8 @@ def nack(
 ) -> Settlement:
     """Settle a task that failed: it is run again later, `dead`, or `cancelled`.
 
+    One that only workers over HTTP do is left to them.
+
     Args:
         claimed: The task, with the attempt that failed.
         failure: How it failed.
@@ -131,6 +137,8 @@ def nack(
         now: The present moment, Unix seconds.
         random: Gives a number in [0, 1), for the jitter.
     """
+    if failure.external:
+        return requeue(claimed)._replace(external=True)
     terms = claimed.terms
     lost = failure.outcome in {Outcome.LOST, Outcome.CRASHED} and not failure.contained
     failure = replace(

@@ -56,6 +56,8 @@ class Catalog:
         if queue is None:
             raise unknown_queue(self._known(), name, prefix)
         if not queue.durable:
+            if self.actions is not None and self.actions.is_external(body.action):
+                raise _external_in_memory(body.action, queue.name, prefix)
             for member in body.given:
                 if member not in MEMORY_MEMBERS:
                     raise not_in_memory(queue.name, f"{prefix}{member}")
@@ -123,6 +125,14 @@ def check_together(queues: Sequence[QueueInfo]) -> None:
                 " a queue in memory cannot be in a batch with another one"
             )
             raise InvalidRequestError(message, problem=problems.CONTRADICTION)
+
+
+def _external_in_memory(action: str, queue: str, prefix: str) -> InvalidRequestError:
+    detail = (
+        f"{prefix}action {action!r} is done by workers over HTTP and needs a queue on a database;"
+        f" {queue!r} is in memory"
+    )
+    return InvalidRequestError(detail)
 
 
 def not_in_memory(queue: str, what: str) -> InvalidRequestError:

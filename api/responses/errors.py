@@ -17,6 +17,7 @@ from task_queue.actors.errors import (
     ConflictError,
     InvalidDataError,
     KeyReusedError,
+    LeaseLostError,
     NeverStartsError,
     NotFoundError,
     OverLimitError,
@@ -43,6 +44,7 @@ _PROBLEMS = {
     NotFoundError: problems.NOT_FOUND,
     ConflictError: problems.CONFLICT,
     KeyReusedError: problems.KEY_REUSED,
+    LeaseLostError: problems.LEASE_LOST,
 }
 """The errors whose own text is the answer."""
 

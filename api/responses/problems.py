@@ -171,6 +171,7 @@ NOT_FOUND = Problem(
         "queue not found",
         "action not found",
         "schedule not found",
+        "lease not found",
     ),
 )
 METHOD_NOT_ALLOWED = Problem(
@@ -204,6 +205,26 @@ STILL_ANSWERED = Problem(
     meaning="Another request with the same `Idempotency-Key` has come and has no answer yet.",
     remedy="Repeat the request after `Retry-After` seconds: it gets the first one's answer.",
     errors=("a request with this Idempotency-Key is still being answered",),
+)
+LEASE_LOST = Problem(
+    slug="lease-lost",
+    status=HTTPStatus.CONFLICT,
+    title="The lease is not held any more",
+    meaning="It has lapsed, or the task was settled by something else. Nothing of this was"
+    " recorded; if it lapsed, the task is run again, or has been.",
+    remedy="Let go of the task. Extend leases in time, or ask for longer ones.",
+    errors=(
+        "the lease is not held any more; nothing was recorded",
+        "the lease has been ended by something else; nothing was recorded",
+    ),
+)
+RESULT_TOO_LONG = Problem(
+    slug="result-too-long",
+    status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    title="The result is too long",
+    meaning="The result has more bytes, as JSON, than `execution.max_result_bytes`. The lease is"
+    " still held.",
+    remedy="Keep large results elsewhere, and their address in the result.",
 )
 BODY_TOO_LONG = Problem(
     slug="body-too-long",

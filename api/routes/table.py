@@ -1,12 +1,21 @@
 """All operations. The application, its description and its tests are made from this table."""
 
 from task_queue.api.contract.operation import Operation
-from task_queue.api.routes import audit, dead_letters, queues, schedules, service, tasks
+from task_queue.api.routes import (
+    audit,
+    dead_letters,
+    leases,
+    queues,
+    schedules,
+    service,
+    tasks,
+)
 
 OPERATIONS: tuple[Operation, ...] = (
     *tasks.OPERATIONS,
     *dead_letters.OPERATIONS,
     *queues.OPERATIONS,
+    *leases.OPERATIONS,
     *schedules.OPERATIONS,
     *audit.OPERATIONS,
     *service.OPERATIONS,

@@ -146,6 +146,10 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         return head
 
 
+def _is_of_a_worker(method: str, path: str) -> bool:
+    return method == "POST" and (path.startswith("/leases/") or path.endswith("/lease"))
+
+
 def _replaced(prepared: _Prepared, answer: Answer, *, is_head: bool) -> _Prepared:
     """Return this answer, with the prepared one's headers that belong to no answer of its own."""
     own = {name.lower() for name, _ in answer.headers} - _LISTS | _OF_AN_ANSWER
@@ -193,7 +197,8 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
         request = next(iter(self.requests), None)
         if request is None or request.error:
             return True
-        return (request.command, request.path.removeprefix(self.url_prefix)) in _QUICK
+        path = request.path.removeprefix(self.url_prefix)
+        return (request.command, path) in _QUICK or _is_of_a_worker(request.command, path)
 
     def _flush_outbufs_below_high_watermark(self) -> None:
         """Do not wait until a client has read a long answer: `service` comes back to the next."""
