@@ -160,6 +160,10 @@ class Edge:
         """Ask for a change of the database."""
         return self.system.writer.ask(request, self.timeout)
 
+    def ask_lessor(self, request: Request[R]) -> R:
+        """Ask the lessor."""
+        return self.system.lessor.ask(request, self.timeout)
+
     def ask_supervisor(self, request: Request[R]) -> R:
         """Ask the supervisor."""
         return self.system.supervisor.ask(request, self.timeout)

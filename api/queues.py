@@ -8,8 +8,9 @@ from typing import Any
 import falcon
 from orjson import dumps
 
-from task_queue.actors.errors import NotFoundError
+from task_queue.actors.errors import NotFoundError, UnavailableError
 from task_queue.actors.messages.changes import Purge
+from task_queue.actors.messages.lessor import GetLent
 from task_queue.actors.messages.queue import GetQueueState, Pause
 from task_queue.actors.messages.reader import CountTasks, ListPaused, OldestReady
 from task_queue.actors.tasks.states import Status
@@ -115,9 +116,17 @@ class QueuesResource:
             "paused": is_paused,
             "counts": _shown(counts.get(name, {})),
             "oldest_ready_seconds": None if oldest is None else self._since(oldest),
-            "rates": state.rates,
+            "rates": self._rates(name, state.rates),
             "settings": settings,
         }
+
+    def _rates(self, name: str, own: Mapping[str, float]) -> dict[str, float]:
+        """Return the rates of a queue on this node, with what workers over HTTP have done."""
+        lent: Mapping[str, Mapping[str, float]] = {}
+        with suppress(UnavailableError):  # it is being restarted
+            lent = self._edge.ask_lessor(GetLent())
+        theirs = lent.get(name, {})
+        return {kind: round(rate + theirs.get(kind, 0.0), 3) for kind, rate in own.items()}
 
     def _since(self, moment: float) -> float:
         return round(max(0.0, self._edge.now() - moment), 3)

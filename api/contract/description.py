@@ -26,6 +26,7 @@ whose `type` leads to what it means and what to do.
 TAGS = {
     "Tasks": "Publish tasks, look at them, change their fate.",
     "Dead letters": "Tasks that failed for good.",
+    "Workers": "Programs in any language that do the tasks of external actions.",
     "Queues": "What tasks wait on.",
     "Schedules": "What is published at set times.",
     "Actions": "What tasks can do.",
@@ -37,6 +38,10 @@ TAGS = {
 
 _PATH_PARAMETERS: dict[str, tuple[str, Schema]] = {
     "task_id": ("The task's id, a UUID.", {"type": "string", "format": "uuid"}),
+    "lease": (
+        "The lease, as it was given.",
+        {"type": "string", "pattern": "^[0-9a-f-]{36}\\.[0-9a-f]{16}$"},
+    ),
     "name": ("Its name.", {"type": "string", "pattern": f"^{NAME_PATTERN}$"}),
 }
 _OF_ALL = (
