@@ -52,8 +52,8 @@ class ReadinessResource:
         """
         problems, warnings = self._look()
         if caller_of(req).queues is not None:
-            if problems or warnings:
-                _log.warning("readiness asked for", problems=problems, warnings=list(warnings))
+            if problems:
+                _log.warning("not ready", problems=problems)
             problems, warnings = [IN_THE_LOG] if problems else [], ()
         if problems:
             resp.status = HTTPStatus.SERVICE_UNAVAILABLE.value
