@@ -156,7 +156,8 @@ class CallbackSettings(Section):
     secret: Secrets
     """Signs what is told, as Standard Webhooks: `whsec_` and Base64 of 24 to 64 bytes. Several sign
     each, so that a new one can follow an old one. With none, no task may have a callback, and there
-    is no queue `callbacks`."""
+    is no queue `callbacks`. That queue tries each 20 times unless its own table says otherwise; all
+    else is as of any queue."""
 
     allow_networks: Annotated[tuple[Network, ...], BeforeValidator(listed)]
     """Networks that are not public and may be called all the same, as `10.1.0.0/16`."""

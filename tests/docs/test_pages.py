@@ -29,7 +29,7 @@ every_page_that_is_run = pytest.mark.parametrize("page", RUN, ids=page_id)
 
 
 def test_the_pages_that_are_run_are_these() -> None:
-    names = ("access", "actions", "http", "operations", "tutorial")
+    names = ("access", "actions", "events", "http", "operations", "tutorial")
     shown = ["README.md", *(f"docs/{name}.md" for name in names)]
     assert [page_id(page) for page in RUN] == shown
 
@@ -50,7 +50,7 @@ def test_every_file_of_settings_on_the_page_loads_and_is_used(page: Path, tmp_pa
     for number, block in enumerate(each for each in blocks(text) if each.language == "toml"):
         (path := tmp_path / f"{number}.toml").write_text(block.text)
         settings = load(path, environ={}).settings
-        for name in {*settings.queues, *settings.actions} - {"tasks"}:  # which is always there
+        for name in {*settings.queues, *settings.actions} - {"tasks", "callbacks"}:  # always there
             # In a body, or as what the command line runs.
             assert re.search(f'"{name}"|task-queue run {name} ', text), (
                 f"nothing is shown of {name}"
