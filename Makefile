@@ -26,7 +26,7 @@ rm -rf $(SOURCE) && mkdir -p $(SOURCE)/task_queue && cd $(SOURCE)/task_queue && 
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check bench soak format clean
+.PHONY: help serve test check bench soak fuzz format clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench: $(VENV)/.bench ## Measure this system and its peers side by side: bench-r
 
 soak: $(VENV)/.dev ## Watch a server under a mixed load, ten minutes: soak-results/.
 	@exec $(BIN)/python -m tests.soak $(ARGS)
+
+fuzz: $(VENV)/.dev ## Send 100,000 requests at random to a server, by the description: fuzz-results/.
+	@exec $(BIN)/python -m tests.fuzz $(ARGS)
 
 format: $(VENV)/.dev ## Format the code and apply safe fixes.
 	$(BIN)/ruff check --fix --exit-zero .

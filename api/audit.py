@@ -4,19 +4,19 @@ from typing import Annotated, Any
 
 import falcon
 from orjson import dumps
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from task_queue.actors.messages.reader import ListAudit
 from task_queue.actors.tasks.audit import AuditEntry, AuditFilters
 from task_queue.api.edge import Edge
-from task_queue.api.requests.listing import DEFAULT_LIMIT, MAX_LIMIT, parameters
+from task_queue.api.requests.listing import DEFAULT_LIMIT, MAX_LIMIT, Query, parameters
 from task_queue.api.requests.validation import whole_number
 from task_queue.api.responses.cursor import cursor_of, place_of
 
 MAX_WHO_CHARS = 300
 
 
-class AuditParameters(BaseModel):
+class AuditParameters(Query):
     """The query of `GET /audit`.
 
     Attributes:
@@ -25,8 +25,6 @@ class AuditParameters(BaseModel):
         limit: How many a page holds.
         cursor: Where the page before ended.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     who: Annotated[str, Field(min_length=1, max_length=MAX_WHO_CHARS)] | None = None
     what: Annotated[str, Field(min_length=1, max_length=MAX_WHO_CHARS)] | None = None

@@ -1,7 +1,7 @@
 """`/dead-letters`: the dead tasks, and how to put many back at once."""
 
 from operator import add
-from typing import Annotated
+from typing import Annotated, Any
 
 import falcon
 from orjson import dumps
@@ -48,6 +48,10 @@ _WHY = {
 
 _log = get_logger()
 _SELECTORS = ("queue", "action", "ids", "error_contains")
+_SELECTS: list[Any] = [
+    {"required": [each], "properties": {each: {"not": {"type": "null"}}}} for each in _SELECTORS
+]
+"""The JSON Schemas of which one holds of a body that selects something."""
 
 
 class RedriveBody(BaseModel):
@@ -62,7 +66,9 @@ class RedriveBody(BaseModel):
         per_second: How many are to run in a second; all at once if not given.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, json_schema_extra={"anyOf": _SELECTS}
+    )
 
     queue: StoredName | None = None
     action: StoredName | None = None

@@ -91,9 +91,10 @@ class LeaseResource:
                 text = (
                     f"actions[{index}] must be an external action, not {cut(action)}; {there_are}"
                 )
-                raise InvalidRequestError(text)
+                raise InvalidRequestError(text, problem=problems.NOT_EXTERNAL)
         if not external:
-            raise InvalidRequestError(f"there is nothing to lease; {there_are}")
+            text = f"there is nothing to lease; {there_are}"
+            raise InvalidRequestError(text, problem=problems.NOT_EXTERNAL)
         return tuple(dict.fromkeys(body.actions or external))
 
 

@@ -49,6 +49,8 @@ class OneUrl:
         if not req.query_string or not req.params:
             return
         operation = self._operations.of(req)
+        if operation is None and req.method != "OPTIONS":
+            return  # the method is what is wrong
         if operation is None or operation.query is None:
             name, here = named(next(iter(req.params))), cut(url(req.path))
             message = f"{name} is not known; {req.method} {here} has no parameters"

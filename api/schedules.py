@@ -48,6 +48,24 @@ _OF_CRON = ("clock_forward", "clock_back")
 _SAYS_WHEN = ("run_at", "expires_at")
 
 
+_Cron = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_CRON_CHARS,
+        strict=True,
+        json_schema_extra={"format": "cron"},
+    ),
+]
+_Every = Annotated[
+    str, Field(max_length=MAX_EVERY_CHARS, strict=True, json_schema_extra={"format": "interval"})
+]
+_Zone = Annotated[
+    str,
+    Field(max_length=MAX_TIMEZONE_CHARS, strict=True, json_schema_extra={"format": "time-zone"}),
+]
+
+
 class ScheduleBody(BaseModel):
     """The body of `PUT /schedules/{name}`. An optional member that is null counts as not given.
 
@@ -65,9 +83,25 @@ class ScheduleBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    cron: Annotated[str | None, Field(min_length=1, max_length=MAX_CRON_CHARS, strict=True)] = None
-    every: Annotated[str | None, Field(max_length=MAX_EVERY_CHARS, strict=True)] = None
-    timezone: Annotated[str | None, Field(max_length=MAX_TIMEZONE_CHARS, strict=True)] = None
+    cron: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MAX_CRON_CHARS,
+            strict=True,
+            json_schema_extra={"format": "cron"},
+        ),
+    ] = None
+    every: Annotated[
+        str | None,
+        Field(max_length=MAX_EVERY_CHARS, strict=True, json_schema_extra={"format": "interval"}),
+    ] = None
+    timezone: Annotated[
+        str | None,
+        Field(
+            max_length=MAX_TIMEZONE_CHARS, strict=True, json_schema_extra={"format": "time-zone"}
+        ),
+    ] = None
     clock_forward: ClockForward | None = None
     clock_back: ClockBack | None = None
     task: dict[str, Any]

@@ -21,6 +21,7 @@ PREDICATES: Mapping[str, str] = {
     "extra_forbidden": "is not known",
     "rule": "{predicate}",
     "contradiction": "{predicate}",
+    "callback": "{predicate}",
     "value_error": "{error}",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be more than {gt}",

@@ -225,7 +225,7 @@ def _shown_headers(operations: Iterable[Operation]) -> dict[Header, None]:
         for header in answered.headers
     ]
     of_problems = [header for each in _HEADERS.values() for header in each]
-    return dict.fromkeys((headers.REQUEST_ID, *of_answers, *of_problems))
+    return dict.fromkeys((*headers.OF_ALL, *of_answers, *of_problems))
 
 
 def _of_header(header: Header) -> Schema:
@@ -285,20 +285,18 @@ def _headers_of(
     answered: Answered | None, kinds: Sequence[Problem], status: HTTPStatus
 ) -> set[Header]:
     of_problems = _HEADERS.get(status, ()) if kinds else ()
-    return {headers.REQUEST_ID, *(answered.headers if answered else ()), *of_problems}
+    return {*headers.OF_ALL, *(answered.headers if answered else ()), *of_problems}
 
 
 _HEADERS = {
+    HTTPStatus.UNAUTHORIZED: (headers.WWW_AUTHENTICATE,),
+    HTTPStatus.FORBIDDEN: (headers.WWW_AUTHENTICATE,),
     HTTPStatus.CONFLICT: (headers.RETRY_AFTER,),
-    HTTPStatus.TOO_MANY_REQUESTS: (
-        headers.RETRY_AFTER,
-        headers.RATE_LIMIT_POLICY,
-        headers.RATE_LIMIT,
-    ),
+    HTTPStatus.TOO_MANY_REQUESTS: (headers.RETRY_AFTER,),
     HTTPStatus.SERVICE_UNAVAILABLE: (headers.RETRY_AFTER,),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (headers.ACCEPT_ENCODING,),
 }
-"""What problem documents may have besides `X-Request-ID`, by status."""
+"""What problem documents may have besides those of all answers, by status."""
 
 
 def _example_of(problem: Problem) -> Schema:

@@ -77,7 +77,8 @@ RETRY_AFTER = Header(
 RATE_LIMIT_POLICY = Header(
     name="RateLimit-Policy",
     description="The limits of the queue, if it has any: `length` counts tasks, `bytes` the bytes"
-    " of their data (draft-ietf-httpapi-ratelimit-headers).",
+    " of their data. And that of the key, if `auth.rate_limit` sets one: `requests`"
+    " (draft-ietf-httpapi-ratelimit-headers).",
     schema=_TEXT,
     example='"length";q=1000',
 )
@@ -93,5 +94,11 @@ IDEMPOTENCY_REPLAYED = Header(
     schema={"const": "true"},
     example="true",
 )
-OF_PUBLISHES = (RATE_LIMIT_POLICY, RATE_LIMIT, IDEMPOTENCY_REPLAYED)
-"""What the answers to publishes may have."""
+WWW_AUTHENTICATE = Header(
+    name="WWW-Authenticate",
+    description="That a key is needed, or what is wrong with this one, or which scope it needs.",
+    schema=_TEXT,
+    example='Bearer realm="task-queue"',
+)
+OF_ALL = (REQUEST_ID, RATE_LIMIT_POLICY, RATE_LIMIT)
+"""What any answer may have."""

@@ -21,11 +21,13 @@ class Offered:
         name: Its name.
         schema: The JSON Schema of its data; None: any object will do.
         takes_nothing: Whether it takes an empty object, or none.
+        external: Whether workers over HTTP do it.
     """
 
     name: str
     schema: Mapping[str, Any] | None
     takes_nothing: bool
+    external: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,9 @@ class Offers:
             schemas[body] |= {"allOf": bound} if bound else {}
             self._name(schemas[body], member, names)
         self._name(schemas["RedriveBody"], "action", names)
+        if leased := [each.name for each in self.actions if each.external]:
+            one = {"type": "string", "enum": leased}
+            schemas["LeaseBody"]["properties"]["actions"]["anyOf"][0]["items"] = one
 
     def _name(self, body: Schema, member: str, actions: Sequence[str]) -> None:
         """Name what a member of the body can be, and its queue."""
@@ -68,7 +73,12 @@ class Offers:
 def offers_of(actions: Registry, queues: Sequence[str]) -> Offers:
     """Return what can be asked for of these actions and queues."""
     found = [
-        Offered(name, (actions.described(name) or {})["schema"], _takes_nothing(actions, name))
+        Offered(
+            name,
+            (actions.described(name) or {})["schema"],
+            _takes_nothing(actions, name),
+            actions.is_external(name),
+        )
         for name in actions.names
     ]
     return Offers(found, any_action=actions.known is None, queues=queues)

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
+from task_queue.api.contract import headers
 from task_queue.api.responses.problems import PROBLEMS
 
 _CODE = re.compile(r"`([^`]*)`")
@@ -44,6 +45,7 @@ def page(document: Mapping[str, Any]) -> str:
         style=Markup(_STYLE),  # noqa: S704 - a file of this package
         groups=_groups(document),
         problems=PROBLEMS.values(),
+        everywhere=[each.name for each in headers.OF_ALL],
     )
 
 

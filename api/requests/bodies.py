@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from task_queue.actors.tasks.text import shown
 from task_queue.api.requests.times import Moment
-from task_queue.api.requests.validation import checked, contradiction, rule
+from task_queue.api.requests.validation import checked, contradiction, refused_callback
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.callbacks import MAX_CALLBACK_CHARS, callback_fault
@@ -25,6 +25,15 @@ MAX_KEEP_SECONDS = 3_155_760_000
 
 _PLAIN = {"action", "data", "queue"}
 _Text = Annotated[str, Field(min_length=1, max_length=MAX_KEY_CHARS)]
+
+
+_Callback = Annotated[
+    str,
+    Field(
+        max_length=MAX_CALLBACK_CHARS,
+        json_schema_extra={"pattern": "^([Hh][Tt][Tt][Pp][Ss]?://[^@]+)?$"},
+    ),
+]
 
 
 class _Body(BaseModel):
@@ -90,7 +99,7 @@ class PublishBody(_Body):
     key: _Text | None = None
     keep_result_seconds: Annotated[int | None, Field(ge=0, le=MAX_KEEP_SECONDS)] = None
     timeout_seconds: Annotated[float | None, Field(gt=0, le=MAX_TIMEOUT_SECONDS)] = None
-    callback: Annotated[str | None, Field(max_length=MAX_CALLBACK_CHARS)] = None
+    callback: _Callback | None = None
 
     @field_validator("run_at")
     @classmethod
@@ -114,7 +123,7 @@ class PublishBody(_Body):
     def _can_be_called(cls, callback: str | None) -> str | None:
         if callback and (fault := callback_fault(callback)) is not None:
             secret = "@" in callback  # there may be a password before it
-            raise rule(fault if secret else f"{fault}, not {shown(callback)}")
+            raise refused_callback(fault if secret else f"{fault}, not {shown(callback)}")
         return callback
 
     @property

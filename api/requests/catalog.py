@@ -71,15 +71,15 @@ class Catalog:
     def _check_callback(self, callback: str, queue: QueueInfo, member: str) -> None:
         if not self.tells:
             message = f"{member} needs the setting callbacks.secret, which is not set"
-            raise InvalidRequestError(message)
+            raise InvalidRequestError(message, problem=problems.CALLBACK_REFUSED)
         if queue.name == CALLBACKS:
             message = f"{member} is not for the queue {CALLBACKS}: what it tells is not told of"
-            raise InvalidRequestError(message)
+            raise InvalidRequestError(message, problem=problems.CALLBACK_REFUSED)
         from task_queue.actors.actions.http.addresses import address_of  # noqa: PLC0415 - slow
 
         if address_of(callback) is None:
             message = f"{member} must be an address that a request can go to, not {shown(callback)}"
-            raise InvalidRequestError(message)
+            raise InvalidRequestError(message, problem=problems.CALLBACK_REFUSED)
 
 
 def _check_action(actions: Registry, body: PublishBody, prefix: str) -> None:

@@ -60,7 +60,7 @@ def asked_for(
         key = _key(header)
     else:
         message = "Idempotency-Key is not for events: id and source make a repetition the same"
-        raise InvalidRequestError(message)
+        raise InvalidRequestError(message, problem=problems.CONTRADICTION)
     canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     fingerprint = sha256(req.path.encode() + b"\n" + canonical).hexdigest()
     key = _space_of(caller_of(req)) + key

@@ -14,7 +14,7 @@ from task_queue.actors.tasks.claim import Lease
 from task_queue.actors.tasks.settlement import MAX_POSTPONE_SECONDS
 from task_queue.actors.tasks.text import printable
 from task_queue.actors.tasks.verdict import Acked, Extended, Nacked, Released, Said, Verdict
-from task_queue.api.requests.validation import canonical_id, rule
+from task_queue.api.requests.validation import canonical_id, contradiction
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.names import Name
@@ -128,7 +128,7 @@ class SettlementBody(_Body):
     @model_validator(mode="after")
     def _says_one_thing(self) -> "SettlementBody":
         if len(self.said) != 1:
-            raise rule("must have one of ack, nack, release, extend")
+            raise contradiction("must have one of ack, nack, release, extend")
         return self
 
     @property

@@ -43,7 +43,21 @@ _ErrorPart = Annotated[str, Field(min_length=1, max_length=MAX_ERROR_PART_CHARS)
 M = TypeVar("M", bound=BaseModel)
 
 
-class _Page(BaseModel):
+class Query(BaseModel):
+    """What all queries of listings share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_no_nul(cls, value: object) -> object:
+        """Refuse NUL, which no database can hold, so none can look for it."""
+        if isinstance(value, str) and "\x00" in value:
+            raise rule(f"must not hold the NUL character, as {shown(value)} does")
+        return value
+
+
+class _Page(Query):
     """What every listing of tasks may be asked for.
 
     Attributes:
@@ -55,8 +69,6 @@ class _Page(BaseModel):
         limit: How many a page holds.
         cursor: Where the page before ended.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     queue: StoredName | None = None
     action: StoredName | None = None
@@ -73,14 +85,6 @@ class _Page(BaseModel):
         if before is not None and after is not None and before <= after:
             raise contradiction("must be later than created_after, or no task is between them")
         return before
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _has_no_nul(cls, value: object) -> object:
-        """Refuse NUL, which no database can hold, so none can look for it."""
-        if isinstance(value, str) and "\x00" in value:
-            raise rule(f"must not hold the NUL character, as {shown(value)} does")
-        return value
 
     def filters(self) -> dict[str, Any]:
         """Return the arguments of `Filters`."""

@@ -54,6 +54,11 @@ def contradiction(predicate: str) -> PydanticCustomError:
     return PydanticCustomError("contradiction", "{predicate}", {"predicate": predicate})
 
 
+def refused_callback(predicate: str) -> PydanticCustomError:
+    """Return the same as `rule`, of an address at which nobody can be told."""
+    return PydanticCustomError("callback", "{predicate}", {"predicate": predicate})
+
+
 def _is_written_as_in_json(value: object) -> object:
     if isinstance(value, str) and not _WHOLE_NUMBER.fullmatch(value):
         raise PydanticKnownError("int_parsing")
@@ -81,6 +86,8 @@ def _invalid(model: type[BaseModel], error: ErrorDetails, where: str) -> Invalid
     match kind:
         case "contradiction":
             return InvalidRequestError(f"{member} {said}", problem=problems.CONTRADICTION)
+        case "callback":
+            return InvalidRequestError(f"{member} {said}", problem=problems.CALLBACK_REFUSED)
         case "rule" | "missing" | "string_too_short":
             sentence = f"{member} {said}"
         case "extra_forbidden":

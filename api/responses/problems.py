@@ -99,6 +99,23 @@ INVALID_DATA = Problem(
     meaning="The task's `data` does not fit the schema of its action.",
     remedy="`GET /actions/{name}` shows the schema; `detail` names the wrong member.",
 )
+NOT_EXTERNAL = Problem(
+    slug="not-external",
+    status=HTTPStatus.BAD_REQUEST,
+    title="The action is not external",
+    meaning="A worker over HTTP asks for tasks of an action that this service runs itself, or there"
+    " is no external action at all.",
+    remedy="Declare it in the settings, as `[actions.NAME] external = true`; `detail` lists those"
+    " that are.",
+)
+CALLBACK_REFUSED = Problem(
+    slug="callback-refused",
+    status=HTTPStatus.BAD_REQUEST,
+    title="Nobody can be told at this callback",
+    meaning="`callback` is no address that a request can go to, or is of a task that is not told"
+    " of, or `callbacks.secret` is not set.",
+    remedy="Read `detail`. A callback is an address with http or https, without user and password.",
+)
 INVALID_SCHEDULE = Problem(
     slug="invalid-schedule",
     status=HTTPStatus.BAD_REQUEST,

@@ -77,7 +77,7 @@ OPERATIONS = (
                 headers=(headers.PREFERENCE_APPLIED,),
             )
         },
-        problems=(*_OF_ALL, problems.CONFLICT),
+        problems=(*_OF_ALL, problems.CONFLICT, problems.NOT_EXTERNAL),
         example=Example(
             path={"name": "tasks"},
             body={"max": 10, "lease_seconds": 60, "worker": "host-1", "actions": ["resize"]},
@@ -127,6 +127,7 @@ OPERATIONS = (
         answers={HTTPStatus.OK: Answered(description="What became of each.", model=SettledList)},
         problems=(
             problems.INVALID_REQUEST,
+            problems.CONTRADICTION,
             problems.INVALID_JSON,
             problems.UNSUPPORTED_MEDIA_TYPE,
             problems.RESULT_TOO_LONG,

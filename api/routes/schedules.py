@@ -59,6 +59,7 @@ OPERATIONS = (
             problems.UNKNOWN_QUEUE,
             problems.QUEUE_NOT_ALLOWED,
             problems.INVALID_DATA,
+            problems.CALLBACK_REFUSED,
             problems.INVALID_SCHEDULE,
             problems.CONFLICT,
             problems.UNSUPPORTED_MEDIA_TYPE,

@@ -17,6 +17,14 @@ from task_queue.api.health import HealthResource, ReadinessResource
 from task_queue.api.openapi.resources import DocsResource, OpenApiResource
 from task_queue.api.responses import problems
 
+_OF_DESCRIPTION = (
+    problems.INVALID_REQUEST,
+    # No key is needed, but one that is given is looked at.
+    problems.KEY_NEEDED,
+    problems.TOO_MANY_REQUESTS,
+    problems.DATABASE_UNAVAILABLE,
+)
+
 OPERATIONS = (
     Operation(
         method="GET",
@@ -83,7 +91,7 @@ OPERATIONS = (
         resource=OpenApiResource,
         scope=None,
         answers={HTTPStatus.OK: Answered(description="The description.", model=OpenApiDocument)},
-        problems=(problems.INVALID_REQUEST,),
+        problems=_OF_DESCRIPTION,
     ),
     Operation(
         method="GET",
@@ -100,6 +108,6 @@ OPERATIONS = (
                 headers=(headers.CONTENT_SECURITY_POLICY,),
             )
         },
-        problems=(problems.INVALID_REQUEST,),
+        problems=_OF_DESCRIPTION,
     ),
 )

@@ -22,7 +22,7 @@ from task_queue.api.tasks import TaskResource, TasksResource
 
 TASK = "0190f6a2-7c3e-7f00-8000-000000000001"
 """The id in examples."""
-_LOCATED = (headers.LOCATION, headers.PREFERENCE_APPLIED, *headers.OF_PUBLISHES)
+_LOCATED = (headers.LOCATION, headers.PREFERENCE_APPLIED, headers.IDEMPOTENCY_REPLAYED)
 _OF_PUBLISHES = (
     problems.INVALID_REQUEST,
     problems.CONTRADICTION,
@@ -31,6 +31,7 @@ _OF_PUBLISHES = (
     problems.UNKNOWN_QUEUE,
     problems.QUEUE_NOT_ALLOWED,
     problems.INVALID_DATA,
+    problems.CALLBACK_REFUSED,
     problems.NEVER_STARTS,
     problems.STILL_ANSWERED,
     problems.UNSUPPORTED_MEDIA_TYPE,
@@ -122,7 +123,7 @@ OPERATIONS = (
             HTTPStatus.ACCEPTED: Answered(
                 description="All of them are on their queues.",
                 model=QueuedBatch,
-                headers=headers.OF_PUBLISHES,
+                headers=(headers.IDEMPOTENCY_REPLAYED,),
             )
         },
         problems=_OF_PUBLISHES,

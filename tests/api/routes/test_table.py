@@ -1,6 +1,7 @@
 """The table of operations is what the server serves, no more and no less."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -79,6 +80,16 @@ def test_a_body_has_the_members_that_the_server_knows(
     assert error == f"no_such is not known; known: {', '.join(operation.body.model_fields)}"
 
 
+@pytest.fixture(scope="module")
+def resizing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with an external action."""
+    server = ServerProcess(tmp_path_factory.mktemp("resizing"), "actions.resize.external=true")
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
 WAITS = {"action": "sum", "delay_seconds": 3600}
 
 
@@ -103,8 +114,18 @@ def unscheduled(server: ServerProcess) -> str:
     return ""
 
 
+def leased(server: ServerProcess) -> str:
+    server.publish("resize", size=1)
+    answer = server.client.post("/queues/tasks/lease", json={})
+    return str(answer.json()["leases"][0]["lease"])
+
+
 BEFORE = {
     "get_task": waiting,
+    "ack_lease": leased,
+    "nack_lease": leased,
+    "release_lease": leased,
+    "extend_lease": leased,
     "cancel_task": waiting,
     "delete_task": cancelled,
     "retry_task": cancelled,
@@ -112,17 +133,17 @@ BEFORE = {
     "delete_schedule": scheduled,
     "put_schedule": unscheduled,
 }
-"""What has to be there before the example is sent; it gives the id of the task."""
+"""What has to be there before the example is sent; it gives the id of the task, or the lease."""
 
 
 @pytest.mark.system
 @pytest.mark.parametrize("operation", OPERATIONS, ids=named)
-def test_each_example_is_answered_as_it_says(server: ServerProcess, operation: Operation) -> None:
-    example = operation.example
+def test_each_example_is_answered_as_it_says(resizing: ServerProcess, operation: Operation) -> None:
+    server, example = resizing, operation.example
     path = dict(example.path)
     if (prepare := BEFORE.get(operation.operation_id)) is not None:
-        task_id = prepare(server)
-        path |= {"task_id": task_id} if "task_id" in path else {}
+        found = prepare(server)
+        path |= {name: found for name in path if name in {"task_id", "lease"}}
 
     def answered() -> int:
         return server.client.request(

@@ -1,0 +1,1 @@
+"""Requests at random, made of the description of the API: `make fuzz`."""
