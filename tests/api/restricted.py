@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +13,7 @@ from task_queue.actors.store.database import Database
 from task_queue.config.settings import load
 from tests.api.servers import server_on
 from tests.databases import execute
-from tests.harness import DEADLINE_SECONDS, Gate, ServerProcess
+from tests.harness import DEADLINE_SECONDS, ServerProcess
 
 HIDDEN = "hidden"
 """The queue that `mine` does not see; the names and texts of all that is there begin with it."""
@@ -33,7 +32,7 @@ SETTINGS = (
     "auth.mode=keys",
     "builtin.fallback=false",
     "actions.reject=tests.actions:reject",
-    "actions.wait=tests.actions:wait_for_fifo",
+    "actions.lend={external=true}",
     "queues.mail={concurrency=1, max_length=1000}",
     "queues.sms.concurrency=1",
     f"queues.{HIDDEN}={{concurrency=1, max_length=1000}}",
@@ -52,6 +51,7 @@ class Restricted:
         theirs: Sees what is hidden alone.
         mine_ids: The tasks on `mail`, by state.
         hidden_ids: The tasks that are hidden, by state.
+        hidden_lease: The lease of the one that runs.
     """
 
     server: ServerProcess
@@ -60,6 +60,7 @@ class Restricted:
     theirs: httpx.Client
     mine_ids: dict[str, str]
     hidden_ids: dict[str, str]
+    hidden_lease: str
 
     @property
     def root(self) -> httpx.Client:
@@ -110,11 +111,9 @@ def restricted(
             for name in KEYS
             if name != "root"
         }
-        directory = factory.mktemp("pipes")
-        ids = {}
+        ids, leases = {}, {}
         for queue in ("mail", HIDDEN):
-            ids[queue], gate = _fill(server, queue, directory)
-            stack.enter_context(gate.held())
+            ids[queue], leases[queue] = _fill(server, queue)
         # Actions that the settings do not have any more.
         execute(
             _database_of(server),
@@ -123,7 +122,13 @@ def restricted(
                 for queue, each in ids.items()
             ),
         )
-        yield Restricted(server, **clients, mine_ids=ids["mail"], hidden_ids=ids[HIDDEN])
+        yield Restricted(
+            server,
+            **clients,
+            mine_ids=ids["mail"],
+            hidden_ids=ids[HIDDEN],
+            hidden_lease=leases[HIDDEN],
+        )
 
 
 def _database_of(server: ServerProcess) -> Database:
@@ -132,21 +137,26 @@ def _database_of(server: ServerProcess) -> Database:
     return Database(load(overrides=[f"database.url={url}"], environ={}).settings.database.url)
 
 
-def _fill(server: ServerProcess, queue: str, directory: Path) -> tuple[dict[str, str], Gate]:
-    gate = Gate(directory)
+def _fill(server: ServerProcess, queue: str) -> tuple[dict[str, str], str]:
+    """Put a task in every state on the queue; return their ids, and the lease of the one that runs.
+
+    That is leased to a worker.
+    """
 
     def publish(status: str, action: str, **members: Any) -> None:  # noqa: ANN401 - any JSON
         body = {"action": action, "queue": queue, "unique_key": f"{queue}-{status}", **members}
         answer = server.client.post("/tasks", json=body)
         assert answer.status_code == 202, answer.text
         ids[status] = answer.json()["id"]
-        if status not in {"queued", "scheduled", "cancelled"}:
+        if status in {"dead", "completed"}:
             server.wait_for_status(ids[status], status)
 
     ids: dict[str, str] = {}
     publish("dead", "reject", data={"message": f"{queue}-error"})
     publish("completed", "uppercase", data={"text": f"{queue}-text"})
-    publish("running", "wait", data={"fifo": str(gate.path)})
+    publish("running", "lend", data={"text": f"{queue}-text"})
+    asked = {"lease_seconds": 3_600, "worker": f"{queue}-worker"}
+    (lease,) = server.client.post(f"/queues/{queue}/lease", json=asked).json()["leases"]
     assert server.client.post(f"/queues/{queue}/pause").status_code == 200
     publish("queued", "uppercase", data={"text": f"{queue}-text"}, key=f"{queue}-key")
     publish("scheduled", "uppercase", data={"text": f"{queue}-text"}, delay_seconds=3_600)
@@ -155,4 +165,4 @@ def _fill(server: ServerProcess, queue: str, directory: Path) -> tuple[dict[str,
     task = {"action": "uppercase", "data": {"text": f"{queue}-text"}, "queue": queue}
     put = server.client.put(f"/schedules/{queue}-nightly", json={"cron": "0 3 * * *", "task": task})
     assert put.status_code == 201
-    return ids, gate
+    return ids, str(lease["lease"])

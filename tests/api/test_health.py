@@ -11,7 +11,7 @@ import pytest
 
 from task_queue.actors.errors import AnswerTimeoutError, StoreUnavailableError
 from task_queue.actors.messages.queue import QueueState
-from task_queue.actors.messages.reader import OldestReady
+from task_queue.actors.messages.reader import NextReady
 from task_queue.actors.messages.supervisor import CountStuck
 from task_queue.actors.messages.writer import DatabaseState
 from task_queue.actors.tasks.limits import QueueLimits
@@ -181,7 +181,7 @@ def test_work_that_waits_for_busy_consumers_or_not_long_is_none(idle: int, age: 
 
 def test_every_queue_is_looked_at() -> None:
     def oldest(request: object) -> float | None:
-        assert isinstance(request, OldestReady)
+        assert isinstance(request, NextReady)
         return {"tasks": None, "mail": NOW - 60, "busy": NOW - 70, "late": NOW - 80}[request.queue]
 
     states = {"tasks": state(), "mail": state(), "busy": state(0), "late": state(2)}

@@ -41,6 +41,8 @@ BODIES: Mapping[str, tuple[object, ...]] = {
         {"ids": "IDS", "queue": "WORD"},
         {"queue": "mail", "error_contains": "WORD"},
     ),
+    "settle_leases": ({"settlements": [{"lease": "ID-lease", "ack": {}}]},),
+    "lease_tasks": ({"max": 10}, {"actions": ["WORD-action"]}),
     "put_schedule": ({**NIGHTLY, "task": {**TASK, "queue": "WORD"}}, NIGHTLY),
 }
 """What is asked of operations besides their example; `WORD` and `IDS` stand for what is hidden."""
@@ -60,11 +62,14 @@ class Ask:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def send(self, client: httpx.Client, word: str, ids: Mapping[str, str]) -> httpx.Response:
-        """The answer if this word is written for `WORD`, and these ids for those of tasks."""
+        """The answer if this word is written for `WORD`, and these ids for those of tasks.
+
+        The lease is among them.
+        """
 
         def written(value: Any) -> Any:  # noqa: ANN401 - any JSON value
             if value == "IDS":
-                return list(ids.values())
+                return [each for name, each in ids.items() if name != "lease"]
             if isinstance(value, str):
                 return re.sub("ID-([a-z]+)", lambda match: ids[match[1]], value).replace(
                     "WORD", word
@@ -109,7 +114,8 @@ def paths(operation: Operation) -> list[str]:
     names = ("WORD", "WORD-nightly", "WORD-set", "WORD-action")
     written = [operation.path]
     for parameter in re.findall("{([a-z_]+)}", operation.path):
-        values = [f"ID-{each}" for each in states] if parameter == "task_id" else names
+        ids = {"task_id": [f"ID-{each}" for each in states], "lease": ["ID-lease"]}
+        values = ids.get(parameter, names)
         written = [each.replace(f"{{{parameter}}}", value) for each in written for value in values]
     return written
 
@@ -151,9 +157,12 @@ def test_what_is_hidden_is_answered_as_what_there_is_not(
     hiding: Restricted, operation: Operation
 ) -> None:
     before = hiding.hidden()
-    nobodys = {state: str(uuid7()) for state in hiding.hidden_ids}
+    theirs = hiding.hidden_ids | {"lease": hiding.hidden_lease}
+    nobodys = {name: str(uuid7()) for name in hiding.hidden_ids} | {
+        "lease": f"{uuid7()}.{hiding.hidden_lease.partition('.')[2]}"
+    }
     for ask in asks(operation):
-        hidden = ask.send(hiding.mine, HIDDEN, hiding.hidden_ids)
+        hidden = ask.send(hiding.mine, HIDDEN, theirs)
         forget(hiding, hidden)
         absent = ask.send(hiding.mine, ABSENT, nobodys)
         forget(hiding, absent)
@@ -166,8 +175,10 @@ def test_what_is_hidden_is_answered_as_what_there_is_not(
             assert hidden.json()["detail"].endswith(" is taken; choose another one")
             continue
         assert likened(hidden, HIDDEN) == likened(absent, ABSENT), ask
-        others = {each for each in ID.findall(hidden.text) if each in hiding.hidden_ids.values()}
-        assert not others - set(ID.findall(str(hidden.url))), ask
+        asked = ID.findall(f"{hidden.url} {hidden.request.content.decode()}")
+        assert not set(ID.findall(hidden.text)) & (set(hiding.hidden_ids.values()) - set(asked)), (
+            ask
+        )
     assert hiding.hidden() == before
     assert complaints(hiding.server) == []
 
