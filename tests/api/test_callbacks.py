@@ -43,6 +43,7 @@ def telling(
         f'queues.mail.callback="{queues_own.url("/mail")}"',
         "queues.quick.driver=memory",
         'actions.reject="tests.actions:reject"',
+        "actions.by-hand.external=true",
         "builtin.fallback=false",
     ) as server:
         yield server
@@ -97,6 +98,21 @@ def test_a_task_that_dies_and_one_that_is_cancelled_are_told_of(
     task_id = publish(telling, callback=receiver.url(), delay_seconds=1_000)
     telling.client.post(f"/tasks/{task_id}/cancel").raise_for_status()
     assert told(receiver) == ("task.cancelled", task_id)
+
+
+def test_what_workers_over_http_end_is_told_of(telling: ServerProcess, receiver: Endpoint) -> None:
+    for verdict, body, kind in [
+        ("ack", {"result": 7}, "task.completed"),
+        ("nack", {"error": "no", "permanent": True}, "task.dead"),
+    ]:
+        task_id = publish(telling, "by-hand", callback=receiver.url())
+        asked = {"max": 1, "lease_seconds": 60, "worker": "w", "actions": ["by-hand"]}
+        answer = telling.client.post("/queues/tasks/lease", json=asked)
+        (lent,) = answer.json()["leases"]
+        assert lent["task"]["id"] == task_id
+        done = telling.client.post(f"/leases/{lent['lease']}/{verdict}", json=body)
+        assert done.is_success, done.text
+        assert told(receiver) == (kind, task_id)
 
 
 def test_the_callback_of_a_queue_is_that_of_its_tasks_unless_they_say_otherwise(

@@ -117,10 +117,10 @@ class Machinery:
         self.messages.clear()
         self.said.clear()
 
-    def publish(self, count: int) -> None:
-        """Have so many tasks published at once, and done."""
+    def publish(self, count: int, **options: str) -> None:
+        """Have so many tasks with these options published at once, and done."""
         publishes = [
-            Publish((a_task(action="sum", data='{"numbers":[1,2]}'),), NOW + 5)
+            Publish((a_task(action="sum", data='{"numbers":[1,2]}', **options),), NOW + 5)
             for _ in range(count)
         ]
         for publish in publishes:
@@ -186,6 +186,14 @@ def test_a_lone_task_takes_two_commits_and_three_statements(machinery: Machinery
 def test_a_lone_task_takes_eleven_messages(machinery: Machinery) -> None:
     machinery.publish(1)
     assert machinery.messages.total() == 11
+
+
+@at_prefetch
+def test_to_store_what_is_told_of_a_task_takes_two_statements_and_no_commit(
+    machinery: Machinery,
+) -> None:
+    machinery.publish(1, callback="https://shop.example/hook")
+    assert (machinery.commits, machinery.statements) == (2, 5)
 
 
 @at_prefetch
