@@ -190,6 +190,11 @@ def test_a_wait_for_a_hidden_task_takes_as_long_as_one_for_none(both: Restricted
         assert time.monotonic() - asked_at >= 1
 
 
+def test_actions_are_of_no_queue(both: Restricted) -> None:
+    assert both.mine.get("/actions").json() == both.root.get("/actions").json()
+    assert both.mine.get("/actions/lend").json() == both.root.get("/actions/lend").json()
+
+
 def test_what_is_done_to_all_dead_tasks_is_done_to_its_own(both: Restricted) -> None:
     """Comes last: the dead one is not dead any more."""
     before = both.hidden()
