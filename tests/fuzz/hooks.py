@@ -75,9 +75,11 @@ numbers = itertools.count()
 
 @schemathesis.hook
 def before_call(_context: schemathesis.HookContext, case: Case, _kwargs: dict[str, Any]) -> None:
-    """Give most requests an idempotency key of their own, or few would get further than to that."""
+    """Give most requests an idempotency key of their own, and let few of them wait for long."""
     if case.headers and case.headers.get("Idempotency-Key") == headers.IDEMPOTENCY_KEY.example:
         case.headers["Idempotency-Key"] = f"{headers.IDEMPOTENCY_KEY.example}-{next(numbers) // 2}"
+    if case.headers and case.headers.get("Prefer") == headers.PREFER.example and next(numbers) % 10:
+        del case.headers["Prefer"]
 
 
 @schemathesis.hook
