@@ -34,6 +34,8 @@ _VARIES = {
     # Of a queue's rates; its counts by the same names are whole numbers, and have to be right.
     **dict.fromkeys(("published", "completed", "failed"), _FRACTION),
     **dict.fromkeys(("oldest_ready_seconds", "fraction"), _FRACTION),
+    "expires_at": _MOMENT,
+    "lease": re.compile(r"[0-9a-f-]{36}\.[0-9a-f]{16}"),
     "worker": re.compile(r"\S+:\d+"),
     "message": re.compile(r"row \d+ of \d+"),
 }

@@ -29,7 +29,7 @@ every_page_that_is_run = pytest.mark.parametrize("page", RUN, ids=page_id)
 
 
 def test_the_pages_that_are_run_are_these() -> None:
-    names = ("access", "actions", "events", "http", "operations", "tutorial")
+    names = ("access", "actions", "events", "http", "operations", "tutorial", "workers")
     shown = ["README.md", *(f"docs/{name}.md" for name in names)]
     assert [page_id(page) for page in RUN] == shown
 

@@ -13,7 +13,7 @@ WITH_TESTS = sorted({path.relative_to(EXAMPLES).parts[0] for path in EXAMPLES.rg
 def test_every_example_is_listed_and_run() -> None:
     listed = re.findall(r"\((\w+)/README\.md\)", (EXAMPLES / "README.md").read_text("utf-8"))
     run = {path.stem.removeprefix("test_") for path in (ROOT / "tests/examples").glob("test_*.py")}
-    assert len(NAMES) == 5
+    assert len(NAMES) == 6
     assert set(listed) == NAMES == run - {"all"}
     assert len(WITH_TESTS) == 3
 
