@@ -61,6 +61,7 @@ const actions = {
 };
 
 async function work({ lease, task }) {
+  console.log("doing", task.id);
   const say = (verb, body) => call(`/leases/${lease}/${verb}`, body);
   const over = new AbortController();
   const stop = () => over.abort(stopping.signal.reason);
@@ -91,7 +92,6 @@ async function work({ lease, task }) {
     clearInterval(extending);
     stopping.signal.removeEventListener("abort", stop);
   }
-  console.log("done", task.id);
 }
 
 console.log(`${name} works for ${server}`);

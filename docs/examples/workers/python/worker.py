@@ -117,6 +117,7 @@ ACTIONS: dict[str, Callable[[dict[str, Any], Lease], Any]] = {"resize": resize}
 def work(leased: dict[str, Any]) -> None:
     """Do a task, and tell what came of it."""
     task = leased["task"]
+    print("doing", task["id"], flush=True)
     with Lease(leased["lease"]) as lease:
         try:
             result = ACTIONS[task["action"]](task["data"], lease)
@@ -127,7 +128,6 @@ def work(leased: dict[str, Any]) -> None:
             lease.say("nack", {"error": f"{type(error).__name__}: {error}"})
         else:
             lease.say("ack", {"result": result})
-    print("done", task["id"], flush=True)
 
 
 def main() -> None:

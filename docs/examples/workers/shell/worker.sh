@@ -37,13 +37,14 @@ extend() { # lease, process that works
 }
 
 work() { # lease, task
+    echo "doing $(printf %s "$2" | jq -r .id)"
     printf %s "$2" | jq -c .data | resize >"$out" &
     worker=$!
-    if [ -n "$stopping" ]; then kill "$worker"; fi
     extend "$1" "$worker" &
     extender=$!
-    wait "$worker"
+    if [ -z "$stopping" ]; then wait "$worker"; fi # which a signal ends, too
     code=$?
+    if [ -n "$stopping" ]; then kill "$worker" 2>/dev/null; fi
     worker=
     kill "$extender" 2>/dev/null
     if [ -n "$stopping" ]; then
@@ -53,7 +54,6 @@ work() { # lease, task
     else
         call "/leases/$1/nack" "{\"error\": \"exit code $code\"}" >/dev/null
     fi
-    echo "done $(printf %s "$2" | jq -r .id)"
 }
 
 stopping='' polling='' worker=''
