@@ -254,8 +254,8 @@ UNSUPPORTED_MEDIA_TYPE = Problem(
     slug="unsupported-media-type",
     status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     title="The body is not said to be JSON",
-    meaning="`Content-Type` is not `application/json` in UTF-8, or `Content-Encoding` is neither"
-    " `gzip` nor `identity`.",
+    meaning="`Content-Type` is not `application/json` in UTF-8, or of an event"
+    " `application/cloudevents+json`; or `Content-Encoding` is neither `gzip` nor `identity`.",
     remedy="Send `Content-Type: application/json`; pack with gzip, or not at all.",
 )
 EXPECTATION_FAILED = Problem(
@@ -278,7 +278,8 @@ KEY_REUSED = Problem(
     slug="key-reused",
     status=HTTPStatus.UNPROCESSABLE_ENTITY,
     title="The idempotency key belongs to another request",
-    meaning="`Idempotency-Key` was used before, with another path or body.",
+    meaning="`Idempotency-Key`, or an event's `id` and `source`, was used before, with another path"
+    " or body.",
     remedy="Use a new key for each new request, and the old one only to repeat one.",
 )
 OVER_LIMIT = Problem(
