@@ -100,8 +100,10 @@ class Keyring:
 
     def configured(self, key: str) -> Caller | None:
         """Return whoever has this key of the settings or of the file; None: it is in neither."""
+        return self._configured(hash_of(key))
+
+    def _configured(self, hashed: str) -> Caller | None:
         # Found by its hash: the time that takes says nothing of the key.
-        hashed = hash_of(key)
         caller = self._settings.get(hashed)
         return caller if caller or self._file is None else self._file.find(hashed)
 
@@ -112,13 +114,14 @@ class Keyring:
             RefusedKeyError: It does not hold.
             UnavailableError: The database did not say whether it does.
         """
-        if (caller := self.configured(key)) is not None:
+        hashed = hash_of(key)
+        if (caller := self._configured(hashed)) is not None:
             return caller
         if (key_id := id_of(key)) is None:
             raise RefusedKeyError("the key is not known")
         said = self._said_of(key_id)
         stored, caller = said.key, said.caller
-        if stored is None or caller is None or not hmac.compare_digest(stored.hash, hash_of(key)):
+        if stored is None or caller is None or not hmac.compare_digest(stored.hash, hashed):
             raise RefusedKeyError("the key is not known")
         if stored.revoked_at is not None or stored.expires_at is not None:
             state = stored.state(self._now())

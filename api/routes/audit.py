@@ -24,6 +24,7 @@ OPERATIONS = (
         answers={HTTPStatus.OK: Answered(description="A page of entries.", model=AuditPage)},
         problems=(
             problems.INVALID_REQUEST,
+            problems.INVALID_CURSOR,
             problems.QUERY_FAILED,
             problems.DATABASE_UNAVAILABLE,
         ),

@@ -188,6 +188,28 @@ IDLE_CPU = Measure(
     "user and system time of the process over 10 s without a request or a task, of one core",
     more_is_better=False,
 )
+WITH_KEY = Measure(
+    "with_key",
+    "publish with a key, 32 connections",
+    Unit.PER_SECOND,
+    "publishes per second with a key of the database; in turn with none, eight times each in a"
+    " round, on one server",
+    more_is_better=True,
+)
+WITHOUT_KEY = Measure(
+    "without_key",
+    "publish without a key, 32 connections",
+    Unit.PER_SECOND,
+    WITH_KEY.includes,
+    more_is_better=True,
+)
+KEY_RATIO = Measure(
+    "key_ratio",
+    "publish, with a key ÷ without, 32 connections",
+    Unit.RATIO,
+    WITH_KEY.includes,
+    more_is_better=True,
+)
 WAITING_P99 = Measure(
     "waiting_p99",
     "p99 with 900 requests waiting, 32 connections",

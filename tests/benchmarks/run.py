@@ -22,11 +22,13 @@ from tests.benchmarks.systems.rq import RQ
 from tests.benchmarks.systems.task_queue import TaskQueue
 from tests.benchmarks.systems.task_queue_cpu import TaskQueueCPU
 from tests.benchmarks.systems.task_queue_growth import TaskQueueGrowth
+from tests.benchmarks.systems.task_queue_keys import TaskQueueKeys
 from tests.benchmarks.systems.task_queue_waiting import TaskQueueWaiting
 
 SYSTEMS: tuple[System, ...] = (
     TaskQueue(),
     TaskQueueCPU(),
+    TaskQueueKeys(),
     TaskQueueWaiting(),
     TaskQueueGrowth(),
     Huey(),

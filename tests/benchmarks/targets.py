@@ -88,6 +88,7 @@ def targets(results: Results) -> Iterator[Target]:
     ready = own(measures.READY_FULL)
     yield Target(measures.READY_FULL.title, ready, 2, Unit.SECONDS, at_least=False)
     yield Target(measures.IDLE_CPU.title, own(measures.IDLE_CPU), 1, Unit.PERCENT, at_least=False)
+    yield ratio(measures.KEY_RATIO.title, own(measures.KEY_RATIO), 0.95)
     for waiting in (measures.WAITING_RATIO, measures.WAITING_ONE_RATIO):
         yield ratio(waiting.title, own(waiting), 1.5, at_least=False)
     yield ratio(measures.CPU_TWO_TO_ONE.title, own(measures.CPU_TWO_TO_ONE), 1.8)
