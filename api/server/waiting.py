@@ -106,7 +106,8 @@ class Waiting:
         for each in self._maps:
             each.pop(descriptor, None)
         self._waits[descriptor] = connection, wait
-        self._clients.register(descriptor, _GOES)
+        # Where nobody waits by wish, a client that has said all it has to say may still listen.
+        self._clients.register(descriptor, _GOES if wait.stops else 0)
 
     def _put_back(self, connection: Connection) -> None:
         descriptor = connection.descriptor

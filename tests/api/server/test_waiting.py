@@ -124,6 +124,16 @@ def test_a_client_that_breaks_off_frees_its_place(fakes: list[Fake]) -> None:
     assert fakes[0].descriptor == -1
 
 
+def test_a_client_that_has_said_all_may_listen_where_it_did_not_wish_to_wait(
+    fakes: list[Fake],
+) -> None:
+    loop = Loop(*fakes)
+    reply = loop.park(fakes[0], stops=False)
+    fakes[0].client.shutdown(socket.SHUT_WR)
+    loop.waiting.look(NOW)
+    assert not reply.is_done
+
+
 def test_a_client_that_sends_more_meanwhile_has_not_gone(fakes: list[Fake]) -> None:
     loop = Loop(*fakes)
     reply = loop.park(fakes[0])
