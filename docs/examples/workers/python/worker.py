@@ -116,18 +116,18 @@ ACTIONS: dict[str, Callable[[dict[str, Any], Lease], Any]] = {"resize": resize}
 
 def work(leased: dict[str, Any]) -> None:
     """Do a task, and tell what came of it."""
-    task = leased["task"]
-    print("doing", task["id"], flush=True)
-    with Lease(leased["lease"]) as lease:
-        try:
+    lease, task = Lease(leased["lease"]), leased["task"]
+    try:
+        print("doing", task["id"], flush=True)
+        with lease:
             result = ACTIONS[task["action"]](task["data"], lease)
-        except Stopped:
-            lease.say("release", {})
-            raise
-        except Exception as error:  # noqa: BLE001 - the task's failure, whatever it is
-            lease.say("nack", {"error": f"{type(error).__name__}: {error}"})
-        else:
-            lease.say("ack", {"result": result})
+    except Stopped:
+        lease.say("release", {})
+        raise
+    except Exception as error:  # noqa: BLE001 - the task's failure, whatever it is
+        lease.say("nack", {"error": f"{type(error).__name__}: {error}"})
+    else:
+        lease.say("ack", {"result": result})
 
 
 def main() -> None:
