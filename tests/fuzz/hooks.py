@@ -3,8 +3,11 @@
 Nothing is left out but the failures that `EXCLUDED` names, each with its reason.
 """
 
+import atexit
 import itertools
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import schemathesis
@@ -70,7 +73,21 @@ for name, texts in {
 }.items():
     schemathesis.openapi.format(name, st.sampled_from(texts))
 
-numbers = itertools.count()
+COUNT_FILE = "TASK_QUEUE_FUZZ_COUNT"
+"""The variable that names the file for the number of requests."""
+numbers, answered = itertools.count(), itertools.count()
+
+
+@schemathesis.hook
+def after_call(_context: schemathesis.HookContext, _case: Case, _response: Response) -> None:
+    """Count the requests that were answered."""
+    next(answered)
+
+
+@atexit.register
+def keep_count() -> None:
+    """Leave the number of answers to whoever started this."""
+    Path(os.environ[COUNT_FILE]).write_text(str(next(answered)))
 
 
 @schemathesis.hook

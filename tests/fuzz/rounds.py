@@ -34,7 +34,7 @@ class Round:
 
     Attributes:
         seed: What its requests were drawn with.
-        requests: How many there were.
+        requests: How many were answered.
         failures: How many kinds of failures were found.
         errors: What went wrong besides.
         seconds: How long it took.
@@ -65,7 +65,7 @@ def play(server: ServerProcess, directory: Path, seed: int, examples: int, most:
         examples: How many each operation gets at most, in each of the phases that draw them.
         most: How many seconds it may take.
     """
-    report, printed = directory / f"round-{seed}.json", directory / f"round-{seed}.txt"
+    report, printed, count = (directory / f"round-{seed}{end}" for end in (".json", ".txt", ".n"))
     began = time.monotonic()
     with printed.open("w") as output:
         subprocess.run(
@@ -83,7 +83,12 @@ def play(server: ServerProcess, directory: Path, seed: int, examples: int, most:
                 f"--report-json-path={report}",
             ],
             cwd=directory,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks",
+                "TASK_QUEUE_FUZZ_COUNT": str(count),
+            },
             stdout=output,
             stderr=subprocess.STDOUT,
             timeout=most,
@@ -93,7 +98,7 @@ def play(server: ServerProcess, directory: Path, seed: int, examples: int, most:
     cases = found["test_cases"]
     return Round(
         seed,
-        cases["generated"],
+        int(count.read_text()),
         cases["unique_failures"],
         cases["errored"] + len(found["errors"]),
         round(time.monotonic() - began, 1),
