@@ -153,7 +153,7 @@ class Settings(BaseSettings):
         cls, actions: Mapping[str, ActionSettings], info: ValidationInfo
     ) -> Mapping[str, ActionSettings]:
         if DELIVERY in actions and "callbacks" in info.data and info.data["callbacks"].secret:
-            fault = _fault("is the name of what tells callbacks, with callbacks.secret")
+            fault = _fault("belongs to what tells callbacks; without callbacks.secret it is free")
             problem = InitErrorDetails(type=fault, loc=(DELIVERY, "[key]"), input=DELIVERY)
             raise ValidationError.from_exception_data(cls.__name__, [problem])
         return actions

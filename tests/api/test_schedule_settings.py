@@ -143,6 +143,15 @@ def test_an_action_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert str(caught.value) == expected
 
 
+def test_a_callback_without_a_secret_is_named(tmp_path: Path) -> None:
+    task = '{action = "sum", callback = "http://example.com"}'
+    with pytest.raises(SettingsError, match=r"task\.callback needs the setting callbacks\.secret"):
+        configured(tmp_path, task)
+    secret = f"callbacks.secret=whsec_{'b25l' * 8}"
+    (schedule,) = configured(tmp_path, task, secret)
+    assert "http://example.com" in schedule.task
+
+
 def test_of_several_layers_the_one_with_the_wrong_value_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         configured(tmp_path, '{action = "x"}', "schedules.nightly.timezone=Mars")

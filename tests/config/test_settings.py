@@ -786,7 +786,7 @@ def test_without_a_secret_the_names_of_callbacks_are_anybodys() -> None:
         ),
         (
             [SECRET, "actions.callback=a:b"],
-            "is the name of what tells callbacks, with callbacks.secret",
+            "belongs to what tells callbacks; without callbacks.secret it is free",
         ),
     ],
 )
