@@ -13,7 +13,6 @@ from task_queue.api.contract.description import describe
 from task_queue.api.contract.offers import offers_of
 from task_queue.api.contract.operation import Operation
 from task_queue.api.edge import Edge
-from task_queue.api.openapi.page import page
 from task_queue.api.responses.urls import url
 
 MAX_KEPT = 100
@@ -38,6 +37,8 @@ class Description:
     @cached_property
     def html(self) -> bytes:
         """The page."""
+        from task_queue.api.openapi.page import page  # noqa: PLC0415 - few ask for it, and it is slow
+
         return page(self.document).encode()
 
 

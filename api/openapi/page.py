@@ -1,12 +1,9 @@
 """The description as a page of HTML: complete in itself, without scripts."""
 
-import base64
-import hashlib
 import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,16 +11,10 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
 from task_queue.api.contract import headers
+from task_queue.api.openapi.style import STYLE
 from task_queue.api.responses.problems import PROBLEMS
 
 _CODE = re.compile(r"`([^`]*)`")
-_STYLE = resources.files("task_queue.api.openapi").joinpath("docs.css").read_text("utf-8").strip()
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'sha256-"
-    + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""What the page may load and run: its own style, and nothing else."""
 
 
 def page(document: Mapping[str, Any]) -> str:
@@ -42,7 +33,7 @@ def page(document: Mapping[str, Any]) -> str:
     template = environment.get_template("docs.html")
     return template.render(
         document=document,
-        style=Markup(_STYLE),  # noqa: S704 - a file of this package
+        style=Markup(STYLE),  # noqa: S704 - a file of this package
         groups=_groups(document),
         problems=PROBLEMS.values(),
         everywhere=[each.name for each in headers.OF_ALL],

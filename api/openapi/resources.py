@@ -4,7 +4,7 @@ import falcon
 
 from task_queue.api.auth.caller import caller_of
 from task_queue.api.openapi.descriptions import Descriptions
-from task_queue.api.openapi.page import CONTENT_SECURITY_POLICY
+from task_queue.api.openapi.style import CONTENT_SECURITY_POLICY
 
 
 class OpenApiResource:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from task_queue.api.responses.problems import PROBLEMS
 from tests.harness import DEADLINE_SECONDS, ServerProcess
 
 SECRETS = re.compile(
@@ -24,6 +25,8 @@ def problem(answer: httpx.Response, status: int, error: str) -> str:
     document = answer.json()
     assert list(document) == ["error", "type", "title", "status", "detail"]
     assert document["error"] == error
+    kind = PROBLEMS[document["type"].rpartition("#")[2]]
+    assert (kind.status, kind.title) == (status, document["title"])
     assert document["status"] == status
     assert not SECRETS.search(answer.text)
     return str(document["detail"])
