@@ -9,8 +9,8 @@ from task_queue.actors.messages.base import Message, Request
 from task_queue.actors.messages.reader import (
     CountTasks,
     FindDead,
+    FindEnded,
     FindKey,
-    GetStates,
     GetTask,
     HasKey,
     ListAudit,
@@ -21,7 +21,8 @@ from task_queue.actors.messages.reader import (
     OldestReady,
 )
 from task_queue.actors.runtime.actor import Actor, Life
-from task_queue.actors.store import audit, counts, keys, listing, queues, schedules, states
+from task_queue.actors.store import audit, counts, keys, listing, queues, schedules
+from task_queue.actors.store.ended import ended
 from task_queue.actors.store.history import history
 from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.filters import ALL
@@ -29,7 +30,7 @@ from task_queue.actors.tasks.filters import ALL
 _ANSWERS: Mapping[type[Request[Any]], Callable[[Any, Any], object]] = {
     ListTasks: lambda connection, m: listing.page(connection, m.filters, m.limit, m.after),
     GetTask: lambda connection, m: history(connection, m.task_id, m.queues),
-    GetStates: lambda connection, m: states.of(connection, m.task_ids),
+    FindEnded: lambda connection, m: ended(connection, m.task_ids),
     FindDead: lambda connection, m: listing.dead_ids(connection, m.filters, m.limit, m.isolated),
     OldestReady: lambda connection, m: counts.oldest_ready(connection, m.queue),
     NextReady: lambda connection, m: counts.next_ready(connection, m.queue),

@@ -6,9 +6,8 @@ from functools import partial
 from typing import NamedTuple
 
 from task_queue.actors.errors import TaskQueueError
-from task_queue.actors.messages.reader import GetStates
+from task_queue.actors.messages.reader import FindEnded
 from task_queue.actors.messages.writer import Watch
-from task_queue.actors.tasks.states import FINAL
 from task_queue.config.logger import get_logger
 
 LOOK_SECONDS = 0.75
@@ -42,7 +41,7 @@ class Waits:
     def __init__(self) -> None:
         self._new: deque[_Open] = deque()
         self._open: list[_Open] = []
-        self._asked: GetStates | None = None
+        self._asked: FindEnded | None = None
         self._ask_at = 0.0
 
     def add(self, watch: Watch, *, has_row: bool) -> None:
@@ -54,7 +53,7 @@ class Waits:
         """
         self._new.append(_Open(watch, has_row))
 
-    def question(self, now: float) -> GetStates | None:
+    def question(self, now: float) -> FindEnded | None:
         """Return what to ask the reader, if it is time; the watches are answered by its reply.
 
         Args:
@@ -70,19 +69,21 @@ class Waits:
         self._open = [each for each in self._open if not each.watch.reply_to.is_done]
         if not self._open:
             return None
-        asked = self._asked = GetStates(tuple({each.watch.task_id for each in self._open}))
+        asked = self._asked = FindEnded(tuple({each.watch.task_id for each in self._open}))
         asked.reply_to.then(partial(_answer, tuple(self._open), asked))
         return asked
 
 
-def _answer(watches: Sequence[_Open], asked: GetStates) -> None:
+def _answer(watches: Sequence[_Open], asked: FindEnded) -> None:
     """Answer the watches of the tasks that are final, or not there any more."""
     try:
-        states = asked.reply_to.outcome()
+        ended = asked.reply_to.outcome()
     except TaskQueueError as error:
         _log.debug("ends of tasks not looked for", error=str(error))  # the next look tries again
         return
+    if not ended:  # as nearly always
+        return
     for watch, has_row in watches:
-        state = states.get(watch.task_id)
-        if (state is None and has_row) or state in FINAL:
+        is_there = ended.get(watch.task_id)
+        if is_there or (is_there is False and has_row):
             watch.reply_to.answer(True)  # noqa: FBT003 - the reply's value

@@ -41,8 +41,8 @@ class GetTask(Request[tuple[Task, list[Attempt]] | None]):
 
 
 @dataclass(frozen=True, slots=True)
-class GetStates(Request[Mapping[str, Status]]):
-    """The states of those tasks that there are, by id.
+class FindEnded(Request[Mapping[str, bool]]):
+    """Those of these tasks that are final or not there, by id, with whether they are there.
 
     Attributes:
         task_ids: The tasks' ids.

@@ -12,7 +12,7 @@ from task_queue.actors.messages.base import Command
 from task_queue.actors.messages.reader import (
     CountTasks,
     FindDead,
-    GetStates,
+    FindEnded,
     GetTask,
     ListPaused,
     ListSchedules,
@@ -97,10 +97,10 @@ def test_each_question_gets_its_answer(session: Session, database: Database) -> 
     found = FindDead(Filters(error_contains="such"), limit=5)
     not_found = FindDead(Filters(error_contains="host "), limit=5)
     paused, scheduled = ListPaused(), ListSchedules()
-    states = GetStates((waiting.id, "nobody", dead.id))
+    ended = FindEnded((waiting.id, "nobody", dead.id))
     for question in (
         *(list_dead, page, get, none, counts, oldest, no_oldest),
-        *(found, not_found, paused, scheduled, states),
+        *(found, not_found, paused, scheduled, ended),
     ):
         reader.receive(question)
     assert list_dead.reply_to.wait(0) == ([dead], None)
@@ -116,7 +116,7 @@ def test_each_question_gets_its_answer(session: Session, database: Database) -> 
     assert not_found.reply_to.wait(0) == ([], LeftOut())
     assert paused.reply_to.wait(0) == {"mail"}
     assert scheduled.reply_to.wait(0) == [NIGHTLY]
-    assert states.reply_to.wait(0) == {waiting.id: Status.QUEUED, dead.id: Status.DEAD}
+    assert ended.reply_to.wait(0) == {"nobody": False, dead.id: True}
     reader.on_stop()
 
 
