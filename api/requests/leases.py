@@ -28,7 +28,6 @@ UNNAMED = "a worker over HTTP"
 """What a worker is called that does not say its name."""
 
 _LEASE = re.compile(r"([0-9a-f-]{36})\.([0-9a-f]{16})")
-_LeaseSeconds = Annotated[float, Field(ge=1, le=MAX_LEASE_SECONDS)]
 _Token = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -50,7 +49,7 @@ class LeaseBody(_Body):
     """
 
     max: Annotated[int, Field(ge=1, le=MAX_LEASES)] = 1
-    lease_seconds: _LeaseSeconds | None = None
+    lease_seconds: Annotated[float | None, Field(ge=1, le=MAX_LEASE_SECONDS)] = None
     worker: Annotated[str | None, Field(min_length=1, max_length=MAX_WORKER_CHARS)] = None
     actions: Annotated[list[Name] | None, Field(min_length=1, max_length=MAX_LEASES)] = None
 
@@ -104,7 +103,7 @@ class ExtendBody(_Body):
         progress: How far the task is.
     """
 
-    lease_seconds: _LeaseSeconds
+    lease_seconds: Annotated[float, Field(ge=1, le=MAX_LEASE_SECONDS)]
     progress: ProgressBody | None = None
 
 

@@ -85,9 +85,8 @@ def test_a_schema_that_cannot_be_used_is_an_error_of_the_settings(
 
 def test_the_error_names_the_setting(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('[actions.a]\nexternal = true\ndata_schema = {type = "no"}\n')
-    with pytest.raises(
-        SettingsError, match=r"^actions\.a\.data_schema .*must be a JSON Schema; type"
-    ):
+    expected = r"^actions\.a\.data_schema .*must be a JSON Schema; type"
+    with pytest.raises(SettingsError, match=expected):
         load(tmp_path / "a.toml", environ={})
 
 
