@@ -30,7 +30,8 @@ resize() {
 }
 
 extend() { # lease, process that works
-    while sleep "$(jq -n "$lease_seconds / 3")"; do
+    # Not for a worker that was killed: its lease has to lapse.
+    while sleep "$(jq -n "$lease_seconds / 3")" && kill -0 $$ 2>/dev/null; do
         answer=$(call "/leases/$1/extend" "{\"lease_seconds\": $lease_seconds}") || answer=lost
         case $answer in lost | *'"cancel_requested":true'*) kill "$2" 2>/dev/null ;; esac
     done
