@@ -7,14 +7,18 @@ from task_queue.actors.tasks.text import counted
 from task_queue.config.settings import HttpSettings, QueueSettings, Settings, redacted
 
 
-def banner(settings: Settings, version: str, address: str | tuple[Any, ...]) -> str:
+def banner(
+    settings: Settings, version: str, address: str | tuple[Any, ...], *, needs_key: bool = False
+) -> str:
     """Return what runs where, in a few lines, and a request to try it with.
 
     Args:
         settings: All of them.
         version: Of the program.
         address: The socket's: the path of a Unix socket, or an IP address, a port and more.
+        needs_key: Whether the request has to have a key.
     """
+    key = ' -H "Authorization: Bearer $KEY"' if needs_key else ""
     where, url = _address(settings.http, address)
     queues = "".join(_shown(name, each) for name, each in settings.queues.items())
     body = """'{"action": "uppercase", "data": {"text": "hello world"}}'"""
@@ -22,7 +26,7 @@ def banner(settings: Settings, version: str, address: str | tuple[Any, ...]) -> 
         f"task-queue {version} listens on {where}\n"
         f"  database  {redacted(settings.database.url)}\n"
         f"{queues}"
-        f"  try it    curl -X POST {url}/tasks -H 'Content-Type: application/json' -d {body}\n"
+        f"  try it    curl -X POST {url}/tasks{key} -H 'Content-Type: application/json' -d {body}\n"
         f"  stop it   Ctrl-C lets running tasks finish for up to"
         f" {settings.shutdown.drain_seconds:g} s; Ctrl-C again does not\n"
     )

@@ -94,7 +94,8 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
                 return signals.exit_code
             server = _server(edge, settings.http, listener, admitted)
             gc.freeze()  # what exists by now stays; collecting it again and again costs 5 %
-            _show(banner(settings, version, listener.getsockname()), stdout)
+            shown = banner(settings, version, listener.getsockname(), needs_key=admitted.needs_key)
+            _show(shown, stdout)
             tell_who_is_let_in(settings, edge, admitted, keys_file, is_local=is_local)
             signals.wake_up = server.pull_trigger
             signals.at_once = system.children.close

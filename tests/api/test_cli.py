@@ -69,7 +69,13 @@ def test_version_is_the_installed_one(run: Run) -> None:
     assert result.stdout == f"task-queue {version('task-queue')}\n"
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["run"], ["migrate"], ["config"], ["version"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *([], ["serve"], ["run"], ["migrate"], ["config"], ["openapi"], ["version"]),
+        *(["keys", each] for each in ("create", "list", "revoke")),
+    ],
+)
 def test_help_is_there_for_every_command_and_fits_a_screen_of_80_columns(
     run: Run, command: list[str]
 ) -> None:
@@ -77,7 +83,7 @@ def test_help_is_there_for_every_command_and_fits_a_screen_of_80_columns(
     assert (result.returncode, result.stderr) == (0, "")
     assert "Usage: " in result.stdout
     expected = [] if command in ([], ["version"]) else ["--set", "--config"]
-    expected += [] if command else ["serve", "run", "migrate", "config", "version"]
+    expected += [] if command else ["serve", "run", "migrate", "config", "keys", "version"]
     assert [word for word in expected if word not in result.stdout] == []
     lines = result.stdout.splitlines()
     assert max(len(line) for line in lines) <= 80

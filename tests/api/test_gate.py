@@ -311,6 +311,7 @@ def test_beyond_loopback_it_starts_with_any_key_or_when_told_to(
     server.start()
     assert get(server, "/tasks").status_code == (200 if kind == "open" else 401)
     assert get(server, "/tasks", key).status_code == 200
+    assert ('-H "Authorization: Bearer $KEY"' in "".join(server.output)) == (kind != "open")
     warned = [line for line in server.log if line["event"].startswith("whoever reaches this port")]
     assert len(warned) == (kind == "open")
 
