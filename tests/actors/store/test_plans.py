@@ -24,6 +24,7 @@ from task_queue.actors.store import (
 from task_queue.actors.store import claim as claims
 from task_queue.actors.store import settle as settlements
 from task_queue.actors.store.database import Database
+from task_queue.actors.store.ended import ended
 from task_queue.actors.store.history import history
 from task_queue.actors.store.queues import ensure_queue
 from task_queue.actors.store.session import Session
@@ -110,6 +111,7 @@ def hot_deeds(session: Session) -> dict[str, tuple[Deed, tuple[str, ...]]]:
             lambda c: counts.oldest_ready(c, "tasks"),
             ("tasks_by_state", "tasks_ready"),
         ),
+        "ends": (lambda c: ended(c, [LEASE.task_id, "nobody"]), ()),
         "history": (lambda c: history(c, LEASE.task_id), ("attempts_task_id",)),
         "history in two queues": (
             lambda c: history(c, LEASE.task_id, SEEN | {"tasks"}),
