@@ -1,14 +1,18 @@
 """Workers over HTTP, against a real server on each kind of database."""
 
+import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from task_queue.actors.store.database import Database
 from tests.api.answers import connection, read_answer
 from tests.api.servers import DATABASES, server_on
+from tests.databases import execute
 from tests.harness import ServerProcess, eventually
 
 pytestmark = pytest.mark.system
@@ -289,7 +293,7 @@ def test_rates_count_what_workers_do(server: ServerProcess) -> None:
 
 
 def test_leases_outlive_a_restart_and_the_same_ack_has_the_same_answer(
-    tmp_path: Any,  # noqa: ANN401
+    tmp_path: Path,
 ) -> None:
     server = ServerProcess(tmp_path, *SETTINGS)
     try:
@@ -311,3 +315,50 @@ def test_leases_outlive_a_restart_and_the_same_ack_has_the_same_answer(
             assert read_answer(waiting).json() == {"leases": []}
     finally:
         server.close()
+
+
+def test_tasks_follow_their_action_when_it_becomes_external_and_back(tmp_path: Path) -> None:
+    settings = tmp_path / "live.toml"
+    texts = {
+        "inner": '[actions]\nshout = "tests.actions:trace"\n',
+        "external": "[actions.shout]\nexternal = true\n",
+    }
+    settings.write_text(texts["inner"])
+    server = ServerProcess(tmp_path, environ={"TASK_QUEUE_CONFIG": str(settings)})
+
+    def reload(kind: str) -> None:
+        settings.write_text(texts[kind])
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("settings reloaded")
+
+    try:
+        server.start()
+        server.client.post("/queues/tasks/pause")
+        waits = [publish(server, "shout"), publish(server, "shout", delay_seconds=1)]
+        reload("external")
+        server.client.post("/queues/tasks/resume")
+        found = {each["task"]["id"]: each for _ in range(2) for each in lease(server, wait=20)}
+        assert found.keys() == set(waits)
+        for each in found.values():
+            assert each["task"]["attempt"] == 1
+            say(server, each["lease"], "release")
+        reload("inner")
+        for task_id in waits:
+            assert server.wait_for_status(task_id, "completed")["attempt"] == 1
+    finally:
+        server.close()
+
+
+def test_a_consumer_leaves_to_workers_what_is_theirs(server: ServerProcess) -> None:
+    # As a node with older settings stores it: the row does not say that it is external.
+    server.client.post("/queues/tasks/pause")
+    task_id = publish(server)
+    url = f"sqlite:///{server.directory}/data/tasks.db"
+    url = next((each[13:] for each in server.settings if each.startswith("database.url=")), url)
+    execute(
+        Database(url),
+        f"UPDATE tasks SET external = false WHERE id = '{task_id}'",  # noqa: S608 - made here
+    )
+    server.client.post("/queues/tasks/resume")
+    [leased] = lease(server, wait=20)
+    assert (leased["task"]["id"], leased["task"]["attempt"]) == (task_id, 1)
