@@ -23,6 +23,7 @@ from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
 from task_queue.actors.tasks.trace import Trace, trace_of
 from task_queue.api.auth.caller import caller_of
+from task_queue.api.auth.scopes import Scope
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json
 from task_queue.api.publish_answer import PublishAnswer
@@ -81,7 +82,9 @@ class Publisher:
         info = self._edge.catalog(caller).check(body)
         asked, waits = {"": (info, body)}, seconds is not None
         publish = self._build(req, value, asked, waits=waits, event=event)
-        answer = PublishAnswer(self._edge, publish, has_row=info.durable)
+        answer = PublishAnswer(
+            self._edge, publish, has_row=info.durable, may_read=caller.may(Scope.READ)
+        )
         if seconds is None:
             self._send(req, resp, publish, published.one, answer.at_once)
         else:

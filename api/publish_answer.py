@@ -36,11 +36,13 @@ class PublishAnswer:
         edge: The way to the actors.
         publish: What the queue is asked.
         has_row: Whether the task is in the database before it is final.
+        may_read: Whether it may show a task that somebody else has published.
     """
 
     edge: Edge
     publish: Publish
     has_row: bool
+    may_read: bool = True
 
     def at_once(self, published: Published | None) -> Answer | Late[Any] | None:
         """Return the answer if the client does not wait for the task's end."""
@@ -67,6 +69,8 @@ class PublishAnswer:
         else:
             [receipt] = published.receipts
             headers = shapes.headers(self.publish, published)
+            if receipt.duplicate and not self.may_read:
+                return shapes.one([receipt], headers)
         headers = [*headers, prefer.applied(seconds)]
         accepted = shapes.one([receipt], headers)
         end = EndOfTask(

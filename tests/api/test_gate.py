@@ -74,6 +74,22 @@ def test_each_operation_takes_a_key_with_its_scope(guarded: Guarded, operation: 
         )
 
 
+def test_who_may_not_read_waits_for_the_end_of_its_own_task_and_of_no_other(
+    guarded: Guarded,
+) -> None:
+    publish_and_wait = {**with_key(guarded.keys[Scope.PUBLISH]), "Prefer": "wait=30"}
+    body = {"action": "sum", "data": {"numbers": [1, 2]}}
+    own = guarded.server.client.post("/tasks", json=body, headers=publish_and_wait)
+    assert (own.status_code, own.json()["result"]) == (200, {"output": 3})
+    once = body | {"unique_key": "one", "delay_seconds": 600}
+    first = guarded.server.client.post(
+        "/tasks", json=once, headers=publish_and_wait | {"Prefer": ""}
+    )
+    again = guarded.server.client.post("/tasks", json=once, headers=publish_and_wait)
+    assert again.json() == {"id": first.json()["id"], "status": "scheduled", "duplicate": True}
+    assert "Preference-Applied" not in again.headers
+
+
 def test_what_is_open_takes_no_key(guarded: Guarded) -> None:
     open_ones = [each.path for each in OPERATIONS if each.scope is None]
     assert sorted(open_ones) == ["/docs", "/healthz", "/openapi.json", "/readyz"]
