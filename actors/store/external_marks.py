@@ -34,14 +34,22 @@ _waits = sa.and_(
 )
 _BEGIN = sa.update(tasks).where(_waits, is_inner).values(external=sa.true())
 _END = sa.update(tasks).where(_waits, tasks.c.external).values(external=sa.false())
+_ready = sa.and_(
+    in_state(Status.QUEUED), tasks.c.external, tasks.c.queue == sa.bindparam("queue_name")
+)
+# One action at a time, by the index of external tasks: for lists of queues and actions SQLite takes
+# another one, by which it would read every ready task.
+# The whole order of that index is asked for, or PostgreSQL would go through the one of all actions.
+_NEXT_ACTION = (
+    sa.select(tasks.c.action)
+    .where(_ready, tasks.c.action > sa.bindparam("after"))
+    .order_by(tasks.c.queue, tasks.c.action, tasks.c.rank, tasks.c.seq)
+    .limit(1)
+)
 _strays = (
     sa.select(tasks.c.seq)
-    .where(
-        in_state(Status.QUEUED),
-        tasks.c.external,
-        tasks.c.queue.in_(sa.bindparam("queues", expanding=True)),
-        tasks.c.action.in_(_names),
-    )
+    .where(_ready, tasks.c.action == sa.bindparam("stray"))
+    .order_by(tasks.c.rank, tasks.c.seq)
     .limit(STRAY_ROWS)
     .with_for_update(skip_locked=True)
     .cte("strays")
@@ -73,12 +81,11 @@ def mark(connection: sa.Connection, write: Mark) -> Step:
         connection: Inside a transaction.
         write: The actions, and where the last step ended.
     """
-    found = {"queues": write.queues, "names": write.inner}
-    strays = len(connection.execute(_TAKE_BACK, found).all()) if write.inner else 0
+    strays = _take_back(connection, write)
     marked = set(connection.scalars(_IS_MARKED))
     begun, ended = set(write.external) - marked, marked.intersection(write.inner)
     if not begun and not ended:
-        return Step(None, strays == STRAY_ROWS)
+        return Step(None, more=strays >= STRAY_ROWS)
     after = -1 if write.after is None else write.after
     first = connection.scalar(_NEXT, {"after": after})
     if first is not None:
@@ -90,7 +97,20 @@ def mark(connection: sa.Connection, write: Mark) -> Step:
         return Step(until, more=True)
     _remember(connection, begun, external=True)
     _remember(connection, ended, external=False)
-    return Step(None, more=strays == STRAY_ROWS)
+    return Step(None, more=strays >= STRAY_ROWS)
+
+
+def _take_back(connection: sa.Connection, write: Mark) -> int:
+    """Mark ready tasks whose actions are not external any more; return how many."""
+    count = 0
+    for queue in write.queues:
+        of_queue = {"queue_name": queue, "after": ""}
+        while (action := connection.scalar(_NEXT_ACTION, of_queue)) is not None:
+            of_queue["after"] = action
+            if action in write.inner:
+                stray = {"queue_name": queue, "stray": action}
+                count += len(connection.execute(_TAKE_BACK, stray).all())
+    return count
 
 
 def _remember(connection: sa.Connection, names: Collection[str], *, external: bool) -> None:

@@ -68,11 +68,17 @@ _is_external = sa.and_(
     in_state(Status.QUEUED), tasks.c.external, tasks.c.action == sa.bindparam("action_name")
 )
 _RERANK_EXTERNAL = _rerank(sa.and_(_is_external, tasks.c.rank > _ahead), tasks.c.rank)
-_NEXT_ACTION = sa.select(sa.func.min(tasks.c.action)).where(
-    in_state(Status.QUEUED),
-    tasks.c.external,
-    _of_queue,
-    tasks.c.action > sa.bindparam("action_name"),
+# In the whole order of the index of external tasks, or another one would be gone through.
+_NEXT_ACTION = (
+    sa.select(tasks.c.action)
+    .where(
+        in_state(Status.QUEUED),
+        tasks.c.external,
+        _of_queue,
+        tasks.c.action > sa.bindparam("action_name"),
+    )
+    .order_by(tasks.c.queue, tasks.c.action, tasks.c.rank, tasks.c.seq)
+    .limit(1)
 )
 
 

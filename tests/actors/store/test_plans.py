@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from task_queue.actors.messages.reply import Reply
+from task_queue.actors.messages.writer import Hear, Lend, Mark
 from task_queue.actors.store import (
     changes,
     concurrency,
     conditional,
     counts,
     due,
+    external,
+    external_marks,
     leases,
     listing,
     queues,
@@ -28,13 +32,14 @@ from task_queue.actors.store.ended import ended
 from task_queue.actors.store.history import history
 from task_queue.actors.store.queues import ensure_queue
 from task_queue.actors.store.session import Session
-from task_queue.actors.tasks.claim import Lease
+from task_queue.actors.tasks.claim import Bid, Lease
 from task_queue.actors.tasks.filters import ALL, Cursor, Filters
 from task_queue.actors.tasks.settlement import Failure, Settlement
 from task_queue.actors.tasks.states import FINAL, Status
+from task_queue.actors.tasks.verdict import Acked, Said
 from tests.actors.store.calls import call, claimant
 from tests.databases import execute, fill, overhear
-from tests.fakes import NOW, a_task
+from tests.fakes import NOW, Inbox, a_task
 
 FINISHED = 30_000
 OTHERS = 200
@@ -46,6 +51,12 @@ LEASE = Lease("tasks-running-2001", 1)
 TAKEN = "key-10"
 SEEN = frozenset({"mail", "small"})
 DEAD = Settlement(LEASE, Status.DEAD, 1, ended_at=NOW, failure=Failure("broken"))
+
+BID = Bid(actions=("uppercase", "rare"), limit=10, lease_id=1, worker="host-1", lease_seconds=60.0)
+LEND = Lend(Inbox(), "tasks", (BID,), 500, 0.0, NOW)
+SAID = Said(lease=LEASE, verdict=Acked(result="1"), fingerprint="")
+HEAR = Hear(Inbox(), (SAID,), None, {}, {}, 0.5, NOW, Reply())
+MARK = Mark(Inbox(), (), ("uppercase", "rare"), ("tasks", "mail"), None)
 
 Deed = Callable[[sa.Connection], object]
 
@@ -81,8 +92,12 @@ def hot_deeds(session: Session) -> dict[str, tuple[Deed, tuple[str, ...]]]:
         ),
         "recount": (
             lambda c: recount.recount(c, "tasks", NOW + 10**6),
-            ("tasks_waits", "tasks_by_state", "tasks_ready"),
+            ("tasks_waits", "tasks_by_state", "tasks_ready", "tasks_external"),
         ),
+        "lend": (lambda c: external.lend(c, LEND), ("tasks_external",)),
+        "hear": (lambda c: external.hear(c, HEAR), ()),
+        "strays": (lambda c: external_marks.mark(c, MARK), ("tasks_external",)),
+        "next ready": (lambda c: counts.next_ready(c, "tasks"), ("tasks_ready",)),
         "lapsed": (
             lambda _: leases.lapsed(session.connection, queue="tasks", now=NOW),
             ("tasks_by_state",),
@@ -209,6 +224,7 @@ def fill_with_everything(database: Database) -> None:
         " WHEN seq % 10 = 1 AND status = 'completed' THEN 'common' END,"
         " expires_at = CASE WHEN seq % 10 = 2 THEN 1 END,"
         f" counted_from = CASE WHEN seq % 2 = 0 THEN {SOON} END,"
+        " external = (status = 'queued' AND seq % 3 = 0),"
         " keep_result_seconds = CASE WHEN seq % 10 = 3 THEN 60 END,"
         # SQLite's statistics leave out an index that is empty when they are gathered.
         " losses = CASE WHEN status = 'queued' AND seq % 50 = 0 THEN 1 ELSE 0 END,"
