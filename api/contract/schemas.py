@@ -99,13 +99,15 @@ def without_nul(schema: Any) -> Any:  # noqa: ANN401 - a schema, or a part of on
             return {**schema, "pattern": NO_NUL}
         case {"type": "object"} if schema.keys() <= {"type", "additionalProperties", "description"}:
             return schema | _ANY
+        case {"description": str(text)} if len(schema) == 1:  # any value
+            return {"description": text, "$ref": f"{COMPONENTS}Json"}
         case {"additionalProperties": True}:
             rest = {name: each for name, each in schema.items() if name != "additionalProperties"}
             return without_nul(rest) | _ANY
         case dict():
-            return {name: without_nul(each) for name, each in schema.items()}
+            schema = {name: without_nul(each) for name, each in schema.items()}
         case list():
-            return [without_nul(each) for each in schema]
+            schema = [without_nul(each) for each in schema]
     return schema
 
 

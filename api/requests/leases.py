@@ -24,6 +24,8 @@ MAX_LEASES = 100
 MAX_LEASE_SECONDS = 86_400
 """A day: a worker that dies keeps its tasks for so long."""
 MAX_WORKER_CHARS = 200
+MAX_ERROR_CHARS = 100_000
+"""How long an error may be: even with each character escaped it fits into a body of 1 MiB."""
 UNNAMED = "a worker over HTTP"
 """What a worker is called that does not say its name."""
 
@@ -74,7 +76,7 @@ class NackBody(_Body):
         permanent: Whether running it again cannot help; then it is `dead`.
     """
 
-    error: Annotated[str, Field(min_length=1, max_length=1_000_000)]
+    error: Annotated[str, Field(min_length=1, max_length=MAX_ERROR_CHARS)]
     retry_after_seconds: Annotated[float | None, Field(ge=0, le=MAX_POSTPONE_SECONDS)] = None
     permanent: bool = False
 
