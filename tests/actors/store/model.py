@@ -52,7 +52,7 @@ from task_queue.actors.store.commit import is_plain
 from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.tasks.claim import Claimant, ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.clock import TOLERANCE_SECONDS
-from task_queue.actors.tasks.conditions import Conditions, Published
+from task_queue.actors.tasks.conditions import ACCEPTED, Conditions, Published
 from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits, Room
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.settlement import EXPIRED, Failure, Settlement
@@ -183,7 +183,7 @@ class Model:
         if once is not None and kept is not None and kept["expires_at"] > self._now:
             if kept["fingerprint"] != once.fingerprint:
                 raise KeyReusedError
-            return Published(receipts=kept["receipts"], replayed=True)
+            return Published(receipts=kept["receipts"], replayed=True, answered=ACCEPTED)
         before = dict(self.rows)
         try:
             if self._is_known(task for task in insert.tasks if task.options.is_plain):
@@ -203,7 +203,7 @@ class Model:
                 "fingerprint": once.fingerprint,
                 "receipts": receipts,
                 "expires_at": once.expires_at,
-                "answered": None,
+                "answered": None if once.waits else ACCEPTED,
             }
         return Published(receipts=receipts, room=room)
 
