@@ -11,7 +11,7 @@ from task_queue.actors import key_admin
 from task_queue.actors.store.database import Database
 from task_queue.actors.tasks.keys import StoredKey
 from task_queue.actors.tasks.text import unknown
-from task_queue.api.auth.keys import hash_of, id_of, new_key
+from task_queue.api.auth.keys import hash_of, id_of, is_id, new_key
 from task_queue.api.auth.scopes import Scope
 from task_queue.api.standard_streams import say
 from task_queue.config.names import NAME_RULE, is_name
@@ -39,6 +39,8 @@ def drawn(
     now = time.time()
     if not is_name(name):
         raise SettingsError(f"NAME = {name}: {NAME_RULE}")
+    if is_id(name):  # or a revocation by the one would be one by the other
+        raise SettingsError(f"NAME = {name}: must not look like the id of a key")
     allowed = [scope.value for scope in Scope]
     if not scopes:
         raise SettingsError(f"--scope must be given, once or more: {', '.join(allowed)}")

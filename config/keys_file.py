@@ -1,6 +1,5 @@
 """The file of `auth.keys_file`: keys in the form that the settings have them in."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from task_queue.config.names import Name
 from task_queue.config.problems import described
-from task_queue.config.settings import KeySettings, Settings, SettingsError
+from task_queue.config.settings import KeySettings, Settings, SettingsError, read_toml
 
 _KEYS = TypeAdapter(dict[Name, KeySettings])
 
@@ -19,17 +18,7 @@ def read_keys(path: Path) -> Mapping[str, KeySettings]:
     Raises:
         SettingsError: It cannot be read, or something in it is wrong; one line for each problem.
     """
-    try:
-        values = tomllib.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        message = f"auth.keys_file {path}: {error.strerror}"
-        raise SettingsError(message) from None
-    except UnicodeDecodeError as error:
-        message = f"auth.keys_file {path}: is not UTF-8: {error.reason} at byte {error.start}"
-        raise SettingsError(message) from None
-    except tomllib.TOMLDecodeError as error:
-        message = f"auth.keys_file {path}: is not valid TOML: {error}"
-        raise SettingsError(message) from None
+    values = read_toml(path, "auth.keys_file")
     try:
         return _KEYS.validate_python(values)
     except ValidationError as error:

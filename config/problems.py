@@ -160,11 +160,14 @@ def _is_model(kind: object) -> bool:
 
 def _may_be_secret(path: Sequence[str], value: object) -> bool:
     """Return whether the value of this key must not be shown."""
-    if path[:2] == ["auth", "keys"]:
-        return len(path) <= len(["auth", "keys", "shop"]) or path[-1] == "key"
-    if path[0] not in {"actions", "callbacks"}:
-        return False
-    return isinstance(value, Mapping) or "secret" in path or "headers" in path
+    match path:
+        case ["auth" | "actions" | "callbacks"]:
+            return isinstance(value, Mapping | list)
+        case ["auth", "keys", *inner]:
+            return len(inner) <= 1 or inner[-1] == "key"
+        case ["actions" | "callbacks", *inner]:
+            return isinstance(value, Mapping) or "secret" in inner or "headers" in inner
+    return False
 
 
 def _stated(path: Sequence[str], value: object, origins: Mapping[str, str]) -> str:

@@ -81,6 +81,7 @@ __all__ = [
     "effective",
     "environment",
     "load",
+    "read_toml",
     "redacted",
     "variables",
 ]
@@ -93,6 +94,9 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 
 TEST_PREFIX = f"{PREFIX}TEST_"
 """The beginning of the names that belong to the test suite; they are no settings."""
+
+_NOT_TOML = (ValueError, RecursionError)
+"""What reading TOML raises; the second of too many brackets, the first of too long numbers, too."""
 
 
 class SettingsError(Exception):
@@ -263,7 +267,7 @@ def load(
 
     layers = []
     if config_file is not None:
-        values = _read(config_file)
+        values = read_toml(config_file, "config file")
         layers.append(_Layer(f"file {config_file}", InitSettingsSource(Settings, values)))
     environment = _EnvironmentSource(environ)
     layers.append(_Layer("environment", environment))
@@ -365,17 +369,26 @@ def _fault(predicate: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{predicate}", {"predicate": predicate})
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, name: str) -> dict[str, Any]:
+    """Return what is in a TOML file.
+
+    Args:
+        path: Where it is.
+        name: What it is called in errors.
+
+    Raises:
+        SettingsError: It cannot be read.
+    """
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))  # Some editors put a mark in front.
     except OSError as error:
-        message = f"config file {path}: {error.strerror}"
+        message = f"{name} {path}: {error.strerror}"
         raise SettingsError(message) from None
     except UnicodeDecodeError as error:
-        message = f"config file {path}: is not UTF-8: {error.reason} at byte {error.start}"
+        message = f"{name} {path}: is not UTF-8: {error.reason} at byte {error.start}"
         raise SettingsError(message) from None
-    except tomllib.TOMLDecodeError as error:
-        message = f"config file {path}: is not valid TOML: {error}"
+    except _NOT_TOML as error:
+        message = f"{name} {path}: is not valid TOML: {error}"
         raise SettingsError(message) from None
 
 
@@ -384,11 +397,12 @@ def _parse(override: str) -> dict[str, Any]:
     for text in (value, json.dumps(value, ensure_ascii=False)):
         try:
             values = tomllib.loads(f"{key} = {text}")
-        except tomllib.TOMLDecodeError:
+        except _NOT_TOML:
             continue
         if equals and values:  # none: it begins with a `#`, and all of it is a comment
             return values
-    message = f"--set {redacted(override)}: must be section.key=value"
+    # Without the value: under a key that cannot be read it could be anything, a password too.
+    message = f"--set {redacted(key)}{equals and '=…'}: must be section.key=value"
     raise SettingsError(message)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from task_queue.actors.tasks.keys import StoredKey
-from task_queue.actors.tasks.text import cut
 from task_queue.api.auth.caller import Caller
 from task_queue.api.auth.scopes import Scope
 
@@ -21,7 +20,8 @@ SECRET_BYTES = 32
 """256 bits: nobody guesses them."""
 MAX_KEY_CHARS = 256
 
-_KEY = re.compile(rf"{MARK}([0-9a-f]{{{2 * ID_BYTES}}})_[0-9a-f]{{{2 * SECRET_BYTES}}}")
+_ID = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}")
+_KEY = re.compile(rf"{MARK}({_ID.pattern})_[0-9a-f]{{{2 * SECRET_BYTES}}}")
 _VISIBLE = re.compile(rf"[!-~]{{1,{MAX_KEY_CHARS}}}")
 _SCOPES = {scope.value: scope for scope in Scope}
 
@@ -45,6 +45,11 @@ def id_of(key: str) -> str | None:
     return found and found[1]
 
 
+def is_id(text: str) -> bool:
+    """Return whether the text looks like the public part of a key."""
+    return _ID.fullmatch(text) is not None
+
+
 def hash_of(key: str) -> str:
     """Return what is kept of a key, in hexadecimal digits.
 
@@ -65,7 +70,8 @@ def presented(environ: Mapping[str, Any]) -> str | None:
         return None
     scheme, _, key = value.partition(" ")
     if scheme.lower() != "bearer":
-        raise NotBearerError(f"Authorization must be Bearer and a key, not {cut(scheme, 20)!r}")
+        # Without what it is: a key, if somebody has left out the word before it.
+        raise NotBearerError("Authorization must be Bearer and a key")
     key = key.strip(" ")
     if not _VISIBLE.fullmatch(key):
         raise NotBearerError("Authorization must be Bearer and one key, of visible characters")

@@ -95,7 +95,7 @@ def request_id_in(head: bytes) -> str | None:
 
 
 def _malformed(head: bytes) -> Fault:
-    """Return which line is not as it has to be."""
+    """Return which line is wrong: of a header the name alone, since it may hold a key."""
     request_line, *lines = head.split(b"\r\n")
     if not _request_line.fullmatch(request_line):
         return _bad(
@@ -104,10 +104,11 @@ def _malformed(head: bytes) -> Fault:
         )
     wrong = next(line for line in lines if line and not _field_line.fullmatch(line))
     if wrong.startswith((b" ", b"\t")):
-        return _bad(f"a header may not go on in the next line, as it does with {_shown(wrong)}")
+        return _bad("a header may not go on in the next line")
+    name, colon, _ = wrong.partition(b":")
     return _bad(
         "a header must be Name: value, without a space before the colon and without control"
-        f" characters, not {_shown(wrong)}"
+        f" characters, unlike {_shown(name) if colon else 'a line without a colon'}"
     )
 
 

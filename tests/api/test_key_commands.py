@@ -73,6 +73,7 @@ def test_what_is_listed_says_until_when_a_key_holds(tmp_path: Path) -> None:
         (("create", "shop"), 2, "--scope must be given, once or more: publish, read, work"),
         (("create", "shop", "--scope", "raed"), 2, "--scope 'raed' is not known; did you mean"),
         (("create", "sh/op", "--scope", "read"), 2, "NAME = sh/op: must have 1 to 200"),
+        (("create", "0123456789abcdef", "--scope", "read"), 2, "must not look like the id"),
         (("create", "x", "--scope", "read", "--queue", "a b"), 2, "--queue = a b: must have"),
         (("create", "x", "--scope", "read", "--expires", "90"), 2, "--expires = 90: must be"),
         (("create", "x", "--scope", "read", "--expires", "0d"), 2, "--expires = 0d: must be"),

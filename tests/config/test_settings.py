@@ -518,10 +518,10 @@ def test_a_schedule_for_a_queue_that_is_not_there_is_refused_with_those_that_are
         ),
         ("actions.mail=send", "actions.mail = send (from --set): must look like module:function"),
         ("http.port", "--set http.port: must be section.key=value"),
-        ("=1", "--set =1: must be section.key=value"),
-        ("#http.port=1", "--set #http.port=1: must be section.key=value"),
-        ("# =1", "--set # =1: must be section.key=value"),
-        ("http..port=1", "--set http..port=1: must be section.key=value"),
+        ("=1", "--set =…: must be section.key=value"),
+        ("#http.port=1", "--set #http.port=…: must be section.key=value"),
+        ("# =1", "--set # =…: must be section.key=value"),
+        ("http..port=1", "--set http..port=…: must be section.key=value"),
     ],
 )
 def test_a_wrong_override_is_named_with_value_origin_and_what_is_allowed(
@@ -737,6 +737,22 @@ def test_a_key_of_the_settings_is_never_shown() -> None:
 
 def test_a_secret_of_callbacks_is_never_shown() -> None:
     assert "whsec_abc" not in refusal("callbacks.secret=whsec_abc")
+    assert "whsec_abc" not in refusal('callbacks=[{secret = "whsec_abc"}]')
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        'auth=[{keys = {shop = {key = "s3cret"}}}]',
+        "auth.keys=s3cret",
+        "auth.keys.shop=s3cret",
+        "auth.keys.shop.key=s3cret",
+        "auth.keys.shop.kye=s3cret",
+        "auth.keys.my shop.key=s3cret",
+    ],
+)
+def test_a_key_that_is_set_wrongly_is_not_shown(override: str) -> None:
+    assert "s3cret" not in refusal(override)
 
 
 SECRET = f"callbacks.secret=whsec_{'b25l' * 8}"

@@ -72,6 +72,8 @@ def test_a_file_that_is_wrong_or_gone_changes_nothing_until_it_is_right(
     [
         (None, "auth.keys_file {path}: No such file or directory"),
         ("[shop", "auth.keys_file {path}: is not valid TOML"),
+        (f"a = {'[' * 5_000}", "auth.keys_file {path}: is not valid TOML"),
+        (f"a = {'9' * 5_000}", "auth.keys_file {path}: is not valid TOML"),
         ("\xff", "auth.keys_file {path}: is not UTF-8"),
         (table("shop", "short"), "auth.keys.shop.key (from file {path}): must have 32 to 256"),
         (table("shop", KEY, "[]"), "auth.keys.shop.scopes"),

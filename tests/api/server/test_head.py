@@ -69,14 +69,14 @@ def test_nothing_is_wrong_with(good: bytes) -> None:
         (head(line=b"GET http://y/ HTTP/1.1"), 400, "the target names y, but Host names x"),
         (head(line=b"GET http://x:1?a HTTP/1.1"), 400, "the target names x:1, but Host names x"),
         (head(line=b"GET http://u@x/ HTTP/1.1"), 400, "the target names u@x, but Host names x"),
-        (head(b"Content-Length : 5"), 400, f"{FIELD}, not Content-Length : 5"),
-        (head(b"no colon"), 400, f"{FIELD}, not no colon"),
-        (head(b": nameless"), 400, f"{FIELD}, not : nameless"),
-        (head(b"X\xe4: y"), 400, f"{FIELD}, not Xä: y"),
-        (head(b"X: a\x00b"), 400, f"{FIELD}, not X: a\\x00b"),
-        (head(b"X: a\nContent-Length: 5"), 400, f"{FIELD}, not X: a\\nContent-Length: 5"),
-        (head(b"X: a\rContent-Length: 5"), 400, f"{FIELD}, not X: a\\rContent-Length: 5"),
-        (head(b"X" * 200), 400, f"{FIELD}, not {'X' * 100}…"),
+        (head(b"Content-Length : 5"), 400, f"{FIELD}, unlike Content-Length "),
+        (head(b"no colon"), 400, f"{FIELD}, unlike a line without a colon"),
+        (head(b": nameless"), 400, f'{FIELD}, unlike ""'),
+        (head(b"X\xe4: y"), 400, f"{FIELD}, unlike Xä"),
+        (head(b"X: a\x00b"), 400, f"{FIELD}, unlike X"),
+        (head(b"X: a\nContent-Length: 5"), 400, f"{FIELD}, unlike X"),
+        (head(b"X: a\rContent-Length: 5"), 400, f"{FIELD}, unlike X"),
+        (head(b"X" * 200 + b" :"), 400, f"{FIELD}, unlike {'X' * 100}…"),
         (head(line=b"GET tasks HTTP/1.1"), 400, "the target must begin with /, not tasks"),
         (head(line=b"GET ftp://x/a HTTP/1.1"), 400, "the target must begin with /, not ftp://x/a"),
         (head(line=b"GET ?a HTTP/1.1"), 400, "the target must begin with /, not ?a"),
@@ -90,12 +90,8 @@ def test_nothing_is_wrong_with(good: bytes) -> None:
             400,
             'the target names y, but Host names ""',
         ),
-        (head(b"X: a", b" b"), 400, "a header may not go on in the next line, as it does with  b"),
-        (
-            head(host=b"\tHost: x"),
-            400,
-            "a header may not go on in the next line, as it does with \\tHost: x",
-        ),
+        (head(b"X: a", b" b"), 400, "a header may not go on in the next line"),
+        (head(host=b"\tHost: x"), 400, "a header may not go on in the next line"),
         (head(b"Content-Length: +5"), 400, f"{LENGTH}, not +5"),
         (head(b"Content-Length: -5"), 400, f"{LENGTH}, not -5"),
         (head(b"Content-Length: 5.0"), 400, f"{LENGTH}, not 5.0"),
@@ -175,3 +171,19 @@ def test_the_beginning_of_a_good_request_is_waited_for() -> None:
 def test_the_id_of_a_request_that_is_refused_is_found() -> None:
     assert request_id_in(head(b"x-request-ID:  a-1 ", b"bad")) == "a-1"
     assert request_id_in(head(b"bad")) is None
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (b"Authorization: Bearer \x0bs3cret",),
+        (b"Authorization : Bearer s3cret",),
+        (b"Authorization Bearer s3cret",),
+        (b"Authorization:", b" Bearer s3cret"),
+        (b"Authorization: Bearer", b"s3cret"),
+    ],
+)
+def test_what_a_header_holds_is_not_shown_as_it_may_be_a_key(lines: tuple[bytes, ...]) -> None:
+    fault = fault_of(head(*lines))
+    assert fault is not None
+    assert "s3cret" not in fault.body
