@@ -14,6 +14,7 @@ from task_queue.api.auth.keys import MARK, NotBearerError, presented
 from task_queue.api.auth.scopes import Scope
 from task_queue.api.contract.operation import Operation, Operations
 from task_queue.api.edge import Edge
+from task_queue.api.origin import check_origin
 from task_queue.api.responses import problems, rate_limit
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.logger import get_logger
@@ -26,7 +27,6 @@ _ALIVE = "/healthz"
 """Where no key is looked at: whether the process lives is to be known without the database."""
 _READY = "/readyz"
 """Where nobody is asked for a key, nor is anything refused: probes have none, and mean no harm."""
-_RECORDED = frozenset({Scope.OPERATE, Scope.ADMIN})
 _log = get_logger()
 
 
@@ -82,7 +82,7 @@ class Gate:
         """Accept what the caller may do, and record it if it is an operator's.
 
         Raises:
-            InvalidRequestError: The caller may not do it.
+            InvalidRequestError: The caller may not do it, or a page of another origin asks.
             UnavailableError: It could not be recorded, so it is not done.
         """
         operation = self._operations.of(req)
@@ -96,7 +96,8 @@ class Gate:
                 _why_not(operation, operation.scope, caller),
                 problems.SCOPE_MISSING,
             )
-        if operation.scope in _RECORDED:
+        if operation.is_recorded:
+            check_origin(req.env)  # a read, too: it leaves an entry
             entry = AuditEntry(
                 at=self._edge.now(),
                 who=caller.who,

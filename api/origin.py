@@ -42,9 +42,8 @@ class OwnOrigin:
         check_host(self._hosts, req.env)
         if req.method in _READS:
             resp.set_headers(_NOT_FOR_OTHERS)
-        elif (stranger := foreign_source(req.env)) is not None:
-            detail = f"a page of another origin may change nothing here: {stranger}"
-            raise InvalidRequestError("foreign origin", detail, problems.FOREIGN_ORIGIN)
+        else:
+            check_origin(req.env)
 
 
 def check_host(hosts: Hosts, env: Mapping[str, Any]) -> None:
@@ -61,6 +60,17 @@ def check_host(hosts: Hosts, env: Mapping[str, Any]) -> None:
             " http.host and those in http.allowed_hosts"
         )
         raise InvalidRequestError("unknown host", detail, problems.UNKNOWN_HOST)
+
+
+def check_origin(env: Mapping[str, Any]) -> None:
+    """Accept a request that changes something, an entry of the audit log included.
+
+    Raises:
+        InvalidRequestError: A page of another origin caused it.
+    """
+    if (stranger := foreign_source(env)) is not None:
+        detail = f"a page of another origin may change nothing here: {stranger}"
+        raise InvalidRequestError("foreign origin", detail, problems.FOREIGN_ORIGIN)
 
 
 def comes_from_a_browser(env: Mapping[str, Any]) -> bool:

@@ -72,7 +72,7 @@ def problems_of(operation: Operation) -> list[Problem]:
     met = {*operation.problems, *_OF_ALL}
     if operation.scope is not None:
         met |= {*_OF_KEYS}
-    if operation.method != "GET":
+    if operation.method != "GET" or operation.is_recorded:
         met.add(problems.FOREIGN_ORIGIN)
     if _PARAMETER.search(operation.path):
         met.add(problems.NOT_FOUND)  # a name with a slash in it is another path

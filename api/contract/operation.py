@@ -115,6 +115,11 @@ class Operation:
     problems: tuple[Problem, ...] = ()
     example: Example = field(default_factory=Example)
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the audit log has an entry of each request."""
+        return self.scope is Scope.OPERATE or self.scope is Scope.ADMIN
+
 
 class Operations:
     """All operations; finds that of a request once the router has found its path.

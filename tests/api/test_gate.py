@@ -108,7 +108,8 @@ def test_without_a_key_nobody_learns_what_there_is(guarded: Guarded, path: str) 
 @pytest.mark.parametrize(
     ("value", "error", "detail"),
     [
-        ("Basic dTpw", None, "Authorization must be Bearer and a key, not 'Basic'"),
+        ("Basic dTpw", None, "Authorization must be Bearer and a key"),
+        ("a-key-of-the-settings-without-Bearer", None, "Authorization must be Bearer and a key"),
         ("Bearer", None, "Authorization must be Bearer and one key, of visible characters"),
         ("Bearer x", "invalid_token", "the key is not known"),
         (f"Bearer tq_{'0' * 16}_{'0' * 64}", "invalid_token", "the key is not known"),
@@ -192,6 +193,17 @@ def test_what_operators_do_is_recorded_with_who_and_how_it_went(guarded: Guarded
     assert entry["source"] == "127.0.0.1"
     line = server.wait_for_log("operator's request", what="cancel_task")
     assert (line["who"], line["status"]) == (entry["who"], 404)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_foreign_page_leaves_no_entry_in_the_audit_log(guarded: Guarded, method: str) -> None:
+    admin = with_key(guarded.keys[Scope.ADMIN])
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    sent = guarded.server.client.request(method, "/audit?who=x", headers=admin | foreign)
+    assert sent.status_code == 403
+    newest = guarded.server.client.get("/audit?limit=2", headers=admin).json()["entries"]
+    assert 403 not in [each["status"] for each in newest]
+    assert guarded.server.client.get("/tasks", headers=admin | foreign).status_code == 200
 
 
 def test_the_audit_log_is_read_in_pages(guarded: Guarded) -> None:
