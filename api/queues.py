@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import falcon
 from orjson import dumps
@@ -27,6 +27,20 @@ PURGE_SECONDS = 30.0
 _log = get_logger()
 
 
+class _LookedUp(NamedTuple):
+    """What is known of all queues together.
+
+    Attributes:
+        counts: How many tasks each has, by state.
+        paused: Which are paused.
+        lent: What workers over HTTP have done per second, by queue.
+    """
+
+    counts: Mapping[str, Mapping[Status, int]]
+    paused: set[str]
+    lent: Mapping[str, Mapping[str, float]]
+
+
 class QueuesResource:
     """`GET /queues` shows all queues, `GET /queues/{name}` one; a `POST` below it acts on it."""
 
@@ -39,7 +53,7 @@ class QueuesResource:
         documents = []
         for name in self._edge.queues_of(caller_of(req)):
             with suppress(NotFoundError):  # a reload has removed it meanwhile
-                documents.append(self._document(name, *looked_up))
+                documents.append(self._document(name, looked_up))
         resp.data = dumps({"queues": documents})
 
     on_head = on_get
@@ -47,7 +61,7 @@ class QueuesResource:
     def on_get_one(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Show the queue, or `404`."""
         self._find(req, name)
-        resp.data = dumps(self._document(name, *self._looked_up()))
+        resp.data = dumps(self._document(name, self._looked_up()))
 
     on_head_one = on_get_one
 
@@ -92,13 +106,15 @@ class QueuesResource:
                 return {"count": count}
         return {"count": count, "more": True}
 
-    def _looked_up(self) -> tuple[Mapping[str, Mapping[Status, int]], set[str]]:
-        """Return the counts of all queues, and which are paused; cheap, however many tasks."""
-        return self._edge.ask_reader(CountTasks()), self._edge.ask_reader(ListPaused())
+    def _looked_up(self) -> _LookedUp:
+        """Return what is known of all queues together; cheap, however many tasks there are."""
+        lent: Mapping[str, Mapping[str, float]] = {}
+        with suppress(UnavailableError):  # it is being restarted
+            lent = self._edge.ask_lessor(GetLent())
+        counts = self._edge.ask_reader(CountTasks())
+        return _LookedUp(counts, self._edge.ask_reader(ListPaused()), lent)
 
-    def _document(
-        self, name: str, counts: Mapping[str, Mapping[Status, int]], paused: set[str]
-    ) -> dict[str, Any]:
+    def _document(self, name: str, looked_up: _LookedUp) -> dict[str, Any]:
         """Return the queue as the API shows it.
 
         Raises:
@@ -109,27 +125,24 @@ class QueuesResource:
         oldest = self._edge.ask_reader(OldestReady(name))
         # A queue in memory belongs to one process, which alone knows whether it is paused.
         info = self._edge.queue_info(name)
-        is_paused = name in paused if info and info.durable else state.paused
+        is_paused = name in looked_up.paused if info and info.durable else state.paused
         return {
             "name": name,
             "driver": settings["driver"],
             "paused": is_paused,
-            "counts": _shown(counts.get(name, {})),
+            "counts": _shown(looked_up.counts.get(name, {})),
             "oldest_ready_seconds": None if oldest is None else self._since(oldest),
-            "rates": self._rates(name, state.rates),
+            "rates": _together(state.rates, looked_up.lent.get(name, {})),
             "settings": settings,
         }
 
-    def _rates(self, name: str, own: Mapping[str, float]) -> dict[str, float]:
-        """Return the rates of a queue on this node, with what workers over HTTP have done."""
-        lent: Mapping[str, Mapping[str, float]] = {}
-        with suppress(UnavailableError):  # it is being restarted
-            lent = self._edge.ask_lessor(GetLent())
-        theirs = lent.get(name, {})
-        return {kind: round(rate + theirs.get(kind, 0.0), 3) for kind, rate in own.items()}
-
     def _since(self, moment: float) -> float:
         return round(max(0.0, self._edge.now() - moment), 3)
+
+
+def _together(own: Mapping[str, float], theirs: Mapping[str, float]) -> dict[str, float]:
+    """Return the rates of a queue on this node, with what workers over HTTP have done."""
+    return {kind: round(rate + theirs.get(kind, 0.0), 3) for kind, rate in own.items()}
 
 
 def _shown(counts: Mapping[Status, int]) -> dict[str, int]:

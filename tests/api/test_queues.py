@@ -11,6 +11,7 @@ import pytest
 
 from task_queue.actors.errors import ActorUnavailableError, TaskQueueError
 from task_queue.actors.messages.base import Request
+from task_queue.actors.messages.lessor import GetLent
 from task_queue.actors.messages.queue import GetQueueState, QueueState
 from task_queue.actors.messages.reader import CountTasks, ListPaused, OldestReady
 from task_queue.actors.tasks.limits import QueueLimits
@@ -82,6 +83,7 @@ def test_a_queue_shows_all_its_settings(queues: ServerProcess) -> None:
         "max_bytes": 0,
         "rate_limit": 0.0,
         "concurrency_per_key": 0,
+        "callback": "",
     }
 
 
@@ -188,10 +190,19 @@ class Queue:
         return self._answer
 
 
+class Lessor:
+    """A lessor from which no worker has anything."""
+
+    def ask(self, request: Request[Any], timeout: float) -> dict[str, Any]:
+        assert (type(request), timeout) == (GetLent, 1.0)
+        return {}
+
+
 def client(reader: Reader, **states: QueueState | TaskQueueError) -> falcon.testing.TestClient:
     info = SimpleNamespace(durable=True, limits=QueueLimits())
     system = SimpleNamespace(
         reader=reader,
+        lessor=Lessor(),
         queues=SimpleNamespace(
             addresses={name: Queue(each) for name, each in states.items()},
             info=dict.fromkeys(states, info),
