@@ -194,6 +194,15 @@ def test_what_cannot_be_told_is_refused(
     assert (batch.status_code, batch.json()["detail"]) == (400, f"tasks[1].{sentence}")
 
 
+def test_without_a_secret_a_callback_is_refused_with_the_setting_it_needs(
+    server: ServerProcess,
+) -> None:
+    answer = server.client.post("/tasks", json={"action": "x", "callback": "http://example.com"})
+    assert answer.status_code == 400
+    sentence = "callback needs the setting callbacks.secret, which is not set"
+    assert answer.json()["detail"] == sentence
+
+
 def test_a_queue_in_memory_tells_nothing(telling: ServerProcess) -> None:
     body = {"action": "sum", "queue": "quick", "callback": "http://example.com"}
     answer = telling.client.post("/tasks", json=body)
