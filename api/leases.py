@@ -60,7 +60,7 @@ class LeaseResource:
         asked = LeaseTasks(
             queue=name,
             actions=self._actions(body),
-            limit=body.max,
+            limit=body.max or 1,
             lease_seconds=body.lease_seconds or settings.lease_seconds,
             worker=body.worker or UNNAMED,
             waits=seconds is not None,

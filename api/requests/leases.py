@@ -34,7 +34,7 @@ _Token = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class _Body(BaseModel):
-    """What all bodies share."""
+    """What all bodies share. An optional member that is null counts as not given."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -43,14 +43,14 @@ class LeaseBody(_Body):
     """What a worker would like to be leased.
 
     Attributes:
-        max: How many tasks at most.
+        max: How many tasks at most; not given: one.
         lease_seconds: How long the leases last unless they are extended; not given: as long as the
             queue's.
         worker: The worker's name, which its tasks show.
         actions: What it does; not given: all external actions.
     """
 
-    max: Annotated[int, Field(ge=1, le=MAX_LEASES)] = 1
+    max: Annotated[int | None, Field(ge=1, le=MAX_LEASES)] = None
     lease_seconds: Annotated[float | None, Field(ge=1, le=MAX_LEASE_SECONDS)] = None
     worker: Annotated[str | None, Field(min_length=1, max_length=MAX_WORKER_CHARS)] = None
     actions: Annotated[list[Name] | None, Field(min_length=1, max_length=MAX_LEASES)] = None
@@ -78,7 +78,7 @@ class NackBody(_Body):
 
     error: Annotated[str, Field(min_length=1, max_length=MAX_ERROR_CHARS)]
     retry_after_seconds: Annotated[float | None, Field(ge=0, le=MAX_POSTPONE_SECONDS)] = None
-    permanent: bool = False
+    permanent: bool | None = None
 
 
 class ReleaseBody(_Body):
@@ -191,7 +191,7 @@ def said_of(lease: Lease, body: AnyVerdict, max_result_bytes: int, where: str = 
                 raise InvalidRequestError(text, problem=problems.RESULT_TOO_LONG) from error
         case NackBody(error=error, retry_after_seconds=seconds, permanent=permanent):
             text = printable(error)
-            verdict = Nacked(error=text, retry_after_seconds=seconds, permanent=permanent)
+            verdict = Nacked(error=text, retry_after_seconds=seconds, permanent=bool(permanent))
         case ReleaseBody():
             verdict = Released()
         case ExtendBody(lease_seconds=seconds, progress=progress):

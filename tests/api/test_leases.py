@@ -107,6 +107,20 @@ def test_a_task_is_leased_extended_and_completed(server: ServerProcess) -> None:
     assert say(server, leased["lease"], "ack", result={"height": [1, None]}).json() == done.json()
 
 
+def test_an_optional_member_that_is_null_counts_as_not_given(server: ServerProcess) -> None:
+    for _ in range(2):
+        publish(server)
+    members = ("max", "lease_seconds", "worker", "actions")
+    body = dict.fromkeys(members)
+    [leased] = server.client.post("/queues/tasks/lease", json=body).json()["leases"]
+    extended = say(server, leased["lease"], "extend", lease_seconds=9, progress=None)
+    assert extended.status_code == 200, extended.text
+    nacked = say(
+        server, leased["lease"], "nack", error="x", retry_after_seconds=None, permanent=None
+    )
+    assert nacked.json()["status"] == "scheduled"
+
+
 def test_a_request_waits_until_there_is_a_task(server: ServerProcess) -> None:
     found: list[dict[str, Any]] = []
     thread = threading.Thread(target=lambda: found.extend(lease(server, wait=30)))
