@@ -1,5 +1,7 @@
 """The gate that each request passes: who sends it, whether that may be done, and who did what."""
 
+from functools import partial
+
 import falcon
 
 from task_queue.actors.errors import TaskQueueError
@@ -17,6 +19,7 @@ from task_queue.api.edge import Edge
 from task_queue.api.origin import check_origin
 from task_queue.api.responses import problems, rate_limit
 from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.api.responses.late import HOLDS_KEY
 from task_queue.config.logger import get_logger
 
 REALM = "task-queue"
@@ -177,6 +180,7 @@ class Gate:
             raise InvalidRequestError("key needed", message, problems.KEY_NEEDED)
         if not self._needs_key and not key.startswith(MARK):
             return self._keyring.configured(key)
+        req.env[HOLDS_KEY] = partial(self._keyring.holds, key)
         try:
             return self._keyring.judge(key)
         except RefusedKeyError as error:

@@ -129,15 +129,26 @@ class Keyring:
                 raise RefusedKeyError(f"the key {stored.name} is {state}")
         return caller
 
+    def holds(self, key: str) -> bool:
+        """Return whether a key that was judged still holds, as far as is known; never waits.
+
+        For requests that wait for long: each look has the database asked anew if it is time.
+        """
+        hashed = hash_of(key)
+        if self._configured(hashed) is not None:
+            return True
+        if (key_id := id_of(key)) is None:
+            return False  # it was in the file
+        moment, remembered = self._monotonic(), self._remember(key_id)
+        if moment - remembered.said.asked_at >= FRESH_SECONDS:
+            self._asked(remembered, key_id, moment)
+        if (said := remembered.said) is _NOTHING:
+            return True
+        return said.key is not None and said.key.state(self._now()) == "valid"
+
     def _said_of(self, key_id: str) -> _Said:
         """Return what the database says of this key, at most `STALE_SECONDS` old."""
-        moment = self._monotonic()
-        with self._lock:
-            if (remembered := self._remembered.get(key_id)) is None:
-                remembered = self._remembered[key_id] = _Remembered()
-                if len(self._remembered) > MAX_REMEMBERED:
-                    self._remembered.popitem(last=False)
-            self._remembered.move_to_end(key_id)
+        moment, remembered = self._monotonic(), self._remember(key_id)
         age = moment - remembered.said.asked_at
         if age < FRESH_SECONDS:
             return remembered.said
@@ -148,6 +159,16 @@ class Keyring:
             raise UnavailableError("whether the key holds is not known: the database is silent")
         asking.wait(self._heard_at + SILENT_SECONDS - moment)
         return remembered.said
+
+    def _remember(self, key_id: str) -> _Remembered:
+        """Return what is known of this key, which is nothing at first."""
+        with self._lock:
+            if (remembered := self._remembered.get(key_id)) is None:
+                remembered = self._remembered[key_id] = _Remembered()
+                if len(self._remembered) > MAX_REMEMBERED:
+                    self._remembered.popitem(last=False)
+            self._remembered.move_to_end(key_id)
+            return remembered
 
     def _asked(
         self, remembered: _Remembered, key_id: str, moment: float

@@ -27,6 +27,10 @@ from task_queue.api.responses.urls import put_back, taken_off
 ENVIRON_KEY = "task_queue.late"
 """Where a server that can send answers late is told of one; other servers wait."""
 
+HOLDS_KEY = "task_queue.holds"
+"""Where a server finds a function that says whether the request's key still holds: a wait by wish
+ends when it does not. Not there: the request has none."""
+
 R = TypeVar("R")
 
 
@@ -42,7 +46,7 @@ class Wait:
     Attributes:
         until: When it ends, on the clock `time.monotonic`.
         end: Answers the reply.
-        stops: Whether it ends early when the server stops or a place is needed.
+        stops: Whether it ends early when the server stops, a place is needed, or the key lapses.
     """
 
     until: float

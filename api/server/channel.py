@@ -16,7 +16,7 @@ from waitress.task import WSGITask
 from task_queue.actors.messages.reply import Reply
 from task_queue.api.middleware import REQUEST_ID_HEADER
 from task_queue.api.responses.answer import Answer, Headers
-from task_queue.api.responses.late import ENVIRON_KEY, Late
+from task_queue.api.responses.late import ENVIRON_KEY, HOLDS_KEY, Late
 from task_queue.api.server.parser import Parser, ProblemTask
 from task_queue.api.server.patience import Seen, Stage, TooSlowError
 from task_queue.config.logger import get_logger
@@ -70,6 +70,7 @@ class _Request(Parser):
     """A request, and the answer to it once there is one."""
 
     answer: _Prepared | None = None
+    holds: Callable[[], bool] | None = None  # whether its key still does; None: it has none
     left: Callable[[], None] | None = None  # called when the answer has left, or cannot any more
     path = ""  # of one that was refused before its head was read, for waitress's log
     client = ""  # its address, which a proxy may have told
@@ -109,6 +110,7 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
             environ, lambda status, headers, _exc_info=None: started.append((status, headers))
         )
         [(status, headers)] = started
+        self.request.holds = environ.get(HOLDS_KEY)
         self.request.client = client = environ["REMOTE_ADDR"]
         if not late:
             seconds = perf_counter() - began
@@ -190,6 +192,12 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
     def descriptor(self) -> int:
         """The socket's; -1 if it is closed."""
         return -1 if self._fileno is None else self._fileno
+
+    @property
+    def holds(self) -> bool:
+        """Whether the key of its request still holds."""
+        request = next(iter(self.requests), None)
+        return request is None or request.holds is None or request.holds()
 
     @property
     def is_quick(self) -> bool:

@@ -25,6 +25,10 @@ class Connection(Protocol):
     def descriptor(self) -> int:
         """The socket's; -1 if it is closed."""
 
+    @property
+    def holds(self) -> bool:
+        """Whether the key of its request still holds."""
+
     def handle_close(self) -> None:
         """Close it."""
 
@@ -72,7 +76,7 @@ class Waiting:
                 self._take_out(connection, wait)
 
     def look(self, now: float) -> None:
-        """End the waits that are over, and those whose client has gone.
+        """End the waits that are over, and those whose client has gone or whose key has lapsed.
 
         Args:
             now: The present moment, on the clock `time.monotonic`.
@@ -82,8 +86,8 @@ class Waiting:
             self._clients.unregister(descriptor)
             connection.handle_close()
             wait.end()
-        for _, wait in self._waits.values():
-            if now >= wait.until:
+        for connection, wait in self._waits.values():
+            if now >= wait.until or (wait.stops and not connection.holds):
                 wait.end()
 
     def make_room(self, count: int) -> None:

@@ -5,6 +5,8 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -249,6 +251,26 @@ def test_a_key_that_is_revoked_on_one_node_is_refused_on_another_within_five_sec
     for node in nodes:
         eventually(lambda node=node: get(node, "/tasks", key).status_code == 401, "refused", 5.0)  # type: ignore[misc]
     assert get(nodes[0], "/tasks", key).json()["detail"] == "the key shop is revoked"
+
+
+def test_what_waits_ends_when_its_key_is_revoked_and_gets_nothing_more(
+    serve: Serve, tmp_path: Path
+) -> None:
+    key = make_key(tmp_path, "shop", "--scope", "admin")
+    server = serve("auth.mode=keys", "actions.resize.external=true").start()
+    headers = with_key(key)
+    body = json.dumps({"action": "resize", "delay_seconds": 3600})
+    sent = server.client.post("/tasks", content=body, headers=headers)
+    assert sent.status_code == 202, sent.text
+    path = f"/tasks/{sent.json()['id']}"
+    wait = headers | {"Prefer": f"wait={2 * DEADLINE_SECONDS:.0f}"}
+    with ThreadPoolExecutor() as threads:
+        ask = partial(server.client.request, headers=wait, timeout=DEADLINE_SECONDS)
+        leased = threads.submit(ask, "POST", "/queues/tasks/lease", content="{}")
+        read = threads.submit(ask, "GET", path)
+        assert task_queue(tmp_path, "keys", "revoke", "shop").returncode == 0
+        assert leased.result().json().get("leases", []) == []
+        assert read.result().json().get("status") in ("scheduled", 401)
 
 
 def test_an_entry_of_the_audit_log_survives_a_kill(serve: Serve, tmp_path: Path) -> None:

@@ -115,6 +115,21 @@ def test_what_is_revoked_is_refused_within_five_seconds() -> None:
         books.ring.judge(KEY)
 
 
+def test_whether_a_key_still_holds_is_known_without_waiting_for_the_database() -> None:
+    books = Books()
+    books.ring.judge(KEY)
+    books.keys[ID] = replace(STORED, revoked_at=NOW)
+    assert books.ring.holds(KEY)
+    assert len(books.questions) == 1
+    books.at_once = False
+    books.pass_by(STALE_SECONDS)
+    assert books.ring.holds(KEY)  # as far as is known
+    books.answer(books.questions[-1])
+    assert not books.ring.holds(KEY)
+    assert books.ring.holds(OWN)
+    assert not books.ring.holds("a-key-that-was-taken-out-of-the-file")
+
+
 def test_an_expired_key_is_refused_at_its_moment_without_a_question() -> None:
     books = Books()
     books.keys[ID] = replace(STORED, expires_at=NOW + 1)

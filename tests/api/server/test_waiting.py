@@ -19,6 +19,7 @@ class Fake:
     """A connection with a client, in the maps of its loop."""
 
     gives_way = False
+    holds = True
 
     def __init__(self) -> None:
         here, there = socket.socketpair()
@@ -98,6 +99,16 @@ def test_a_wait_ends_at_its_moment_and_not_before(fakes: list[Fake]) -> None:
     assert reply.outcome() == "ended"
     loop.waiting.look(NOW + 6)  # again, until it is fetched
     assert fakes[0].descriptor >= 0
+
+
+def test_a_wait_ends_when_its_key_does_not_hold_any_more(fakes: list[Fake]) -> None:
+    loop = Loop(*fakes)
+    reply = loop.park(fakes[0], NOW + 5)
+    loop.waiting.look(NOW)
+    assert not reply.is_done
+    fakes[0].holds = False
+    loop.waiting.look(NOW)
+    assert reply.outcome() == "ended"
 
 
 @pytest.mark.skipif(not module._GOES, reason="the kernel does not say it")
