@@ -11,7 +11,8 @@ from task_queue.actors.errors import DatabaseInUseError, MigrationError
 from task_queue.actors.store import audit, keys
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.file_lock import FileLock
-from task_queue.actors.store.migrate import is_at_head, migrate
+from task_queue.actors.store.migrate import has_table, is_at_head, migrate
+from task_queue.actors.store.schema import api_keys
 from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.audit import AuditEntry
 from task_queue.actors.tasks.keys import StoredKey
@@ -53,7 +54,8 @@ def revoke(target: Database, name: str) -> StoredKey:
 
 def has_valid_key(target: Database, now: float) -> bool:
     """Return whether a key holds at this moment, Unix seconds; changes nothing."""
-    if not is_at_head(target):  # former versions had no keys
+    # The schema may be another version's: it is migrated, or refused, only after this.
+    if not has_table(target, api_keys.name):
         return False
     with closing(Session(target, read_only=True)) as session, session.transaction():
         return keys.has_valid(session.connection, now)

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -58,13 +59,22 @@ def is_at_head(database: Database) -> bool:
     """Return whether the database is there, with the schema that this version needs.
 
     Raises:
-        StoreUnavailableError: It cannot be opened.
+        StoreUnavailableError: It cannot be opened; so of `has_table`.
     """
+    return _looked_at(database, lambda connection: _revisions(connection) == [_newest()])
+
+
+def has_table(database: Database, name: str) -> bool:
+    """Return whether the database is there, with this table, whichever version has made it."""
+    return _looked_at(database, lambda connection: sa.inspect(connection).has_table(name))
+
+
+def _looked_at(database: Database, look: Callable[[sa.Connection], bool]) -> bool:
     if database.is_sqlite and not database.path.exists():
         return False
     try:
         with database.engine(read_only=True).connect() as connection:
-            return _revisions(connection) == [_newest()]
+            return look(connection)
     except sa.exc.SQLAlchemyError as error:
         message = f"cannot open the database {database.shown}: {_why_not_open(database, error)}"
         raise StoreUnavailableError(message) from error

@@ -1,0 +1,27 @@
+"""Keys on the database itself."""
+
+import pytest
+
+from task_queue.actors import key_admin
+from task_queue.actors.store.database import Database
+from task_queue.actors.tasks.keys import StoredKey
+from tests.databases import execute
+from tests.fakes import NOW
+
+KEY = StoredKey(
+    id="0" * 16, name="shop", hash="0" * 64, scopes=("read",), queues=None, created_at=int(NOW)
+)
+
+
+def test_no_database_has_no_key(empty_database: Database) -> None:
+    assert not key_admin.has_valid_key(empty_database, NOW)
+
+
+@pytest.mark.parametrize("revision", ["0001", "9999"])
+def test_a_key_counts_whichever_version_has_made_the_schema(
+    database: Database, revision: str
+) -> None:
+    assert not key_admin.has_valid_key(database, NOW)
+    key_admin.create(database, KEY)
+    execute(database, f"UPDATE alembic_version SET version_num = '{revision}'")  # noqa: S608 - ours
+    assert key_admin.has_valid_key(database, NOW)
