@@ -1,6 +1,6 @@
 """The lessor: leases external tasks to workers over HTTP, and takes what they say about them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from task_queue.actors.messages.clock import Tick
 from task_queue.actors.messages.lessor import (
     ExternalStored,
     GetLent,
+    GiveBack,
     Heard,
     LeaseTasks,
     Lent,
@@ -124,6 +125,8 @@ class Lessor(Actor):
                 self._settle(message)
             case Lent():
                 self._on_lent(message)
+            case GiveBack(leased=lot):
+                self._give_back(lot)
             case ExternalStored(queues=names):
                 for name in names:
                     self._look(name)
@@ -197,17 +200,17 @@ class Lessor(Actor):
         for waiter, lot in zip(self._lending.pop(lent.queue), lent.lots, strict=True):
             if lot:
                 if not waiter.reply_to.answer(lot):
-                    for leased in lot:
-                        self._give_back(leased)
+                    self._give_back(lot)
             elif not waiter.waits and not lent.more:  # the claim may not have got to it
                 waiter.reply_to.answer(())
         if lent.more or lent.queue in self._again:
             self._again.discard(lent.queue)
             self._look(lent.queue)
 
-    def _give_back(self, leased: LeasedTask) -> None:
-        self._returned.add(leased.claimed.lease)
-        self._writer.tell(Settle(self._address, requeue(leased.claimed)))
+    def _give_back(self, lot: Sequence[LeasedTask]) -> None:
+        for leased in lot:
+            self._returned.add(leased.claimed.lease)
+            self._writer.tell(Settle(self._address, requeue(leased.claimed)))
 
     def _settle(self, asked: SettleLeases) -> None:
         hear = Hear(

@@ -1,6 +1,7 @@
 """`/queues/{name}/lease` and `/leases`: workers in any language lease tasks, and settle them."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -9,8 +10,14 @@ import falcon
 import orjson
 from orjson import dumps
 
-from task_queue.actors.errors import AnswerTimeoutError, LeaseLostError, NotFoundError
-from task_queue.actors.messages.lessor import LeaseTasks, SettleLeases
+from task_queue.actors.errors import (
+    AnswerTimeoutError,
+    LeaseLostError,
+    NotFoundError,
+    TaskQueueError,
+)
+from task_queue.actors.messages.lessor import GiveBack, LeaseTasks, SettleLeases
+from task_queue.actors.messages.reply import Reply
 from task_queue.actors.tasks.claim import Lease, LeasedTask
 from task_queue.actors.tasks.text import cut
 from task_queue.actors.tasks.verdict import Refusal, Said, Taken
@@ -67,6 +74,7 @@ class LeaseResource:
         )
         reply = self._edge.system.lessor.ask_later(asked)
         headers: Headers = [("Content-Type", JSON)]
+        lost = None
         if seconds is None:
             error = AnswerTimeoutError("no answer from the database in time")
             wait = Wait(self._edge.deadline, partial(reply.fail, error), stops=False)
@@ -74,9 +82,16 @@ class LeaseResource:
             headers.append(prefer.applied(seconds))
             until = self._edge.monotonic() + seconds
             wait = Wait(until, partial(reply.answer, ()))
-        late = Late(reply, partial(_leased, headers), wait, errors.refusal)
+            lost = partial(self._give_back, reply)
+        late = Late(reply, partial(_leased, headers), wait, errors.refusal, lost=lost)
         if (answer := leave_after(req, late, self._edge.timeout)) is not None:
             answer.fill(resp)
+
+    def _give_back(self, reply: Reply[tuple[LeasedTask, ...]]) -> None:
+        """Give back what was leased to a client that has gone meanwhile."""
+        with suppress(TaskQueueError):  # then nothing was leased, or it goes back when it lapses
+            if leased := reply.outcome():
+                self._edge.system.lessor.tell(GiveBack(leased))
 
     def _actions(self, body: LeaseBody) -> tuple[str, ...]:
         """Return the actions that the worker does.

@@ -33,6 +33,17 @@ class LeaseTasks(Request[tuple[LeasedTask, ...]]):
 
 
 @dataclass(frozen=True, slots=True)
+class GiveBack(Command):
+    """Give back what was leased to somebody who never heard of it; the attempts do not count.
+
+    Attributes:
+        leased: The tasks.
+    """
+
+    leased: tuple[LeasedTask, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SettleLeases(Request[tuple[Taken | Refusal, ...]]):
     """Write what workers say about their leases, in one commit. Answered in the same order.
 

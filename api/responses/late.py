@@ -66,6 +66,8 @@ class Late(Generic[R]):
         refuse: Makes the answer to an error.
         left: Called once the answer has left, or the client has gone. Of several things that an
             answer waits for in turn, the first says it.
+        lost: Called if the client has gone before its answer could leave, so that what only it
+            knows of can be taken back. The first says it, too.
         asked_at: When the actor was asked, by `time.perf_counter`.
         taken_off: What a proxy has taken off the path of the request.
     """
@@ -75,6 +77,7 @@ class Late(Generic[R]):
     wait: Wait | None = None
     refuse: Callable[[TaskQueueError], Answer] = late_refusal
     left: Callable[[], None] | None = None
+    lost: Callable[[], None] | None = None
     asked_at: float = field(default_factory=perf_counter)
     taken_off: str = field(default_factory=taken_off)
 

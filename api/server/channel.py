@@ -19,6 +19,7 @@ from task_queue.api.responses.answer import Answer, Headers
 from task_queue.api.responses.late import ENVIRON_KEY, HOLDS_KEY, Late
 from task_queue.api.server.parser import Parser, ProblemTask
 from task_queue.api.server.patience import Seen, Stage, TooSlowError
+from task_queue.api.server.waiting import has_gone
 from task_queue.config.logger import get_logger
 
 _REQUEST_ID = REQUEST_ID_HEADER.lower()  # as Falcon writes it
@@ -72,6 +73,7 @@ class _Request(Parser):
     answer: _Prepared | None = None
     holds: Callable[[], bool] | None = None  # whether its key still does; None: it has none
     left: Callable[[], None] | None = None  # called when the answer has left, or cannot any more
+    lost: Callable[[], None] | None = None  # called before that if nobody is there to read it
     path = ""  # of one that was refused before its head was read, for waitress's log
     client = ""  # its address, which a proxy may have told
 
@@ -89,7 +91,7 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         if answer is None:
             self.request.answer = answer = self._ask_the_application()
             if answer.late is not None:
-                self.request.left = answer.late.left
+                self.request.left, self.request.lost = answer.late.left, answer.late.lost
                 raise _Parked(answer.late)
         elif answer.late is not None:
             answer = self._decided(answer, answer.late)
@@ -226,6 +228,7 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
             self._is_waiting = False
             self.server.waiting.leave(self)
         request = self.requests[0]
+        lost = request.lost if request.lost is not None and has_gone(self.descriptor) else None
         try:
             super().service()
         except _Parked as parked:
@@ -233,6 +236,8 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
                 self._is_waiting = True
                 self.server.waiting.enter(self, wait)
             return parked.late.reply
+        if lost is not None:
+            lost()
         if request.left is not None:
             request.left()
         self._answered += 1

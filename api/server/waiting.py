@@ -12,6 +12,19 @@ _GOES = getattr(select, "POLLRDHUP", 0)
 """Linux: the client has closed its side. Elsewhere only a connection that broke is noticed."""
 
 
+def has_gone(descriptor: int) -> bool:
+    """Return whether the client of a connection whose answer waits has gone; see `Waiting`.
+
+    Args:
+        descriptor: The socket's; -1 if it is closed.
+    """
+    if descriptor < 0:
+        return True
+    client = select.poll()
+    client.register(descriptor, _GOES)
+    return bool(client.poll(0))
+
+
 class Connection(Protocol):
     """A client's connection with a request on it.
 

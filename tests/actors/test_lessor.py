@@ -11,6 +11,7 @@ from task_queue.actors.messages.clock import Tick
 from task_queue.actors.messages.lessor import (
     ExternalStored,
     GetLent,
+    GiveBack,
     Heard,
     LeaseTasks,
     Lent,
@@ -154,6 +155,12 @@ def test_what_was_claimed_for_one_that_has_gone_goes_back_without_an_attempt(
     lender.actor.receive(WriteFailed(settle, StoreUnavailableError("away")))
     lender.actor.receive(Tick(NOW))
     assert lender.writer.all_of(Settle) == [settle, settle]
+
+
+def test_what_somebody_never_heard_of_goes_back_without_an_attempt(lender: Lender) -> None:
+    lender.actor.receive(GiveBack((leased("one"), leased("two"))))
+    settled = [each.settlement for each in lender.writer.all_of(Settle)]
+    assert [(each.status, each.attempt) for each in settled] == [(Status.QUEUED, 0)] * 2
 
 
 def test_one_that_has_gone_is_claimed_for_no_more(lender: Lender) -> None:

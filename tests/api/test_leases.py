@@ -151,6 +151,18 @@ def test_what_is_claimed_for_a_client_that_has_gone_goes_back(server: ServerProc
     assert (leased["task"]["id"], leased["task"]["attempt"]) == (task_id, 1)
 
 
+def test_so_does_what_is_claimed_for_one_that_has_gone_just_before(server: ServerProcess) -> None:
+    head = b"POST /queues/tasks/lease HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=30\r\n"
+    for _ in range(5):  # sooner than anybody looks which clients have gone
+        with connection(server) as client:
+            client.sendall(head + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+            assert server.client.get("/readyz").status_code == 200  # meanwhile it waits
+        task_id = publish(server)
+        [leased] = lease(server, wait=20)
+        assert (leased["task"]["id"], leased["task"]["attempt"]) == (task_id, 1)
+        assert say(server, leased["lease"], "ack").status_code == 200
+
+
 def test_consumers_leave_it_alone_and_the_service_is_ready(server: ServerProcess) -> None:
     task_id = publish(server)
     server.wait_for_status(server.publish("sum", numbers=[1]), "completed")
