@@ -18,6 +18,7 @@ from task_queue.actors.actions.load import end_fallback, load_actions
 from task_queue.actors.actions.process.child import Children
 from task_queue.actors.clock import Clock
 from task_queue.actors.consumer import ConsumerActor
+from task_queue.actors.database import database
 from task_queue.actors.drivers.database import DatabaseDriver
 from task_queue.actors.drivers.driver import Driver
 from task_queue.actors.drivers.memory import MemoryDriver
@@ -44,7 +45,6 @@ from task_queue.actors.runtime.child import BOOT_SECONDS, ChildSpec, Intensity, 
 from task_queue.actors.scheduler import Scheduler
 from task_queue.actors.store import own_actions
 from task_queue.actors.store.callbacks import Deliverer
-from task_queue.actors.store.database import Database, absolute_url, environment
 from task_queue.actors.store.database_file import DatabaseFile
 from task_queue.actors.store.file_lock import FileLock
 from task_queue.actors.store.migrate import migrate
@@ -57,7 +57,7 @@ from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.writer import DatabaseWriter, DiskFloor
 from task_queue.config.callbacks import CALLBACK_ATTEMPTS
-from task_queue.config.settings import DatabaseSettings, QueueSettings, Settings
+from task_queue.config.settings import QueueSettings, Settings
 
 SETTLE_GRACE_SECONDS = 5.0
 """How long the last results may take to be written, after the deadline of the drain."""
@@ -411,32 +411,3 @@ class ActorSystem:
             return [*self.queues.all_addresses(), *others]
 
         return Clock.start(life, listeners=listeners, now=self._now)
-
-
-def database(settings: DatabaseSettings) -> Database:
-    """Return the database that the settings name, wherever an action leads this process later."""
-    return Database(
-        absolute_url(settings.url),
-        busy_timeout_seconds=settings.busy_timeout_seconds,
-        connect_timeout_seconds=settings.connect_timeout_seconds,
-        statement_timeout_seconds=settings.statement_timeout_seconds,
-        options=settings.postgresql_options,
-        environment=environment(settings.url),
-    )
-
-
-def migrate_only(settings: DatabaseSettings) -> None:
-    """Migrate the schema to the newest version, and start nothing.
-
-    Raises:
-        TaskQueueError: The migration failed.
-    """
-    target = database(settings)
-    lock = FileLock(target.path) if target.is_sqlite else None
-    if lock is not None:
-        lock.acquire()
-    try:
-        migrate(target)
-    finally:
-        if lock is not None:
-            lock.release()

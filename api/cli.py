@@ -160,7 +160,7 @@ def run(
 def migrate(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Bring the database's schema to what this version needs, and end."""
     settings = _load(config, overrides).settings
-    from task_queue.actors.system import migrate_only  # noqa: PLC0415 - see `serve`
+    from task_queue.actors.database import migrate_only  # noqa: PLC0415 - see `serve`
 
     migrate_only(settings.database)
     say("the schema is up to date")
@@ -192,7 +192,7 @@ def create_key(  # noqa: PLR0913, PLR0917 - typer makes options of them
 ) -> None:
     """Make a key for the HTTP API, and show it, this once."""
     settings = _load(config, overrides).settings
-    from task_queue.actors.system import database  # noqa: PLC0415 - see `serve`
+    from task_queue.actors.database import database  # noqa: PLC0415 - see `serve`
     from task_queue.api import key_commands  # noqa: PLC0415
 
     key, stored = key_commands.drawn(name, scopes or (), queues or (), expires)
@@ -203,7 +203,7 @@ def create_key(  # noqa: PLR0913, PLR0917 - typer makes options of them
 def list_keys(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """List the keys of the database, without what is secret."""
     settings = _load(config, overrides).settings
-    from task_queue.actors.system import database  # noqa: PLC0415 - see `serve`
+    from task_queue.actors.database import database  # noqa: PLC0415 - see `serve`
     from task_queue.api import key_commands  # noqa: PLC0415
 
     key_commands.list_all(database(settings.database))
@@ -219,7 +219,7 @@ def revoke_key(
 ) -> None:
     """Let a key hold no longer: every server refuses it within 5 seconds."""
     settings = _load(config, overrides).settings
-    from task_queue.actors.system import database  # noqa: PLC0415 - see `serve`
+    from task_queue.actors.database import database  # noqa: PLC0415 - see `serve`
     from task_queue.api import key_commands  # noqa: PLC0415
 
     key_commands.revoke(database(settings.database), name)

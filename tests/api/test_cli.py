@@ -233,7 +233,7 @@ def test_what_a_start_does_not_need_it_does_not_import(run: Run, tmp_path: Path)
     result = run("migrate", "--set", url, PYTHONPROFILEIMPORTTIME="1")
     assert result.stdout == "the schema is up to date\n"
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
-    assert "task_queue.actors.system" in imported
+    assert "task_queue.actors.database" in imported
     assert imported.isdisjoint({"alembic", "httpx", "psycopg", "task_queue.api.server.serve"})
 
 
