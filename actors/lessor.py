@@ -194,7 +194,9 @@ class Lessor(Actor):
         )
         info = self._queues().get(name)
         rate = 0.0 if info is None else info.limits.rate_limit
-        self._writer.tell(Lend(self._address, name, bids, MAX_LENT, rate, self._now()))
+        timeouts = self._actions.external
+        lend = Lend(self._address, name, bids, MAX_LENT, rate, timeouts, self._now())
+        self._writer.tell(lend)
 
     def _on_lent(self, lent: Lent) -> None:
         for waiter, lot in zip(self._lending.pop(lent.queue), lent.lots, strict=True):

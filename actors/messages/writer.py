@@ -130,6 +130,7 @@ class Lend(Write):
         bids: What each worker would like, the first come first.
         limit: How many tasks in all at most.
         rate_limit: How many starts per second the queue allows; 0: any number.
+        timeouts: How many seconds an attempt may take, by action; 0: any time.
         now: When the claim is made, Unix seconds.
     """
 
@@ -137,6 +138,7 @@ class Lend(Write):
     bids: tuple[Bid, ...]
     limit: int
     rate_limit: float
+    timeouts: Mapping[str, float]
     now: float
 
 

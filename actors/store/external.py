@@ -83,6 +83,19 @@ def _claim_of(actions: int) -> sa.Update:
         .limit(sa.bindparam("at_most", type_=sa.Integer))
         .cte("first")
     )
+    # The task's own, or its action's.
+    timeout = sa.func.coalesce(
+        tasks.c.timeout_seconds,
+        sa.case(
+            *(
+                (
+                    tasks.c.action == sa.bindparam(f"action_{number}"),
+                    sa.cast(sa.bindparam(f"timeout_{number}"), sa.Double),
+                )
+                for number in range(actions)
+            )
+        ),
+    )
     return (
         sa.update(tasks)
         .where(tasks.c.seq.in_(sa.select(first.c.seq)))
@@ -91,10 +104,7 @@ def _claim_of(actions: int) -> sa.Update:
             attempt=tasks.c.attempt + sa.literal_column("1"),
             lease_id=sa.bindparam("new_lease_id"),
             # No longer than the attempt may take.
-            leased_until=_now
-            + sa.case(
-                (tasks.c.timeout_seconds < _seconds, tasks.c.timeout_seconds), else_=_seconds
-            ),
+            leased_until=_now + sa.case((timeout < _seconds, timeout), else_=_seconds),
             counted_from=_now,
             started_at=_now,
             worker=sa.bindparam("node"),
@@ -193,7 +203,9 @@ def _claim(
         "now": write.now,
         "node": bid.worker,
     }
-    parameters |= {f"action_{number}": action for number, action in enumerate(actions)}
+    for number, action in enumerate(actions):
+        parameters[f"action_{number}"] = action
+        parameters[f"timeout_{number}"] = write.timeouts.get(action) or None
     rows = connection.execute(_claim_of(len(actions)), parameters).all()
     of_row = {row.id: row for row in rows}
     # A row's last columns are those that `LEASED_COLUMNS` does not have.

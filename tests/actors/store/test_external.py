@@ -1,5 +1,6 @@
 """External tasks are leased to workers, and settled by what these say, each lease once."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -55,9 +56,14 @@ def a_bid(*actions: str, limit: int = 10, lease_id: int = 1, seconds: float = 60
 
 
 def lend(
-    session: Session, *bids: Bid, limit: int = 500, rate_limit: float = 0.0, now: float = NOW
+    session: Session,
+    *bids: Bid,
+    limit: int = 500,
+    rate_limit: float = 0.0,
+    timeouts: Mapping[str, float] | None = None,
+    now: float = NOW,
 ) -> tuple[tuple[tuple[LeasedTask, ...], ...], bool]:
-    write = Lend(Inbox(), "tasks", bids or (a_bid(),), limit, rate_limit, now)
+    write = Lend(Inbox(), "tasks", bids or (a_bid(),), limit, rate_limit, timeouts or {}, now)
     with session.transaction():
         return external.lend(session.connection, write)
 
@@ -140,6 +146,13 @@ def test_a_lease_counts_an_attempt_and_lasts_no_longer_than_the_attempt_may(
     task = get(session, long)
     assert (task.status, task.attempt, task.course.worker) == (Status.RUNNING, 1, "host-1")
     assert get(session, short).attempt == 1
+
+
+def test_the_time_of_an_action_holds_for_tasks_without_one_of_their_own(session: Session) -> None:
+    put(session, an_external_task(), an_external_task(timeout_seconds=9.0))
+    put(session, a_task(action="crop", external=True))
+    [lot], _ = lend(session, a_bid("resize", "crop"), timeouts={"resize": 3.0, "crop": 0.0})
+    assert [each.leased_until for each in lot] == [NOW + 3, NOW + 9, NOW + 60]
 
 
 def test_a_paused_queue_lends_nothing(session: Session) -> None:

@@ -53,7 +53,7 @@ SEEN = frozenset({"mail", "small"})
 DEAD = Settlement(LEASE, Status.DEAD, 1, ended_at=NOW, failure=Failure("broken"))
 
 BID = Bid(actions=("uppercase", "rare"), limit=10, lease_id=1, worker="host-1", lease_seconds=60.0)
-LEND = Lend(Inbox(), "tasks", (BID,), 500, 0.0, NOW)
+LEND = Lend(Inbox(), "tasks", (BID,), 500, 0.0, {}, NOW)
 SAID = Said(lease=LEASE, verdict=Acked(result="1"), fingerprint="")
 HEAR = Hear(Inbox(), (SAID,), None, {}, {}, 0.5, NOW, Reply())
 MARK = Mark(Inbox(), (), ("uppercase", "rare"), ("tasks", "mail"), None)
