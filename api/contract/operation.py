@@ -39,6 +39,7 @@ class Answered:
     Attributes:
         description: When it is answered, and with what.
         model: The model of the document, or several if it is one of them; None: there is no body.
+            Clients take the first that fits, so one that has all members of another goes before.
         headers: Those that it may have besides `X-Request-ID`.
         media_type: What the document is.
     """

@@ -73,7 +73,7 @@ OPERATIONS = (
             HTTPStatus.OK: Answered(
                 description="The queue has a task with this `unique_key` already: it is this one."
                 " Or the request waited for the task's end: the whole task.",
-                model=(Queued, TaskWithAttempts),
+                model=(TaskWithAttempts, Queued),
                 headers=_LOCATED,
             ),
         },

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from task_queue_client import AuthenticatedClient
 from task_queue_client.api.tasks import get_task, publish_task
-from task_queue_client.models import PublishBody, Queued, TaskWithAttempts
+from task_queue_client.models import ProblemDocument, PublishBody, Queued, TaskWithAttempts
 
 url, key = sys.argv[1:]
 with AuthenticatedClient(base_url=url, token=key) as client:
@@ -27,6 +27,18 @@ with AuthenticatedClient(base_url=url, token=key) as client:
     task = get_task.sync(task_id=UUID(queued.id), client=client, prefer="wait=30")
     assert isinstance(task, TaskWithAttempts), task
     print(task.status, task.result, task.attempts[0].number)
+    waited = publish_task.sync(client=client, body=body, prefer="wait=30")
+    assert isinstance(waited, TaskWithAttempts), waited
+    print(waited.result)
+    later = {"action": "sum", "unique_key": "once", "delay_seconds": 600}
+    publish_task.sync(client=client, body=PublishBody.from_dict(later))
+    again = publish_task.sync(client=client, body=PublishBody.from_dict(later))
+    assert isinstance(again, Queued), again
+    print(again.duplicate)
+    other = PublishBody.from_dict({"action": "sum"})
+    refused = publish_task.sync(client=client, body=other, idempotency_key="one")
+    assert isinstance(refused, ProblemDocument), refused
+    print(refused.type_)
 """
 MYPY = """
 [mypy]
@@ -89,4 +101,9 @@ def test_a_client_can_be_generated_which_has_types_and_publishes_and_reads_a_tas
     assert "WARNING" not in said
     ran(directory, "mypy", "task_queue_client", "use.py")
     url = str(server.client.base_url)
-    assert ran(directory, "python", "use.py", url, key) == "completed {'output': 'HELLO'} 1\n"
+    assert ran(directory, "python", "use.py", url, key).splitlines() == [
+        "completed {'output': 'HELLO'} 1",
+        "{'output': 'HELLO'}",
+        "True",
+        "/docs#key-reused",
+    ]
