@@ -144,7 +144,7 @@ class DeadLettersResource:
                 raise unknown_queue(queues, body.queue)
             self._edge.check_has_rows(body.queue)
         if body.action is not None and not self._edge.actions.knows(body.action):
-            raise unknown_action(self._edge.actions, body.action)
+            raise unknown_action(self._edge.actions.names, body.action)
 
     def _search(self, body: RedriveBody, limit: int, caller: Caller) -> tuple[list[str], LeftOut]:
         """Find dead tasks, the oldest of each queue first; count those left out on the way."""

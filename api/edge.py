@@ -146,7 +146,7 @@ class Edge:
         if action is not None and not self.actions.knows(action):
             stored, _ = self.ask_reader(ListTasks(limit=1, filters=replace(seen, action=action)))
             if not stored:
-                raise unknown_action(self.actions, action)
+                raise unknown_action(self.actions.names, action)
 
     def ask_reader(self, request: Request[R]) -> R:
         """Ask the reader of the database.

@@ -106,7 +106,7 @@ def _claimed(
         UsageError: It would be refused.
     """
     if action not in actions.names:  # one that only the fallback knows is a typing error here
-        raise UsageError(unknown("action", action, actions.names))
+        raise UsageError(unknown("action", action, actions.published))
     if actions.is_external(action):
         raise UsageError(f"the action {action!r} is done by workers over HTTP, not here")
     try:

@@ -8,6 +8,7 @@ from task_queue.actors.actions.action import Action, Done
 from task_queue.actors.actions.call import Call
 from task_queue.actors.errors import Reject
 from task_queue.actors.tasks.claim import ClaimedTask
+from task_queue.actors.tasks.event import DELIVERY
 from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.text import unknown
 
@@ -51,6 +52,13 @@ class Registry:
     def names(self) -> list[str]:
         """The names, sorted, without those that only the fallback runs."""
         return sorted(self._actions)
+
+    @property
+    def published(self) -> list[str]:
+        """The names of those that a publish may ask for, sorted; what tells callbacks is none."""
+        return [
+            name for name in self.names if (name, self._actions[name].kind) != (DELIVERY, "builtin")
+        ]
 
     @property
     def own(self) -> tuple[str, ...]:
@@ -146,7 +154,7 @@ class Registry:
         """
         action = self._actions.get(claimed.action, self._fallback)
         if action is None:
-            raise Reject(unknown("action", claimed.action, self.names))
+            raise Reject(unknown("action", claimed.action, self.published))
         call = Call(
             claimed,
             slot,

@@ -15,19 +15,21 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """An action that can be asked for.
+    """An action that tasks have.
 
     Attributes:
         name: Its name.
         schema: The JSON Schema of its data; None: any object will do.
         takes_nothing: Whether it takes an empty object, or none.
         external: Whether workers over HTTP do it.
+        published: Whether a publish may ask for it.
     """
 
     name: str
     schema: Mapping[str, Any] | None
     takes_nothing: bool
     external: bool = False
+    published: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,12 @@ class Offers:
                 name = _component(f"data.{each.name}", schemas)
                 schemas.update(_named(name, each.schema))
                 found[name] = each
-        names = [each.name for each in self.actions]
+        names = [each.name for each in self.actions if each.published]
         for body, member in (("PublishBody", "action"), ("CloudEvent", "type")):
             bound = [_condition(member, each, name) for name, each in found.items()]
             schemas[body] |= {"allOf": bound} if bound else {}
             self._name(schemas[body], member, names)
-        self._name(schemas["RedriveBody"], "action", names)
+        self._name(schemas["RedriveBody"], "action", [each.name for each in self.actions])
         if leased := [each.name for each in self.actions if each.external]:
             one = {"type": "string", "enum": leased}
             schemas["LeaseBody"]["properties"]["actions"]["anyOf"][0]["items"] = one
@@ -78,6 +80,7 @@ def offers_of(actions: Registry, queues: Sequence[str]) -> Offers:
             (actions.described(name) or {})["schema"],
             _takes_nothing(actions, name),
             actions.is_external(name),
+            name in actions.published,
         )
         for name in actions.names
     ]

@@ -84,7 +84,7 @@ class Catalog:
 
 def _check_action(actions: Registry, body: PublishBody, prefix: str) -> None:
     if not actions.knows(body.action):
-        raise unknown_action(actions, body.action, prefix)
+        raise unknown_action(actions.published, body.action, prefix)
     try:
         actions.check(body.action, orjson.dumps(body.data or {}).decode())
     except InvalidDataError as error:
@@ -92,9 +92,9 @@ def _check_action(actions: Registry, body: PublishBody, prefix: str) -> None:
         raise InvalidRequestError(text, problem=problems.INVALID_DATA) from error
 
 
-def unknown_action(actions: Registry, name: str, prefix: str = "") -> InvalidRequestError:
+def unknown_action(known: Collection[str], name: str, prefix: str = "") -> InvalidRequestError:
     """Return the error of an action that there is not; `prefix` is where in the body, if at all."""
-    detail = unknown(f"{prefix}action", name, actions.names)
+    detail = unknown(f"{prefix}action", name, known)
     return InvalidRequestError("unknown action", detail, problems.UNKNOWN_ACTION)
 
 

@@ -55,6 +55,14 @@ def receiver() -> Iterator[Endpoint]:
         yield endpoint
 
 
+def test_what_tells_is_not_offered_as_an_action(telling: ServerProcess) -> None:
+    refused = telling.client.post("/tasks", json={"action": "calback"}).json()
+    assert refused["error"] == "unknown action"
+    assert "callback" not in refused["detail"]
+    schemas = telling.client.get("/openapi.json").json()["components"]["schemas"]
+    assert "callback" not in schemas["PublishBody"]["properties"]["action"]["enum"]
+
+
 def publish(server: ServerProcess, action: str = "sum", **members: object) -> str:
     answer = server.client.post("/tasks", json={"action": action, **members})
     assert answer.status_code == 202, answer.text
