@@ -35,6 +35,11 @@ PREFER = Header(
     schema=_TEXT,
     example="wait=20",
 )
+PREFER_OF_LEASES = replace(
+    PREFER,
+    description="`wait=N`: answer once there is a task, after N whole seconds at the latest, and"
+    " after `http.max_wait_seconds` (RFC 7240). What cannot be met is ignored.",
+)
 PREFERENCE_APPLIED = Header(
     name="Preference-Applied",
     description="How long the answer waited at most.",

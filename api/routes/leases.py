@@ -69,7 +69,7 @@ OPERATIONS = (
         resource=LeaseResource,
         scope=Scope.WORK,
         body=LeaseBody,
-        headers=(headers.PREFER,),
+        headers=(headers.PREFER_OF_LEASES,),
         answers={
             HTTPStatus.OK: Answered(
                 description="What is leased; nothing if nothing was ready.",
