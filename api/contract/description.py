@@ -137,9 +137,13 @@ def _schemas(operations: Iterable[Operation], offers: Offers | None) -> dict[str
         **named_schemas([*shown, ProblemDocument], "answers"),
         **named_schemas(bodies, "requests"),
     }
-    schemas["ProblemDocument"]["properties"]["type"]["enum"] = [
-        each.type for each in PROBLEMS.values()
-    ]
+    # No enumeration: clients would refuse a problem that a later version adds, and all of them
+    # behind a proxy that puts a prefix before the path.
+    schemas["ProblemDocument"]["properties"]["type"] |= {
+        "format": "uri-reference",
+        "pattern": "/docs#[a-z0-9-]+$",
+        "examples": [each.type for each in PROBLEMS.values()],
+    }
     task = schemas["ScheduleBody"]["properties"]["task"]
     schemas["ScheduleBody"]["properties"]["task"] = {
         "description": task["description"],

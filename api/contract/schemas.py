@@ -120,12 +120,14 @@ _ANY: Mapping[str, Any] = {
 JSON: Mapping[str, Any] = {
     "description": "Any JSON: without the NUL character in strings, integers of 64 bits, and at"
     " most 100 levels.",
-    # No `type`: each of these holds of values of one type, and generators of clients, of which few
-    # know types that hold themselves, take the whole for any value.
-    "pattern": NO_NUL,
-    "items": {"$ref": f"{COMPONENTS}Json"},
-    **_ANY,
+    # All of it below `if`: generators of clients, of which few know types that hold themselves,
+    # take the whole for any value. One that looks for `items` takes it for a list.
     "if": {"type": "integer"},
     "then": {"minimum": INTEGERS.start, "maximum": INTEGERS.stop - 1},
+    "else": {
+        "if": {"type": "array"},
+        "then": {"items": {"$ref": f"{COMPONENTS}Json"}},
+        "else": {"if": {"type": "object"}, "then": _ANY, "else": {"pattern": NO_NUL}},
+    },
 }
 """The schema of whatever may be in the data of a task."""

@@ -1,6 +1,7 @@
 """The description is valid OpenAPI, and says what is true of the actions and queues there are."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import jsonschema_rs
@@ -9,6 +10,7 @@ from openapi_spec_validator import validate
 
 from task_queue.api.contract.description import describe, problems_of
 from task_queue.api.contract.offers import Offered, Offers
+from task_queue.api.contract.schemas import JSON
 from task_queue.api.responses import problems
 from task_queue.api.responses.problems import PROBLEMS
 from task_queue.api.routes.table import OPERATIONS
@@ -85,6 +87,45 @@ def test_a_publish_fits_if_its_action_takes_the_data(
     assert fits(document, "BatchBody", {"tasks": [body]}) is good
     when = {"cron": "@daily", "task": body}
     assert fits(document, "ScheduleBody", when) is (good and "run_at" not in body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "good"),
+    [
+        ("/docs#not-found", True),
+        ("/behind/a/proxy/docs#not-found", True),
+        ("/docs#of-a-later-version", True),
+        ("about:blank", False),
+    ],
+)
+def test_the_type_of_a_problem_may_be_one_that_a_client_does_not_know(
+    kind: str,
+    good: bool,  # noqa: FBT001
+) -> None:
+    problem = {"error": "no", "type": kind, "title": "No", "status": 404, "detail": "no"}
+    assert fits(described(), "ProblemDocument", problem) is good
+
+
+def test_of_several_documents_the_first_that_a_client_takes_has_all_that_was_answered() -> None:
+    schemas = described()["components"]["schemas"]
+    for operation in OPERATIONS:
+        for answered in operation.answers.values():
+            needed = [{*schemas[model.__name__]["required"]} for model in answered.models]
+            for earlier, later in pairwise(needed):
+                assert not earlier <= later, operation.operation_id
+
+
+def test_whatever_is_in_data_is_not_taken_for_a_list_nor_for_an_object_by_generators() -> None:
+    assert {"type", "items", "properties", "additionalProperties"}.isdisjoint(JSON)
+
+
+def test_what_nobody_may_publish_is_in_no_body_that_publishes() -> None:
+    actions = (*ACTIONS, Offered("callback", None, takes_nothing=False, published=False))
+    document = describe(
+        OPERATIONS, "1.0", Offers(actions, any_action=False, queues=("tasks",)), needs_key=False
+    )
+    assert not fits(document, "PublishBody", {"action": "callback"})
+    assert fits(document, "RedriveBody", {"action": "callback"})
 
 
 def test_with_a_fallback_any_name_of_an_action_fits() -> None:
