@@ -228,9 +228,9 @@ class Lessor(Actor):
         self._writer.tell(hear)
 
     def _on_heard(self, heard: Heard) -> None:
-        for each in heard.outcomes:
+        for task_id, each in zip(heard.task_ids, heard.outcomes, strict=True):
             if isinstance(each, Refusal):
-                self.log.warning("verdict refused", reason=each.value)
+                self.log.warning("verdict refused", id=task_id, reason=each.value)
             elif not each.repeated:
                 self._count(each)
 

@@ -92,9 +92,11 @@ class Heard(Notice):
     """Verdicts are on disk, or refused.
 
     Attributes:
+        task_ids: The ids of the tasks they are about.
         outcomes: What became of each.
     """
 
+    task_ids: tuple[str, ...]
     outcomes: tuple[Taken | Refusal, ...]
 
 

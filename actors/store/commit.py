@@ -239,7 +239,8 @@ class Commit:
         self._announce(told)
         self._places |= dict.fromkeys(places, write.requester)
         self.notices.answers.append((write.waiter, outcomes))
-        self.notices.other.append((write.requester, Heard(outcomes)))
+        task_ids = tuple(said.lease.task_id for said in write.said)
+        self.notices.other.append((write.requester, Heard(task_ids, outcomes)))
 
     def _mark(self, write: Mark) -> None:
         step = external_marks.mark(self._connection, write)

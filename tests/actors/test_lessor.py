@@ -212,7 +212,7 @@ def test_what_workers_do_is_counted_once(lender: Lender) -> None:
     done = Taken(task_id="one", queue="tasks", status=Status.COMPLETED)
     again = Taken(task_id="one", queue="tasks", status=Status.COMPLETED, repeated=True)
     failed = Taken(task_id="two", queue="tasks", status=Status.DEAD, failed=True)
-    lender.actor.receive(Heard((done, again, failed)))
+    lender.actor.receive(Heard(("one", "one", "two"), (done, again, failed)))
     for second in (0, 2):
         lender.actor.receive(Tick(NOW + second))
     asked = GetLent()

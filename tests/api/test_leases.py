@@ -183,6 +183,7 @@ def test_a_lease_that_lapses_is_a_lost_attempt_and_no_suspect(server: ServerProc
         ("extend", {"lease_seconds": 9}),
     ):
         assert problem(say(server, first["lease"], verb, **members), 409)
+    server.wait_for_log("verdict refused", id=task_id, reason="lapsed")
     say(server, second["lease"], "ack")
     [lost, done] = server.task(task_id)["attempts"]
     assert (lost["outcome"], done["outcome"]) == ("lost", "completed")
