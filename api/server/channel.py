@@ -1,5 +1,6 @@
 """A client's connection: each answer leaves in one piece, when it may, and is logged."""
 
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -34,6 +35,8 @@ _OF_AN_ANSWER = {"content-length", "content-type", "location"}
 """The headers, as Falcon writes them, that do not go with another answer."""
 _LISTS = {"ratelimit", "ratelimit-policy"}
 """Those of the key, beside which the other answer may have those of a queue."""
+_LEASE = re.compile(r"(/leases/[^/.]*\.)[^/]+")
+"""A lease in a path, with the secret behind the point."""
 _RESET = struct.pack("ii", 1, 0)  # lingers for no second
 _log = get_logger()
 
@@ -338,7 +341,7 @@ def _log_request(method: str, path: str, client: str, status_line: str, seconds:
     log(
         "request",
         method=method,
-        path=path,
+        path=_LEASE.sub(r"\1…", path),
         client=client,
         status=status,
         duration_seconds=duration,

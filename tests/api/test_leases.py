@@ -184,6 +184,8 @@ def test_a_lease_that_lapses_is_a_lost_attempt_and_no_suspect(server: ServerProc
     ):
         assert problem(say(server, first["lease"], verb, **members), 409)
     server.wait_for_log("verdict refused", id=task_id, reason="lapsed")
+    assert not any(first["lease"] in str(line) for line in server.log)  # it is a secret
+    assert any(f"/leases/{task_id}.…" in str(line) for line in server.log)
     say(server, second["lease"], "ack")
     [lost, done] = server.task(task_id)["attempts"]
     assert (lost["outcome"], done["outcome"]) == ("lost", "completed")
