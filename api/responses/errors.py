@@ -31,7 +31,7 @@ from task_queue.actors.tasks.text import cut
 from task_queue.api.responses import problems, rate_limit
 from task_queue.api.responses.answer import Answer
 from task_queue.api.responses.problems import INVALID_REQUEST, OF_HTTP, Problem
-from task_queue.api.responses.urls import url
+from task_queue.api.responses.urls import url, without_lease
 from task_queue.config.logger import get_logger
 
 PROBLEM_TYPE = "application/problem+json"
@@ -220,7 +220,7 @@ def _on_http_error(
 def _on_defect(
     req: falcon.Request, resp: falcon.Response, error: Exception, _params: object
 ) -> None:
-    _log.error("request failed", method=req.method, path=req.path, exc_info=error)
+    _log.error("request failed", method=req.method, path=without_lease(req.path), exc_info=error)
     answer(resp, problems.INTERNAL_ERROR, "internal error")
 
 

@@ -1,9 +1,11 @@
-"""The one place that knows where the service's URLs begin."""
+"""The one place that knows where the service's URLs begin, and what of one is a secret."""
 
+import re
 from contextvars import ContextVar
 
 _prefix = ""
 _taken_off: ContextVar[str] = ContextVar("taken_off", default="")
+_LEASE = re.compile(r"(/leases/[^/.]*\.)[^/]+")
 
 
 def begin_with(prefix: str) -> None:
@@ -28,3 +30,8 @@ def put_back(prefix: str) -> None:
 def url(path: str) -> str:
     """Return the URL reference by which the client finds this path of ours."""
     return f"{_taken_off.get()}{_prefix}{path}"
+
+
+def without_lease(path: str) -> str:
+    """Return the path as a log may have it: of a lease without the secret behind its point."""
+    return _LEASE.sub(r"\1…", path)

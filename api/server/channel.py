@@ -1,6 +1,5 @@
 """A client's connection: each answer leaves in one piece, when it may, and is logged."""
 
-import re
 import socket
 import struct
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from task_queue.actors.messages.reply import Reply
 from task_queue.api.middleware import REQUEST_ID_HEADER
 from task_queue.api.responses.answer import Answer, Headers
 from task_queue.api.responses.late import ENVIRON_KEY, HOLDS_KEY, Late
+from task_queue.api.responses.urls import without_lease
 from task_queue.api.server.parser import Parser, ProblemTask
 from task_queue.api.server.patience import Seen, Stage, TooSlowError
 from task_queue.api.server.waiting import has_gone
@@ -35,8 +35,6 @@ _OF_AN_ANSWER = {"content-length", "content-type", "location"}
 """The headers, as Falcon writes them, that do not go with another answer."""
 _LISTS = {"ratelimit", "ratelimit-policy"}
 """Those of the key, beside which the other answer may have those of a queue."""
-_LEASE = re.compile(r"(/leases/[^/.]*\.)[^/]+")
-"""A lease in a path, with the secret behind the point."""
 _RESET = struct.pack("ii", 1, 0)  # lingers for no second
 _log = get_logger()
 
@@ -341,7 +339,7 @@ def _log_request(method: str, path: str, client: str, status_line: str, seconds:
     log(
         "request",
         method=method,
-        path=_LEASE.sub(r"\1…", path),
+        path=without_lease(path),
         client=client,
         status=status,
         duration_seconds=duration,
