@@ -15,7 +15,6 @@ from task_queue.actors.tasks.task import Task
 from task_queue.actors.tasks.text import shown
 from task_queue.api.auth.caller import Caller, caller_of
 from task_queue.api.edge import Edge
-from task_queue.api.json_codec import read_json
 from task_queue.api.requests.catalog import unknown_action, unknown_queue
 from task_queue.api.requests.listing import (
     MAX_ERROR_PART_CHARS,
@@ -23,7 +22,7 @@ from task_queue.api.requests.listing import (
     StoredName,
     page_of,
 )
-from task_queue.api.requests.validation import canonical_id, checked, rule
+from task_queue.api.requests.validation import canonical_id, checked_body, rule
 from task_queue.api.responses.documents import page_document
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.logger import get_logger
@@ -114,8 +113,7 @@ class DeadLettersResource:
 
     def on_post_redrive(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Put dead tasks back on their queues, with all their attempts; show how many."""
-        value = read_json(req) if req.content_length else {}
-        body = checked(RedriveBody, value)
+        body = checked_body(req, RedriveBody)
         if not any(getattr(body, name) for name in _SELECTORS):
             message = f"give at least one of {', '.join(_SELECTORS)}: which dead tasks"
             raise InvalidRequestError(message)

@@ -23,7 +23,7 @@ from task_queue.actors.tasks.text import cut
 from task_queue.actors.tasks.verdict import Refusal, Said, Taken
 from task_queue.api.auth.caller import caller_of
 from task_queue.api.edge import Edge
-from task_queue.api.json_codec import read_json, refuse_members
+from task_queue.api.json_codec import refuse_members
 from task_queue.api.requests import prefer
 from task_queue.api.requests.leases import (
     UNNAMED,
@@ -38,7 +38,7 @@ from task_queue.api.requests.leases import (
     said_of,
     token_of,
 )
-from task_queue.api.requests.validation import checked
+from task_queue.api.requests.validation import checked_body
 from task_queue.api.responses import errors, problems
 from task_queue.api.responses.answer import JSON, Answer, Headers
 from task_queue.api.responses.errors import InvalidRequestError
@@ -58,7 +58,7 @@ class LeaseResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Lease what is ready, with `Prefer: wait=N` as soon as anything is."""
-        body = checked(LeaseBody, read_json(req))
+        body = checked_body(req, LeaseBody)
         if not caller_of(req).sees(name):
             raise NotFoundError("queue not found")
         settings = self._edge.queue_settings(name)
@@ -121,11 +121,11 @@ class LeasesResource:
 
     def on_post_ack(self, req: falcon.Request, resp: falcon.Response, lease: str) -> None:
         """Complete the task."""
-        self._settle_one(req, resp, lease, checked(AckBody, read_json(req)))
+        self._settle_one(req, resp, lease, checked_body(req, AckBody))
 
     def on_post_nack(self, req: falcon.Request, resp: falcon.Response, lease: str) -> None:
         """Count a failed attempt: the task is run again later, or is dead."""
-        self._settle_one(req, resp, lease, checked(NackBody, read_json(req)))
+        self._settle_one(req, resp, lease, checked_body(req, NackBody))
 
     def on_post_release(self, req: falcon.Request, resp: falcon.Response, lease: str) -> None:
         """Give the task back without counting an attempt."""
@@ -134,11 +134,11 @@ class LeasesResource:
 
     def on_post_extend(self, req: falcon.Request, resp: falcon.Response, lease: str) -> None:
         """Let the lease last longer; say whether somebody asked to cancel the task."""
-        self._settle_one(req, resp, lease, checked(ExtendBody, read_json(req)))
+        self._settle_one(req, resp, lease, checked_body(req, ExtendBody))
 
     def on_post_settle(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Do any of that to several leases, in one commit; each has an outcome of its own."""
-        settlements = checked(SettleBody, read_json(req)).settlements
+        settlements = checked_body(req, SettleBody).settlements
         leases = [lease_in(each.lease) for each in settlements]
         said: list[Said] = []
         for index, (lease, each) in enumerate(zip(leases, settlements, strict=True)):

@@ -8,7 +8,7 @@ from typing import Any
 from task_queue.api.contract import headers
 from task_queue.api.contract.documents import ProblemDocument
 from task_queue.api.contract.offers import Offers
-from task_queue.api.contract.operation import Answered, Header, Operation
+from task_queue.api.contract.operation import Answered, Header, Operation, may_be_empty
 from task_queue.api.contract.schemas import COMPONENTS, JSON, Schema, named_schemas
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import PROBLEM_TYPE, document
@@ -172,7 +172,12 @@ def _operation(operation: Operation, *, needs_key: bool) -> Schema:
             media_type: {"schema": {"$ref": f"{COMPONENTS}{model.__name__}"}}
             for media_type, model in operation.other_bodies.items()
         }
-        made["requestBody"] = {"required": True, "content": {"application/json": content, **others}}
+        # Where one of several members is required, an empty body is read, but refused.
+        selects = "anyOf" in (operation.body.model_config.get("json_schema_extra") or ())
+        made["requestBody"] = {
+            "required": selects or not may_be_empty(operation.body),
+            "content": {"application/json": content, **others},
+        }
     made["responses"] = dict(sorted(_responses(operation)))
     if operation.scope is not None:
         with_key = {"key": [operation.scope.value]}

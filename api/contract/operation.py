@@ -122,6 +122,11 @@ class Operation:
         return self.scope is Scope.OPERATE or self.scope is Scope.ADMIN
 
 
+def may_be_empty(body: type[BaseModel]) -> bool:
+    """Return whether an empty body counts as `{}`: no member is required."""
+    return not any(field.is_required() for field in body.model_fields.values())
+
+
 class Operations:
     """All operations; finds that of a request once the router has found its path.
 

@@ -4,11 +4,14 @@ import re
 from typing import Any, TypeVar
 from uuid import UUID
 
+import falcon
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError, PydanticKnownError
 
 from task_queue.actors.tasks.text import named, shown
+from task_queue.api.contract.operation import may_be_empty
+from task_queue.api.json_codec import read_json
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.problems import look_up, predicate, types_of, way_to
@@ -38,6 +41,17 @@ def checked(model: type[M], value: object, where: str = "") -> M:
         return model.model_validate(value)
     except ValidationError as error:
         raise _invalid(model, error.errors(include_url=False)[0], where) from error
+
+
+def checked_body(req: falcon.Request, model: type[M]) -> M:
+    """Return the request's body as the model has it; an empty one is `{}` if nothing is required.
+
+    Raises:
+        InvalidRequestError: See `read_json` and `checked`.
+    """
+    if not req.content_length and may_be_empty(model):
+        return checked(model, {})
+    return checked(model, read_json(req))
 
 
 def rule(predicate: str) -> PydanticCustomError:

@@ -121,6 +121,26 @@ def test_an_optional_member_that_is_null_counts_as_not_given(server: ServerProce
     assert nacked.json()["status"] == "scheduled"
 
 
+def test_an_empty_body_says_nothing_where_nothing_must_be_said(server: ServerProcess) -> None:
+    publish(server)
+    [leased] = server.client.post("/queues/tasks/lease").json()["leases"]
+    path = f"/leases/{leased['lease']}"
+    for verb in ("nack", "extend"):
+        answer = server.client.post(f"{path}/{verb}")
+        assert problem(answer, 400) == "the body is empty; it must be a JSON object"
+    assert server.client.post(f"{path}/ack").json()["status"] == "completed"
+    operations = server.client.get("/openapi.json").json()["paths"]
+    needed = {
+        path: methods["post"]["requestBody"]["required"]
+        for path, methods in operations.items()
+        if "requestBody" in methods.get("post", {})
+    }
+    assert {path for path in needed if not needed[path]} == {
+        "/queues/{name}/lease",
+        "/leases/{lease}/ack",
+    }
+
+
 def test_a_request_waits_until_there_is_a_task(server: ServerProcess) -> None:
     found: list[dict[str, Any]] = []
     thread = threading.Thread(target=lambda: found.extend(lease(server, wait=30)))
