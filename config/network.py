@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 
@@ -106,13 +106,21 @@ class HttpSettings(Section):
     of anybody else it is ignored."""
 
 
+def _are_some(scopes: tuple[ScopeName, ...]) -> tuple[ScopeName, ...]:
+    """Return the scopes; a limit of the field would count a wrong one as absent, and tell of it."""
+    if not scopes:
+        message = f"must have one or more of {', '.join(get_args(ScopeName))}"
+        raise ValueError(message)
+    return scopes
+
+
 class KeySettings(Section):
     """A key of the settings, for those who keep secrets elsewhere than in the database."""
 
     key: SecretStr
     """The key: at least 32 visible ASCII characters, drawn at random."""
 
-    scopes: Annotated[tuple[ScopeName, ...], BeforeValidator(listed)] = Field(min_length=1)
+    scopes: Annotated[tuple[ScopeName, ...], BeforeValidator(listed), AfterValidator(_are_some)]
     """What it may do; `admin` is all of it."""
 
     queues: Annotated[tuple[Name, ...] | None, BeforeValidator(listed)] = None

@@ -120,7 +120,11 @@ def described(error: ErrorDetails, settings: type[BaseModel], origins: Mapping[s
     """
     path = [str(part) for part in error["loc"] if part != "[key]"]
     kind, context = error["type"], dict(error.get("ctx", {}))
-    key = f"{'.'.join(path)} (from {origin_of(path, origins)})"
+    origin = origin_of(path, origins)
+    if kind == "missing" and origin.startswith("environment"):
+        # That is the variable of a key beside it: the one that is to be set is its neighbour.
+        origin = "__".join([*origin.split("__")[: len(path) - 1], path[-1].upper()])
+    key = f"{'.'.join(path)} (from {origin})"
     if kind == "extra_forbidden":
         # Without the value: under an unknown key it could be anything, a password too.
         return f"{key}: unknown key; known are {', '.join(look_up(settings, path)[0].model_fields)}"
@@ -129,7 +133,7 @@ def described(error: ErrorDetails, settings: type[BaseModel], origins: Mapping[s
     if "other" in context:
         other = [*path[:-1], context["other"]]
         context["other"] = _stated(other, context["value"], origins)
-    from_environment = origin_of(path, origins).startswith("environment")
+    from_environment = origin.startswith("environment")
     own = _OF_ENVIRONMENT if from_environment else _OF_SETTINGS
     allowed = predicate(kind, context, own) or error["msg"]
     if error["loc"][-1] == "[key]":

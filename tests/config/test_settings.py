@@ -735,6 +735,17 @@ def test_a_key_of_the_settings_is_never_shown() -> None:
         assert key[:20] not in refusal(wrong, "auth.keys.shop.scopes=['read']")
 
 
+def test_what_is_wrong_with_a_key_is_one_sentence() -> None:
+    key = "a-key-of-the-settings-that-nobody-sees"
+    missing = refusal(TASK_QUEUE_AUTH__KEYS__SHOP__KEY=key)
+    variable = "TASK_QUEUE_AUTH__KEYS__SHOP__SCOPES"
+    assert missing == f"auth.keys.shop.scopes (from environment {variable}): must be set"
+    for wrong in ("'fly'", "[]"):
+        said = refusal(f"auth.keys.shop={{key='{key}', scopes={wrong}}}")
+        assert said.count("auth.keys.shop.scopes") == 1, said
+        assert "\n" not in said
+
+
 def test_a_secret_of_callbacks_is_never_shown() -> None:
     assert "whsec_abc" not in refusal("callbacks.secret=whsec_abc")
     assert "whsec_abc" not in refusal('callbacks=[{secret = "whsec_abc"}]')

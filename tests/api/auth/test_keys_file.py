@@ -76,7 +76,10 @@ def test_a_file_that_is_wrong_or_gone_changes_nothing_until_it_is_right(
         (f"a = {'9' * 5_000}", "auth.keys_file {path}: is not valid TOML"),
         ("\xff", "auth.keys_file {path}: is not UTF-8"),
         (table("shop", "short"), "auth.keys.shop.key (from file {path}): must have 32 to 256"),
-        (table("shop", KEY, "[]"), "auth.keys.shop.scopes"),
+        (
+            table("shop", KEY, "[]"),
+            "auth.keys.shop.scopes = [] (from file {path}): must have one or more of publish, read",
+        ),
         (table("shop", KEY, '["fly"]'), "fly (from file {path}): must be 'publish', 'read'"),
         (f'key = "{KEY}"', "auth.keys.key (from file {path})"),
         (table("sh/op", KEY).replace("[sh/op]", '["sh/op"]'), "the name must have 1 to 200"),
@@ -90,6 +93,7 @@ def test_a_file_that_cannot_be_used_is_an_error_at_the_start(
     with pytest.raises(SettingsError) as refused:
         KeysFile(path, ManualClock())
     assert says.format(path=path) in str(refused.value)
+    assert "\n" not in str(refused.value)
     assert KEY not in str(refused.value)
     assert "short" not in str(refused.value)
 
