@@ -173,7 +173,7 @@ def _operation(operation: Operation, *, needs_key: bool) -> Schema:
             for media_type, model in operation.other_bodies.items()
         }
         # Where one of several members is required, an empty body is read, but refused.
-        selects = "anyOf" in (operation.body.model_config.get("json_schema_extra") or ())
+        selects = "anyOf" in operation.body.model_json_schema()
         made["requestBody"] = {
             "required": selects or not may_be_empty(operation.body),
             "content": {"application/json": content, **others},
