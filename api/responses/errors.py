@@ -213,7 +213,7 @@ def _on_http_error(
     if allowed := resp.get_header("Allow"):
         detail = f"{req.method} is not allowed here; allowed: {allowed}"
     if status is HTTPStatus.NOT_FOUND and detail is None:
-        detail = f"there is no {cut(url(req.path))}"
+        detail = f"there is no {cut(url(req.path))}; what there is, is listed at {url('/docs')}"
     answer(resp, OF_HTTP[status], status.phrase.lower(), detail)
 
 

@@ -224,7 +224,7 @@ def test_an_id_that_is_no_tasks_is_not_found(either_server: ServerProcess, task_
 @pytest.mark.parametrize("path", ["/", "/task", "/tasks/a/b", "/..%2f..%2fetc%2fpasswd"])
 def test_an_unknown_path_is_not_found(either_server: ServerProcess, path: str) -> None:
     detail = problem(either_server.client.get(path), 404, "not found")
-    assert detail == f"there is no {unquote(path)}"
+    assert detail == f"there is no {unquote(path)}; what there is, is listed at /docs"
 
 
 @pytest.mark.parametrize(
