@@ -7,32 +7,36 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from task_queue.actors.errors import DatabaseInUseError, MigrationError
+from task_queue.actors.errors import DatabaseInUseError, MigrationError, NotFoundError
 from task_queue.actors.store import audit, keys
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.file_lock import FileLock
-from task_queue.actors.store.migrate import has_table, is_at_head, migrate
+from task_queue.actors.store.migrate import REVISIONS, has_table, is_at_head, migrate
 from task_queue.actors.store.schema import api_keys
 from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.audit import AuditEntry
 from task_queue.actors.tasks.keys import StoredKey
 
 
-def create(target: Database, key: StoredKey) -> None:
-    """Store a new key, and that it was made.
+def create(target: Database, key: StoredKey) -> bool:
+    """Store a new key, and that it was made; return whether the database was made for it.
 
     Raises:
         ConflictError: Its name is taken.
         TaskQueueError: The database cannot be used; so of all here.
     """
+    is_new = not has_table(target, REVISIONS)
     with _session(target) as session, session.transaction():
         keys.create(session.connection, key)
         audit.record(session.connection, _entry("create_key", key.name))
+    return is_new
 
 
 def every(target: Database) -> list[StoredKey]:
-    """Return all keys, by name."""
-    with _session(target) as session, session.transaction():
+    """Return all keys, by name; changes nothing."""
+    if not has_table(target, api_keys.name):
+        return []
+    with closing(Session(target, read_only=True)) as session, session.transaction():
         return keys.every(session.connection)
 
 
@@ -46,6 +50,8 @@ def revoke(target: Database, name: str) -> StoredKey:
     Raises:
         NotFoundError: There is none.
     """
+    if not has_table(target, api_keys.name):
+        raise NotFoundError("key not found")
     with _session(target) as session, session.transaction():
         key = keys.revoke(session.connection, name, time.time())
         audit.record(session.connection, _entry("revoke_key", key.name))

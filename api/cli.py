@@ -222,7 +222,7 @@ def revoke_key(
     from task_queue.actors.database import database  # noqa: PLC0415 - see `serve`
     from task_queue.api import key_commands  # noqa: PLC0415
 
-    key_commands.revoke(database(settings.database), name)
+    key_commands.revoke(database(settings.database), name, settings.auth)
 
 
 @app.command("config")

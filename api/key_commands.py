@@ -4,18 +4,21 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from task_queue.actors import key_admin
+from task_queue.actors.errors import NotFoundError, TaskQueueError
 from task_queue.actors.store.database import Database
 from task_queue.actors.tasks.keys import StoredKey
-from task_queue.actors.tasks.text import unknown
+from task_queue.actors.tasks.text import cut, unknown
 from task_queue.api.auth.keys import hash_of, id_of, is_id, new_key
 from task_queue.api.auth.scopes import Scope
-from task_queue.api.standard_streams import say
+from task_queue.api.standard_streams import check_is_read, say
+from task_queue.config.keys_file import read_keys
 from task_queue.config.names import NAME_RULE, is_name
-from task_queue.config.settings import SettingsError
+from task_queue.config.settings import AuthSettings, SettingsError
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 MAX_SECONDS = 3_155_760_000
@@ -74,40 +77,72 @@ def create(target: Database, key: str, stored: StoredKey, known_queues: Sequence
         known_queues: The queues of the settings.
 
     Raises:
-        TaskQueueError: The name is taken, or the database cannot be used.
+        TaskQueueError: The name is taken, the database cannot be used, or nobody sees the key.
     """
-    key_admin.create(target, stored)
-    say(key)  # after the commit: a key that is shown holds
+    check_is_read()
+    is_new = key_admin.create(target, stored)
+    where = f"in the database {target.shown}{', which is new' if is_new else ''}"
+    try:
+        say(key)  # after the commit: a key that is shown holds
+    except (TaskQueueError, BrokenPipeError) as error:
+        message = (
+            f"the key {stored.name} was made {where}, but cannot be shown ({error});"
+            f" revoke it: task-queue keys revoke {stored.name}"
+        )
+        raise TaskQueueError(message) from error
     for queue in stored.queues or ():
         if queue not in known_queues:
             _tell(f"warning: {unknown('--queue', queue, known_queues)}")
-    _tell(f"key {stored.name} made, id {stored.id}; it is shown only now, and kept as a hash")
+    _tell(f"key {stored.name} made, id {stored.id}, {where}")
+    _tell("it is shown only now, and kept as a hash")
 
 
 def list_all(target: Database) -> None:
     """Show all keys, without what is secret."""
     now = time.time()
+    found = key_admin.every(target)
     rows: list[tuple[str, ...]] = [
         ("id", "name", "scopes", "queues", "created", "expires", "state")
     ]
-    rows += [_row(key, now) for key in key_admin.every(target)]
+    rows += [_row(key, now) for key in found]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         say("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    if not found:
+        _tell(f"there is no key in the database {_shown(target)}")
 
 
-def revoke(target: Database, name: str) -> None:
+def revoke(target: Database, name: str, auth: AuthSettings) -> None:
     """Let a key hold no longer.
 
     Args:
         target: Which database.
         name: Its name, or its id.
+        auth: Where there may be a key of this name as well, which is not taken away here.
 
     Raises:
         TaskQueueError: There is none, or the database cannot be used.
     """
-    key = key_admin.revoke(target, name)
+    try:
+        key = key_admin.revoke(target, name)
+    except NotFoundError as error:
+        message = f"{error}: {cut(name)} is not in the database {_shown(target)}"
+        raise NotFoundError("; ".join([message, *_elsewhere(name, auth)])) from error
     say(f"key {key.name} ({key.id}) revoked: servers refuse it within 5 seconds")
+    for each in _elsewhere(name, auth):
+        _tell(f"warning: {each}")
+
+
+def _elsewhere(name: str, auth: AuthSettings) -> Iterator[str]:
+    """Yield where else a key of this name is, and what to do there."""
+    todo = "it holds until it is taken away there"
+    if name in auth.keys:
+        yield f"there is a key {name} in the settings: {todo}"
+    try:
+        if auth.keys_file and name in read_keys(Path(auth.keys_file)):
+            yield f"there is a key {name} in the file {auth.keys_file}: {todo}"
+    except SettingsError as error:  # what the database has is revoked all the same
+        yield str(error)
 
 
 def _row(key: StoredKey, now: float) -> tuple[str, ...]:
@@ -141,6 +176,11 @@ def _seconds(text: str) -> int:
 
 def _time(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _shown(target: Database) -> str:
+    is_absent = target.is_sqlite and not target.path.exists()
+    return f"{target.shown}{', which is not there' if is_absent else ''}"
 
 
 def _tell(text: str) -> None:

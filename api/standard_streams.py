@@ -9,6 +9,8 @@ import typer
 from task_queue.actors.errors import TaskQueueError
 
 _MODES = {"stdin": "r", "stdout": "w", "stderr": "w"}
+_closed: set[str] = set()
+"""The streams that were closed before the start."""
 
 
 def make_usable() -> None:
@@ -19,6 +21,7 @@ def make_usable() -> None:
     """
     for name, mode in _MODES.items():
         if getattr(sys, name) is None:
+            _closed.add(name)
             nowhere = os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
             os.set_inheritable(nowhere, True)  # noqa: FBT003
             stream = open(nowhere, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -27,6 +30,16 @@ def make_usable() -> None:
     output: TextIO = sys.stdout
     if hasattr(output, "reconfigure"):
         output.reconfigure(errors="backslashreplace")  # as standard error has it
+
+
+def check_is_read() -> None:
+    """Accept a standard output that leads somewhere, for what can be shown only once.
+
+    Raises:
+        TaskQueueError: It was closed before the start.
+    """
+    if "stdout" in _closed:
+        raise TaskQueueError("standard output is closed: nobody would see what is shown only once")
 
 
 def say(text: str | bytes) -> None:

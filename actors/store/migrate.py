@@ -16,6 +16,8 @@ from task_queue.actors.store.database_file import LOG
 _STEPS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 7_461_736_173
 """Held while migrating on PostgreSQL, so that processes that start at once take turns."""
+REVISIONS = "alembic_version"
+"""The table in which Alembic notes what has been done."""
 
 
 STEP_SECONDS = 3_600.0
@@ -82,9 +84,9 @@ def _looked_at(database: Database, look: Callable[[sa.Connection], bool]) -> boo
 
 def _revisions(connection: sa.Connection) -> list[str]:
     """Return at which revision the database is, as Alembic has noted it there."""
-    if not sa.inspect(connection).has_table("alembic_version"):
+    if not sa.inspect(connection).has_table(REVISIONS):
         return []
-    return list(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
+    return list(connection.scalars(sa.text(f"SELECT version_num FROM {REVISIONS}")))  # noqa: S608
 
 
 def _newest() -> str:

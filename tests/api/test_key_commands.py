@@ -1,14 +1,19 @@
 """`task-queue keys`, with a server running or not, before the first start or after."""
 
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from task_queue.actors.store.database import Database
+from task_queue.actors.store.migrate import REVISIONS, has_table
 from tests.api.keys import get, make_key, task_queue
-from tests.harness import ServerProcess
+from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess
 
 pytestmark = pytest.mark.system
 
@@ -51,6 +56,70 @@ def test_a_key_is_alone_on_standard_output(tmp_path: Path) -> None:
     assert re.fullmatch(r"tq_[0-9a-f]{16}_[0-9a-f]{64}\n", made.stdout)
     assert "--queue 'nowhere' is not known" in made.stderr
     assert made.stdout.strip() not in made.stderr
+
+
+def test_each_command_names_its_database_and_only_create_makes_one(
+    tmp_path: Path, url: str | None
+) -> None:
+    name = Database(url or f"sqlite:///{tmp_path / 'data' / 'tasks.db'}").shown
+    listed = task_queue(tmp_path, "keys", "list", url=url)
+    assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 1)
+    assert f"there is no key in the database {name}" in listed.stderr
+    revoked = task_queue(tmp_path, "keys", "revoke", "shop", url=url)
+    assert f"shop is not in the database {name}" in revoked.stderr
+    assert not [*tmp_path.iterdir()]
+    if url:
+        assert not has_table(Database(url), REVISIONS)
+    for key, is_new in (("first", ", which is new"), ("second", "")):
+        made = task_queue(tmp_path, "keys", "create", key, "--scope", "read", url=url)
+        assert f", in the database {name}{is_new}\n" in made.stderr
+
+
+def with_output(directory: Path, redirection: str, name: str) -> "subprocess.CompletedProcess[str]":
+    """What is said of a new key whose standard output leads there."""
+    command = (sys.executable, "-m", "task_queue", "keys", "create", name, "--scope", "read")
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirection}', "sh", *command],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+
+
+def test_a_key_that_nobody_would_see_is_not_made(tmp_path: Path) -> None:
+    refused = with_output(tmp_path, ">&-", "shop")
+    assert refused.returncode == 1
+    assert "standard output is closed" in refused.stderr
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_key_that_cannot_be_shown_is_one_to_revoke(tmp_path: Path) -> None:
+    lost = with_output(tmp_path, ">/dev/full", "shop")
+    assert lost.returncode == 1
+    (line,) = lost.stderr.splitlines()
+    assert "the key shop was made in the database sqlite:///" in line
+    assert "No space left on device" in line
+    assert line.endswith("revoke it: task-queue keys revoke shop")
+    assert task_queue(tmp_path, "keys", "revoke", "shop").returncode == 0
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_a_key_of_the_settings_is_taken_away_there(tmp_path: Path, *, is_stored: bool) -> None:
+    table = f'key = "{"k" * 40}"\nscopes = ["read"]\n'
+    (tmp_path / "keys.toml").write_text(f"[app]\n{table}")
+    (tmp_path / "mine.toml").write_text(
+        f'[auth]\nkeys_file = "keys.toml"\n[auth.keys.shop]\n{table}'
+    )
+    for name, where in (("app", "the file keys.toml"), ("shop", "the settings")):
+        if is_stored:
+            make_key(tmp_path, name, "--scope", "read")
+        revoked = task_queue(tmp_path, "keys", "revoke", name, "--config", "mine.toml")
+        assert revoked.returncode == (0 if is_stored else 1)
+        said = f"there is a key {name} in {where}: it holds until it is taken away there"
+        assert said in revoked.stderr
 
 
 def test_what_is_listed_says_until_when_a_key_holds(tmp_path: Path) -> None:
