@@ -167,7 +167,9 @@ def test_a_task_is_published_and_found_at_its_location(proxied: Proxied) -> None
 
 def test_an_error_names_the_url_that_the_client_asked_for(proxied: Proxied) -> None:
     answer = proxied.client.get(f"{proxied.path}/nowhere")
-    assert answer.json()["detail"] == f"there is no {proxied.path}/nowhere"
+    page = f"{proxied.path}/docs"
+    listed = f"what there is, is listed at {page}"
+    assert answer.json()["detail"] == f"there is no {proxied.path}/nowhere; {listed}"
     assert answer.json()["type"] == f"{proxied.path}/docs#not-found"
 
 
