@@ -180,8 +180,10 @@ def test_a_duplicate_waits_for_the_task_that_is_there(server: ServerProcess, gat
     body["unique_key"] = gate.path.name
     with Waiting(server) as first, Waiting(server) as second:
         first.post(**body)
-        eventually(lambda: queued(server, gate.path.name), "the first is there")
+        task = eventually(lambda: queued(server, gate.path.name), "the first is there")
+        assert task is not None
         second.post(**body)
+        server.wait_for_log("task not queued again", id=task["id"])
         gate.open()
         answers = [first.answer(), second.answer()]
     for answer in answers:

@@ -11,7 +11,7 @@ from uuid_utils import uuid7
 
 from task_queue.actors.drivers.database import RETRY
 from task_queue.actors.errors import AnswerTimeoutError
-from task_queue.actors.messages.changes import PutSchedule
+from task_queue.actors.messages.changes import KeepActions, PutSchedule
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.reader import ListSchedules
 from task_queue.actors.messages.writer import Renew, Settle, WriteFailed
@@ -91,6 +91,8 @@ class Life:
             random=lambda: 0.5,  # no retry comes by chance before the clock is put
         )
         self.system.start()
+        # Behind the first look for what a clock ahead has made: it knows the time of before a jump.
+        self.system.writer.ask(KeepActions(()), DEADLINE_SECONDS)
 
     def stop(self) -> None:
         """Drain and stop the actors."""

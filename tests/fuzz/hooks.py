@@ -84,10 +84,13 @@ def after_call(_context: schemathesis.HookContext, _case: Case, _response: Respo
     next(answered)
 
 
-@atexit.register
-def keep_count() -> None:
+def _keep_count(file: str) -> None:
     """Leave the number of answers to whoever started this."""
-    Path(os.environ[COUNT_FILE]).write_text(str(next(answered)))
+    Path(file).write_text(str(next(answered)))
+
+
+if COUNT_FILE in os.environ:
+    atexit.register(_keep_count, os.environ[COUNT_FILE])
 
 
 @schemathesis.hook

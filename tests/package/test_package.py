@@ -101,7 +101,7 @@ def modules_of_the_checkout() -> set[str]:
         str(path.relative_to(ROOT))
         for name in ("actors", "api", "config")
         for path in (ROOT / name).rglob("*")
-        if path.suffix in {".py", ".toml", ".mako"} and "public" not in path.parts
+        if path.suffix in {".py", ".toml", ".mako", ".css", ".html"} and "public" not in path.parts
     }
     return found | {path.name for path in (ROOT / "api" / "public").glob("*.*")}
 
