@@ -281,9 +281,9 @@ class DatabaseWriter(Actor):
             self._through_at = self._monotonic()
         self._pause_seconds = pause_after(notices)
         notices.send()  # before anything else that may fail: it is on disk
-        if self._watches:
-            self._watches.tell(writes)
         self._hold(notices.locked)
+        if self._watches:  # by now whoever waited for a write of workers over HTTP has an answer
+            self._watches.tell(writes)
         if self._problem is not None and (notices.inserts or self._can_insert()):
             self._problem = self._refused = None
             self.log.info("database available again")

@@ -38,6 +38,7 @@ from task_queue.actors.messages.writer import (
     DatabaseState,
     Fire,
     GetDatabaseState,
+    Hear,
     Insert,
     KeyPlace,
     LoadSchedules,
@@ -66,6 +67,7 @@ from task_queue.actors.tasks.settlement import Failure, Settlement, ack
 from task_queue.actors.tasks.slot import Progress
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Options, Receipt, Task
+from task_queue.actors.tasks.verdict import Acked, Said
 from task_queue.actors.writer import (
     FIRST_FULL,
     HELD_UP_SECONDS,
@@ -932,6 +934,28 @@ def test_a_cancel_a_delete_and_a_task_of_a_queue_in_memory_are_ends(session: Ses
     writer.take(an_insert(Inbox(), coming))
     writer.flush()
     assert [end.wait(0) for end in ends] == [True, True, True]
+
+
+def test_what_a_worker_says_of_a_locked_task_ends_nothing_and_is_refused(
+    postgres_only: Database,
+) -> None:
+    session = Session(impatient(postgres_only))
+    writer, inbox = Idle(session), Inbox()
+    (task,) = claimed(writer, inbox, 1)
+    (ended,) = watched(writer, task.lease.task_id)
+    said = Said(lease=task.lease, verdict=Acked(result="1"), fingerprint="f")
+    hear = Hear(inbox, (said,), None, {}, {}, 0.5, NOW, Reply())
+    holder = Session(patient(postgres_only))
+    with holder.transaction():
+        lock_row = "SELECT 1 FROM tasks WHERE id = :id FOR UPDATE"
+        holder.connection.execute(sa.text(lock_row), {"id": task.lease.task_id})
+        writer.take(hear)
+        writer.flush()
+    with pytest.raises(LockedError):
+        hear.waiter.wait(0)
+    assert not ended.is_done
+    for each in (holder, session):
+        each.close()
 
 
 def test_a_watch_makes_no_commit_and_outlives_one_that_fails(session: Session) -> None:
