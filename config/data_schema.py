@@ -82,11 +82,8 @@ class DataSchema:
         self._processor_time = processor_time
         self._patterns: dict[str, SchemaValidator] = {}
         self._present = threading.local()  # when the present check has to end
-        try:
-            Draft202012Validator.check_schema(schema)
-        except SchemaError as error:
-            where = way_to(map(str, error.absolute_path), "")
-            raise WrongSchemaError(f"{where or 'it'}: {error.message}") from None
+        self._looked_at: set[int] = set()  # parts of the schema, by their ids
+        _check_is_schema(schema, "it")
         resource = referencing.Resource.from_contents(schema, default_specification=DRAFT202012)
         registry: referencing.Registry[Any] = referencing.Registry()
         self._look_through(resource, registry.resolver_with_root(resource))
@@ -114,18 +111,22 @@ class DataSchema:
     def _look_through(self, resource: Any, resolver: Any) -> None:
         """Accept a part of the schema and all parts of that."""
         part = resource.contents
-        if not isinstance(part, Mapping):
+        if not isinstance(part, Mapping) or id(part) in self._looked_at:
             return
+        self._looked_at.add(id(part))
         for keyword in _NOT_KNOWN:
             if keyword in part:
                 raise WrongSchemaError(f"{keyword} is not known here; use additionalProperties")
         for keyword in ("$ref", "$dynamicRef"):
             if isinstance(target := part.get(keyword), str):
                 try:
-                    resolver.lookup(target)
+                    found = resolver.lookup(target)
                 except Unresolvable:
                     message = f"{keyword} {_shown(target)} is not in it, and is not fetched"
                     raise WrongSchemaError(message) from None
+                # It may be where the specification has no schemas: nothing else gets there.
+                _check_is_schema(found.contents, _shown(target))
+                self._look_through(DRAFT202012.create_resource(found.contents), found.resolver)
         patterns = part.get("patternProperties", {})
         for pattern in (*patterns, *([part["pattern"]] if "pattern" in part else ())):
             self._patterns[pattern] = _compiled(pattern)
@@ -202,6 +203,23 @@ class DataSchema:
                     yield ValidationError("", path=[name])
                 else:
                     yield from validator.descend(each, limit, path=name)
+
+
+def _check_is_schema(part: Any, name: str) -> None:
+    """Accept what is a schema in itself.
+
+    Args:
+        part: What is to be one.
+        name: What it is called, where it is wrong as a whole.
+
+    Raises:
+        WrongSchemaError: It is none.
+    """
+    try:
+        Draft202012Validator.check_schema(part)
+    except SchemaError as error:
+        where = way_to(map(str, error.absolute_path), "")
+        raise WrongSchemaError(f"{where or name}: {error.message}") from None
 
 
 def _compiled(pattern: str) -> SchemaValidator:

@@ -55,6 +55,14 @@ def test_what_is_wrong_is_named_with_its_value_and_what_is_allowed(
     assert DataSchema(SCHEMA).problem(data) == problem
 
 
+def test_a_part_may_stand_where_the_specification_has_none() -> None:
+    tree = {"properties": {"name": {"pattern": "^a"}, "left": {"$ref": "#/parts/tree"}}}
+    schema = DataSchema({"$ref": "#/parts/tree", "parts": {"tree": tree}})
+    assert schema.problem({"left": {"name": "a"}}) is None
+    wrong = 'must match the pattern "^a", not "b"'
+    assert schema.problem({"left": {"name": "b"}}) == ("data.left.name", wrong)
+
+
 def test_numbers_that_are_the_same_are_one_item_twice() -> None:
     schema = DataSchema({"properties": {"a": {"uniqueItems": True}}})
     assert schema.problem({"a": [1, 1.0]}) is not None
@@ -74,6 +82,8 @@ def test_numbers_that_are_the_same_are_one_item_twice() -> None:
         ({"pattern": "("}, "pattern"),
         ({"unevaluatedProperties": False}, "use additionalProperties"),
         ({"items": {"allOf": [{"unevaluatedItems": False}]}}, "unevaluatedItems"),
+        ({"$ref": "#/parts/a", "parts": {"a": {"$ref": "https://a.example"}}}, "is not fetched"),
+        ({"$ref": "#/parts/a", "parts": {"a": 3}}, "3 is not of type"),
     ],
 )
 def test_a_schema_that_cannot_be_used_is_an_error_of_the_settings(
