@@ -71,7 +71,8 @@ class Lessor(Actor):
     are claimed at once, others at the next tick.
 
     It keeps nothing that must not be lost: leases are rows. What was claimed for a worker that has
-    gone meanwhile goes back without an attempt, or, if this actor dies, when its lease lapses.
+    gone meanwhile, or for a former life of this actor, goes back without an attempt; what this
+    actor does not hear of any more, when its lease lapses.
     """
 
     def __init__(  # noqa: PLR0913 - wired in one place
@@ -108,7 +109,8 @@ class Lessor(Actor):
         self._random = random
         self._random_bits = random_bits
         self._lines: dict[str, list[LeaseTasks]] = {}  # who waits, by queue, the first come first
-        self._lending: dict[str, tuple[LeaseTasks, ...]] = {}  # for whom a claim is under way
+        # The claim that is under way, and for whom, by queue.
+        self._lending: dict[str, tuple[Lend, tuple[LeaseTasks, ...]]] = {}
         self._again: set[str] = set()  # queues to look at when their claim is done
         self._returned: set[Lease] = set()  # of which it is not known whether that is on disk
         self._failed: list[Settle] = []  # of these, what has to be told again
@@ -181,7 +183,6 @@ class Lessor(Actor):
         if name in self._lending:
             self._again.add(name)
             return
-        self._lending[name] = tuple(line)
         bids = tuple(
             Bid(
                 actions=waiter.actions,
@@ -196,18 +197,32 @@ class Lessor(Actor):
         rate = 0.0 if info is None else info.limits.rate_limit
         timeouts = self._actions.external
         lend = Lend(self._address, name, bids, MAX_LENT, rate, timeouts, self._now())
+        self._lending[name] = lend, tuple(line)
         self._writer.tell(lend)
 
     def _on_lent(self, lent: Lent) -> None:
-        for waiter, lot in zip(self._lending.pop(lent.queue), lent.lots, strict=True):
+        name, line = lent.lend.queue_name, self._over(lent.lend)
+        if line is None:
+            for lot in lent.lots:
+                self._give_back(lot)
+            return
+        for waiter, lot in zip(line, lent.lots, strict=True):
             if lot:
                 if not waiter.reply_to.answer(lot):
                     self._give_back(lot)
             elif not waiter.waits and not lent.more:  # the claim may not have got to it
                 waiter.reply_to.answer(())
-        if lent.more or lent.queue in self._again:
-            self._again.discard(lent.queue)
-            self._look(lent.queue)
+        if lent.more or name in self._again:
+            self._again.discard(name)
+            self._look(name)
+
+    def _over(self, lend: Lend) -> Sequence[LeaseTasks] | None:
+        """Return for whom this claim was, which is over; None: it was one of a former life."""
+        present, line = self._lending.get(lend.queue_name, (None, ()))
+        if present is not lend:
+            return None
+        del self._lending[lend.queue_name]
+        return line
 
     def _give_back(self, lot: Sequence[LeasedTask]) -> None:
         for leased in lot:
@@ -272,8 +287,8 @@ class Lessor(Actor):
 
     def _on_write_failed(self, failure: WriteFailed) -> None:
         match failure.write:
-            case Lend(queue_name=name):
-                for waiter in self._lending.pop(name):
+            case Lend() as lend:
+                for waiter in self._over(lend) or ():
                     waiter.reply_to.fail(failure.error)
             case Settle() as settle if isinstance(failure.error, BadRowError):
                 self._returned.discard(settle.settlement.lease)  # it goes back when it lapses

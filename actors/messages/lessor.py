@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from task_queue.actors.messages.base import Command, Notice, Request
+from task_queue.actors.messages.writer import Lend
 from task_queue.actors.tasks.claim import LeasedTask
 from task_queue.actors.tasks.verdict import Refusal, Said, Taken
 
@@ -77,12 +78,12 @@ class Lent(Notice):
     """What there was is leased.
 
     Attributes:
-        queue: The queue's name.
+        lend: What was asked for.
         lots: What each bid got, in their order.
         more: Whether there may be more ready tasks for them.
     """
 
-    queue: str
+    lend: Lend
     lots: tuple[tuple[LeasedTask, ...], ...]
     more: bool
 

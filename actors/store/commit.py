@@ -211,7 +211,7 @@ class Commit:
                 notice = Claimed(tuple(tasks), more)
             case Lend():
                 lots, more = external.lend(self._connection, write, tell=self._announce)
-                notice = Lent(write.queue_name, lots, more)
+                notice = Lent(write, lots, more)
         self.notices.other.append((write.requester, notice))
 
     def _unblock(self) -> None:

@@ -70,7 +70,8 @@ class Lender:
         return asked
 
     def lent(self, *lots: Sequence[LeasedTask], queue: str = "tasks", more: bool = False) -> None:
-        self.actor.receive(Lent(queue, tuple(map(tuple, lots)), more))
+        lend = next(each for each in reversed(self.lends) if each.queue_name == queue)
+        self.actor.receive(Lent(lend, tuple(map(tuple, lots)), more))
 
     @property
     def lends(self) -> list[Lend]:
@@ -155,6 +156,23 @@ def test_what_was_claimed_for_one_that_has_gone_goes_back_without_an_attempt(
     lender.actor.receive(WriteFailed(settle, StoreUnavailableError("away")))
     lender.actor.receive(Tick(NOW))
     assert lender.writer.all_of(Settle) == [settle, settle]
+
+
+def test_what_was_claimed_for_a_former_life_goes_back_and_disturbs_no_claim_of_this_one(
+    lender: Lender,
+) -> None:
+    former = Lender()
+    for _ in range(2):
+        former.ask(queue="other")
+        former.ask()
+    asked = lender.ask()
+    for lend in former.lends:
+        lender.actor.receive(Lent(lend, ((leased("one"),),), more=True))
+        lender.actor.receive(WriteFailed(lend, StoreUnavailableError("away")))
+    returned = [each.settlement.lease.task_id for each in lender.writer.all_of(Settle)]
+    assert returned == ["one", "one"]
+    lender.lent([leased("two")])
+    assert asked.reply_to.wait(0) == (leased("two"),)
 
 
 def test_what_somebody_never_heard_of_goes_back_without_an_attempt(lender: Lender) -> None:
