@@ -92,6 +92,25 @@ def test_who_may_not_read_waits_for_the_end_of_its_own_task_and_of_no_other(
     assert "Preference-Applied" not in again.headers
 
 
+def test_who_may_not_read_sees_no_other_task_by_repeating_what_a_reader_has_sent(
+    guarded: Guarded,
+) -> None:
+    body = {"action": "sum", "data": {"numbers": [1, 2]}, "unique_key": "two", "delay_seconds": 1}
+    once = {"Idempotency-Key": "two", "Prefer": "wait=30"}
+
+    def send(scope: Scope, **headers: str) -> httpx.Response:
+        headers |= with_key(guarded.keys[scope])
+        return guarded.server.client.post("/tasks", json=body, headers=headers)
+
+    first = send(Scope.PUBLISH)
+    read = send(Scope.ADMIN, **once)
+    assert (read.json()["id"], read.json()["result"]) == (first.json()["id"], {"output": 3})
+    repeated = send(Scope.PUBLISH, **once)
+    assert repeated.headers["Idempotency-Replayed"] == "true"
+    assert repeated.json() == {"id": first.json()["id"], "status": "scheduled", "duplicate": True}
+    assert send(Scope.ADMIN, **once).json()["result"] == {"output": 3}
+
+
 def test_what_is_open_takes_no_key(guarded: Guarded) -> None:
     open_ones = [each.path for each in OPERATIONS if each.scope is None]
     assert sorted(open_ones) == ["/docs", "/healthz", "/openapi.json", "/readyz"]
