@@ -54,15 +54,14 @@ class EndOfTask:
     def watched(self, watch: Watch) -> Late[Any]:
         """Return the wait for a task that was not final when it began to be watched."""
         self.edge.waits.add(watch, has_row=self.has_row)
-        end = partial(watch.reply_to.answer, False)  # noqa: FBT003 - the reply's value
-        return Late(watch.reply_to, self._over, Wait(self.until, end), self.refuse)
+        return Late(watch.reply_to, self._over, Wait(self.until, watch.leave), self.refuse)
 
     def _seen(self, watch: Watch, found: Found) -> Answer | Late[Any]:
-        if found is None:
-            return self.found(None) if self.has_row else self.watched(watch)
-        if found[0].status in FINAL:
+        is_over = self.has_row if found is None else found[0].status in FINAL
+        if is_over:
+            watch.leave()
             return self.found(found)
-        return replace(self, has_row=True).watched(watch)
+        return replace(self, has_row=self.has_row or found is not None).watched(watch)
 
     def _over(self, is_final: bool) -> Late[Any]:  # noqa: FBT001 - the reply's value
         return self._look(self._seen_at_end if is_final else self.found)

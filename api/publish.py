@@ -15,6 +15,7 @@ from uuid_utils import uuid7
 
 from task_queue.actors.errors import NeverStartsError
 from task_queue.actors.messages.queue import Publish
+from task_queue.actors.messages.writer import Watch
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.tasks.conditions import Conditions, Published
 from task_queue.actors.tasks.limits import QueueLimits
@@ -201,17 +202,22 @@ class Publisher:
         seconds: int,
     ) -> None:
         """Ask the queue, and answer once the task is final or this time is over."""
-        left = None
         if (key := idempotency.key_of(publish)) is not None:
             self._in_flight.enter(key)
-            left = partial(self._in_flight.leave, key)
         published.note_when_stored(publish)
         [task] = publish.tasks
         # Before the queue is told, so that the writer hears of it before the task can end.
         watch = self._edge.watch(task.id, self._edge.monotonic() + seconds)
+        left = partial(self._leave, watch, key)
         late = Late(self._edge.publish(publish), partial(answer.in_time, seconds, watch), left=left)
         if (at_once := leave_after(req, late, self._edge.timeout)) is not None:
             at_once.fill(resp)
+
+    def _leave(self, watch: Watch, key: str | None) -> None:
+        """Forget a request that waited: it may be refused, or have waited for another task."""
+        watch.leave()
+        if key is not None:
+            self._in_flight.leave(key)
 
 
 def _task(

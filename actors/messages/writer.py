@@ -334,6 +334,10 @@ class Watch(Request[bool]):
     def abandon(self, error: TaskQueueError) -> None:
         """Tell nobody: the end may still be seen by a look."""
 
+    def leave(self) -> None:
+        """Wait no more, so that the writer can forget it before its time is over."""
+        self.reply_to.answer(False)  # noqa: FBT003 - the reply's value
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseState:
