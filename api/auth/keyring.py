@@ -29,6 +29,10 @@ SILENT_SECONDS = 1.0
 MAX_REMEMBERED = 10_000
 """How many keys are remembered, unknown ones too; about 500 bytes each."""
 
+MAX_JUDGED = 1_000
+"""How many keys that hold are kept as they were sent, for a moment."""
+
+_NEVER: tuple[float, Caller | None] = (0.0, None)
 _log = get_logger()
 
 
@@ -95,6 +99,7 @@ class Keyring:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
+        self._judged: dict[str, tuple[float, Caller | None]] = {}
         self._open_questions = 0
         self._heard_at = 0.0  # the last answer, or the first question since there was none open
 
@@ -114,6 +119,9 @@ class Keyring:
             RefusedKeyError: It does not hold.
             UnavailableError: The database did not say whether it does.
         """
+        until, caller = self._judged.get(key, _NEVER)
+        if caller is not None and self._monotonic() < until:
+            return caller
         hashed = hash_of(key)
         if (caller := self._configured(hashed)) is not None:
             return caller
@@ -127,7 +135,19 @@ class Keyring:
             state = stored.state(self._now())
             if state != "valid":
                 raise RefusedKeyError(f"the key {stored.name} is {state}")
+        else:
+            self._keep(key, said.asked_at + FRESH_SECONDS, caller)
         return caller
+
+    def _keep(self, key: str, until: float, caller: Caller) -> None:
+        """Let this key be taken without a further look until this moment, at most `FRESH_SECONDS`.
+
+        Of what a key costs that is two thirds. It was compared in constant time just now, and the
+        dictionary compares only texts that have the same hash, of a kind drawn by each process.
+        """
+        if len(self._judged) >= MAX_JUDGED:
+            self._judged.clear()
+        self._judged[key] = until, caller
 
     def holds(self, key: str) -> bool:
         """Return whether a key that was judged still holds, as far as is known; never waits.
