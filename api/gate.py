@@ -12,7 +12,7 @@ from task_queue.api.auth.admission import Admission
 from task_queue.api.auth.buckets import Taken
 from task_queue.api.auth.caller import EVERYBODY, NOBODY, Caller, caller_of
 from task_queue.api.auth.keyring import RefusedKeyError
-from task_queue.api.auth.keys import MARK, NotBearerError, presented
+from task_queue.api.auth.keys import AUTHORIZATION, MARK, NotBearerError, presented
 from task_queue.api.auth.scopes import Scope
 from task_queue.api.contract.operation import Operation, Operations
 from task_queue.api.edge import Edge
@@ -165,6 +165,12 @@ class Gate:
             InvalidRequestError: The key does not hold, or is missing.
             UnavailableError: Whether it holds is not known.
         """
+        header = req.env.get(AUTHORIZATION)
+        if header is not None and self._keyring is not None:
+            judged = self._keyring.recent(header)
+            if judged is not None:
+                req.env[HOLDS_KEY] = judged.holds
+                return judged.caller
         try:
             key = presented(req.env)
         except NotBearerError as error:
@@ -182,7 +188,7 @@ class Gate:
             return self._keyring.configured(key)
         req.env[HOLDS_KEY] = partial(self._keyring.holds, key)
         try:
-            return self._keyring.judge(key)
+            return self._keyring.judge(key, header)
         except RefusedKeyError as error:
             resp.set_header("WWW-Authenticate", _challenge("invalid_token"))
             raise InvalidRequestError("key refused", str(error), problems.KEY_NEEDED) from error

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from task_queue.actors.errors import TaskQueueError, UnavailableError
 from task_queue.actors.messages.reader import FindKey
@@ -32,12 +33,25 @@ MAX_REMEMBERED = 10_000
 MAX_JUDGED = 1_000
 """How many keys that hold are kept as they were sent, for a moment."""
 
-_NEVER: tuple[float, Caller | None] = (0.0, None)
 _log = get_logger()
 
 
 class RefusedKeyError(Exception):
     """The key does not hold; the text says why, to whoever has it."""
+
+
+class Judged(NamedTuple):
+    """A key that holds.
+
+    Attributes:
+        until: How long that need not be looked at again, on the clock that is never set.
+        caller: Who has it.
+        holds: Tells whether it still does, later: see `Keyring.holds`.
+    """
+
+    until: float
+    caller: Caller
+    holds: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +113,7 @@ class Keyring:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
-        self._judged: dict[str, tuple[float, Caller | None]] = {}
+        self._judged: dict[str, Judged] = {}
         self._open_questions = 0
         self._heard_at = 0.0  # the last answer, or the first question since there was none open
 
@@ -112,16 +126,22 @@ class Keyring:
         caller = self._settings.get(hashed)
         return caller if caller or self._file is None else self._file.find(hashed)
 
-    def judge(self, key: str) -> Caller:
+    def recent(self, header: str) -> Judged | None:
+        """Return what was judged of the same header a moment ago; None: it has to be judged."""
+        judged = self._judged.get(header)
+        return judged if judged is not None and self._monotonic() < judged.until else None
+
+    def judge(self, key: str, header: str | None = None) -> Caller:
         """Return whoever has this key.
+
+        Args:
+            key: The key.
+            header: What it came in, by which `recent` finds it for a moment.
 
         Raises:
             RefusedKeyError: It does not hold.
             UnavailableError: The database did not say whether it does.
         """
-        until, caller = self._judged.get(key, _NEVER)
-        if caller is not None and self._monotonic() < until:
-            return caller
         hashed = hash_of(key)
         if (caller := self._configured(hashed)) is not None:
             return caller
@@ -135,19 +155,20 @@ class Keyring:
             state = stored.state(self._now())
             if state != "valid":
                 raise RefusedKeyError(f"the key {stored.name} is {state}")
-        else:
-            self._keep(key, said.asked_at + FRESH_SECONDS, caller)
+        elif header is not None:
+            until = said.asked_at + FRESH_SECONDS
+            self._keep(header, Judged(until, caller, partial(self.holds, key)))
         return caller
 
-    def _keep(self, key: str, until: float, caller: Caller) -> None:
-        """Let this key be taken without a further look until this moment, at most `FRESH_SECONDS`.
+    def _keep(self, header: str, judged: Judged) -> None:
+        """Let this header be taken as it is for a moment, which saves most of what a key costs.
 
-        Of what a key costs that is two thirds. It was compared in constant time just now, and the
-        dictionary compares only texts that have the same hash, of a kind drawn by each process.
+        It was compared in constant time just now, and the dictionary compares only texts that have
+        the same hash, of a kind drawn by each process.
         """
         if len(self._judged) >= MAX_JUDGED:
             self._judged.clear()
-        self._judged[key] = until, caller
+        self._judged[header] = judged
 
     def holds(self, key: str) -> bool:
         """Return whether a key that was judged still holds, as far as is known; never waits.

@@ -19,6 +19,8 @@ ID_BYTES = 8
 SECRET_BYTES = 32
 """256 bits: nobody guesses them."""
 MAX_KEY_CHARS = 256
+AUTHORIZATION = "HTTP_AUTHORIZATION"
+"""Where the header with the key stands in a request's environment."""
 
 _ID = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}")
 _KEY = re.compile(rf"{MARK}({_ID.pattern})_[0-9a-f]{{{2 * SECRET_BYTES}}}")
@@ -65,7 +67,7 @@ def presented(environ: Mapping[str, Any]) -> str | None:
     Raises:
         NotBearerError: The header is there, but is not `Bearer` and one key (RFC 6750, 2.1).
     """
-    value = environ.get("HTTP_AUTHORIZATION")
+    value = environ.get(AUTHORIZATION)
     if value is None:
         return None
     scheme, _, key = value.partition(" ")

@@ -81,6 +81,26 @@ def test_a_key_is_asked_for_once_while_it_is_fresh() -> None:
     assert len(books.questions) == 1
 
 
+def test_a_header_is_taken_as_it_is_as_long_as_the_answer_is_fresh() -> None:
+    books = Books()
+    assert books.ring.recent(f"Bearer {KEY}") is None
+    books.ring.judge(KEY, f"Bearer {KEY}")
+    books.pass_by(FRESH_SECONDS - 0.01)
+    judged = books.ring.recent(f"Bearer {KEY}")
+    assert judged is not None
+    assert judged.caller.name == "shop"
+    assert judged.holds()
+    books.pass_by(0.01)
+    assert books.ring.recent(f"Bearer {KEY}") is None
+
+
+def test_a_header_whose_key_has_an_end_is_judged_each_time() -> None:
+    books = Books()
+    books.keys[ID] = replace(STORED, expires_at=NOW + 1)
+    books.ring.judge(KEY, f"Bearer {KEY}")
+    assert books.ring.recent(f"Bearer {KEY}") is None
+
+
 def test_an_older_answer_is_used_while_the_next_is_under_way() -> None:
     books = Books()
     books.ring.judge(KEY)
