@@ -16,12 +16,12 @@ def test_a_round_of_requests_at_random_finds_no_failure(tmp_path: Path) -> None:
     server = server_in(tmp_path / "server")
     try:
         server.start()
-        found = play(server, tmp_path, seed=1, examples=10, most=MOST_SECONDS)
+        found = play(server, tmp_path, seed=1, examples=6, most=MOST_SECONDS)
         complained = complaints(server)
     finally:
         server.close()
     assert (found.failures, found.errors) == (0, 0), (tmp_path / "round-1.txt").read_text()
-    assert found.requests > 500
+    assert found.requests > 300
     assert not complained
 
 
