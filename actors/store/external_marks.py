@@ -12,6 +12,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from task_queue.actors.messages.writer import Mark
+from task_queue.actors.store.external_actions import ready_actions
 from task_queue.actors.store.schema import in_state, is_final, is_inner, own_actions, tasks
 from task_queue.actors.tasks.states import Status
 
@@ -34,21 +35,14 @@ _waits = sa.and_(
 )
 _BEGIN = sa.update(tasks).where(_waits, is_inner).values(external=sa.true())
 _END = sa.update(tasks).where(_waits, tasks.c.external).values(external=sa.false())
-_ready = sa.and_(
-    in_state(Status.QUEUED), tasks.c.external, tasks.c.queue == sa.bindparam("queue_name")
-)
-# One action at a time, by the index of external tasks: for lists of queues and actions SQLite takes
-# another one, by which it would read every ready task.
-# The whole order of that index is asked for, or PostgreSQL would go through the one of all actions.
-_NEXT_ACTION = (
-    sa.select(tasks.c.action)
-    .where(_ready, tasks.c.action > sa.bindparam("after"))
-    .order_by(tasks.c.queue, tasks.c.action, tasks.c.rank, tasks.c.seq)
-    .limit(1)
-)
 _strays = (
     sa.select(tasks.c.seq)
-    .where(_ready, tasks.c.action == sa.bindparam("stray"))
+    .where(
+        in_state(Status.QUEUED),
+        tasks.c.external,
+        tasks.c.queue == sa.bindparam("queue_name"),
+        tasks.c.action == sa.bindparam("stray"),
+    )
     .order_by(tasks.c.rank, tasks.c.seq)
     .limit(STRAY_ROWS)
     .with_for_update(skip_locked=True)
@@ -104,9 +98,7 @@ def _take_back(connection: sa.Connection, write: Mark) -> int:
     """Mark ready tasks whose actions are not external any more; return how many."""
     count = 0
     for queue in write.queues:
-        of_queue = {"queue_name": queue, "after": ""}
-        while (action := connection.scalar(_NEXT_ACTION, of_queue)) is not None:
-            of_queue["after"] = action
+        for action in ready_actions(connection, queue):
             if action in write.inner:
                 stray = {"queue_name": queue, "stray": action}
                 count += len(connection.execute(_TAKE_BACK, stray).all())

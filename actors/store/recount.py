@@ -6,6 +6,7 @@ now, and ends as long after as it was to. What a publisher named, `run_at` and `
 
 import sqlalchemy as sa
 
+from task_queue.actors.store.external_actions import ready_actions
 from task_queue.actors.store.schema import in_state, is_inner, tasks
 from task_queue.actors.tasks.clock import TOLERANCE_SECONDS
 from task_queue.actors.tasks.states import Status
@@ -68,18 +69,6 @@ _is_external = sa.and_(
     in_state(Status.QUEUED), tasks.c.external, tasks.c.action == sa.bindparam("action_name")
 )
 _RERANK_EXTERNAL = _rerank(sa.and_(_is_external, tasks.c.rank > _ahead), tasks.c.rank)
-# In the whole order of the index of external tasks, or another one would be gone through.
-_NEXT_ACTION = (
-    sa.select(tasks.c.action)
-    .where(
-        in_state(Status.QUEUED),
-        tasks.c.external,
-        _of_queue,
-        tasks.c.action > sa.bindparam("action_name"),
-    )
-    .order_by(tasks.c.queue, tasks.c.action, tasks.c.rank, tasks.c.seq)
-    .limit(1)
-)
 
 
 def recount(connection: sa.Connection, queue: str, now: float) -> int:
@@ -96,8 +85,7 @@ def recount(connection: sa.Connection, queue: str, now: float) -> int:
     ahead = now + TOLERANCE_SECONDS
     parameters: dict[str, object] = {"queue_name": queue, "now": now, "ahead": ahead}
     count = sum(len(connection.execute(each, parameters).all()) for each in _STATEMENTS)
-    parameters["action_name"] = ""
-    while (action := connection.scalar(_NEXT_ACTION, parameters)) is not None:
+    for action in ready_actions(connection, queue):
         parameters["action_name"] = action
         count += len(connection.execute(_RERANK_EXTERNAL, parameters).all())
     return count
