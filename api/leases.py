@@ -145,7 +145,8 @@ class LeasesResource:
             if lease is not None:
                 where = f"settlements[{index}]."
                 if any(lease == other.lease for other in said):
-                    raise InvalidRequestError(f"{where}lease is given twice; give it once")
+                    message = f"{where}lease is given twice; give it once"
+                    raise InvalidRequestError(message, problem=problems.CONTRADICTION)
                 said.append(self._said(lease, each.said[0], where))
         tokens = [each.lease for each in settlements]
         done = partial(_settled_all, tokens, leases)

@@ -220,7 +220,7 @@ def schedule_of(
             f"expires_after_seconds must be more than task.delay_seconds, which is {delay:g},"
             f" not {expires_after:g}: no task would ever be started"
         )
-        raise InvalidRequestError(message)
+        raise InvalidRequestError(message, problem=problems.NEVER_STARTS)
     return Schedule(
         name=name,
         recurrence=recurrence,

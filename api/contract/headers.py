@@ -11,7 +11,10 @@ IDEMPOTENCY_KEY = Header(
     description="Makes the request take effect once, however often it is sent: 1 to 255 visible"
     " ASCII characters, as they are or as a string in double quotes. The first answer is kept for"
     " a day (draft-ietf-httpapi-idempotency-key-header-07).",
-    schema={"type": "string", "pattern": "^[!-~]{1,255}$"},
+    schema={
+        "type": "string",
+        "pattern": r'^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$',
+    },
     example="order-8151",
 )
 TRACEPARENT = Header(

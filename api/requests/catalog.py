@@ -132,7 +132,7 @@ def _external_in_memory(action: str, queue: str, prefix: str) -> InvalidRequestE
         f"{prefix}action {action!r} is done by workers over HTTP and needs a queue on a database;"
         f" {queue!r} is in memory"
     )
-    return InvalidRequestError(detail)
+    return InvalidRequestError(detail, problem=problems.CONTRADICTION)
 
 
 def not_in_memory(queue: str, what: str) -> InvalidRequestError:

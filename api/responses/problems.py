@@ -127,7 +127,8 @@ NEVER_STARTS = Problem(
     slug="never-starts",
     status=HTTPStatus.BAD_REQUEST,
     title="The task would expire before it may start",
-    meaning="`expires_at` is not later than the time at which the delay is over.",
+    meaning="`expires_at` is not later than the time at which the delay is over, or a schedule's"
+    " `expires_after_seconds` not more than the delay of its task.",
     remedy="Expire it later, or delay it less.",
 )
 MALFORMED_REQUEST = Problem(

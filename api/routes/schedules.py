@@ -61,6 +61,7 @@ OPERATIONS = (
             problems.INVALID_DATA,
             problems.CALLBACK_REFUSED,
             problems.INVALID_SCHEDULE,
+            problems.NEVER_STARTS,
             problems.CONFLICT,
             problems.UNSUPPORTED_MEDIA_TYPE,
         ),

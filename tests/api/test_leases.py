@@ -73,6 +73,11 @@ def problem(answer: httpx.Response, status: int) -> str:
     return str(answer.json()["detail"])
 
 
+def kind(answer: httpx.Response) -> str:
+    """Which problem it is."""
+    return str(answer.json()["type"]).rpartition("#")[2]
+
+
 def a_lease(server: ServerProcess, **members: Any) -> str:  # noqa: ANN401
     """The lease of a task that was just published."""
     task_id = publish(server, **members)
@@ -312,6 +317,7 @@ def test_a_wrong_member_is_named(
 def test_what_cannot_be_is_refused(server: ServerProcess) -> None:
     refused = server.client.post("/tasks", json={"action": "resize", "queue": "memory"})
     assert "needs a queue on a database; 'memory' is in memory" in problem(refused, 400)
+    assert kind(refused) == "contradiction"
     wrong = server.client.post("/tasks", json={"action": "crop", "data": {"width": "x"}})
     assert problem(wrong, 400) == 'data.width: must be of type "integer", not "x"'
     assert problem(server.client.post("/queues/none/lease", json={}), 404)
@@ -322,7 +328,7 @@ def test_what_cannot_be_is_refused(server: ServerProcess) -> None:
     assert problem(say(server, "nonsense", "ack"), 404)
     assert "max_result_bytes is 1024" in problem(say(server, token, "ack", result="x" * 1024), 413)
     twice = {"settlements": [{"lease": token, "ack": {}}, {"lease": token, "release": {}}]}
-    assert problem(server.client.post("/leases/settle", json=twice), 400)
+    assert kind(server.client.post("/leases/settle", json=twice)) == "contradiction"
     assert say(server, token, "ack").status_code == 200
 
 

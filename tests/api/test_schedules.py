@@ -111,6 +111,15 @@ def test_a_schedule_is_made_shown_changed_and_forgotten(calendar: ServerProcess)
 
 
 @pytest.mark.system
+def test_a_schedule_whose_tasks_expire_before_they_may_start_is_a_problem_of_its_own(
+    calendar: ServerProcess,
+) -> None:
+    task = {**NIGHTLY["task"], "delay_seconds": 60}
+    answer = put(calendar, **{**NIGHTLY, "task": task, "expires_after_seconds": 60})
+    assert answer.json()["type"].endswith("#never-starts")
+
+
+@pytest.mark.system
 def test_schedules_are_listed_by_name(calendar: ServerProcess) -> None:
     names = ["b", "A.z", "a-1", "0_", "x" * 100]
     for name in names:

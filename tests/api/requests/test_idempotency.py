@@ -1,7 +1,9 @@
 """A request with an `Idempotency-Key` is done once, however often it is sent."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +19,7 @@ from task_queue.actors.store.database import Database
 from task_queue.actors.tasks.conditions import REMEMBERED_SECONDS
 from task_queue.api.auth.caller import Caller
 from task_queue.api.auth.scopes import Scope
+from task_queue.api.contract import headers
 from task_queue.api.requests.idempotency import InFlight, asked_for
 from task_queue.api.responses.errors import InvalidRequestError
 from tests.api.answers import complaints, problem
@@ -33,6 +36,22 @@ IN_FLIGHT = "a request with this Idempotency-Key is still being answered"
 NO_KEY = (
     "Idempotency-Key must have 1 to 255 visible ASCII characters,"
     " as they are or as a string in double quotes"
+)
+NO_KEYS = (
+    "",
+    '""',
+    '"',
+    '"a',
+    '"a"b',
+    '"a";b=1',
+    r'"a\b"',
+    "a b",
+    '"a b"',
+    "a, b",
+    "k" * 256,
+    f'"{"k" * 256}"',
+    "ü",
+    "\x7f",
 )
 WRONG = 'priority must be a whole number from -100 to 100, not "high"'
 LATE = AnswerTimeoutError("late")
@@ -119,27 +138,21 @@ def test_a_key_is_bare_or_a_string_of_a_structured_field(header: str, known_as: 
     assert asked(header).expires_at == NOW + REMEMBERED_SECONDS
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        "",
-        '""',
-        '"',
-        '"a',
-        '"a"b',
-        '"a";b=1',
-        r'"a\b"',
-        "a b",
-        '"a b"',
-        "a, b",
-        "k" * 256,
-        "ü",
-        "\x7f",
-    ],
-)
+@pytest.mark.parametrize("header", NO_KEYS)
 def test_what_is_no_key_is_refused(header: str) -> None:
     with pytest.raises(InvalidRequestError, match=NO_KEY):
         asked(header)
+
+
+def test_the_description_takes_what_the_server_takes() -> None:
+    pattern = headers.IDEMPOTENCY_KEY.schema["pattern"]
+    for header in (*NO_KEYS, *map("".join, product('"\\a! ', repeat=5))):
+        try:
+            asked(header)
+        except InvalidRequestError:
+            assert not re.search(pattern, header.strip()), header
+        else:
+            assert re.search(pattern, header.strip()), header
 
 
 def test_the_same_request_is_known_by_its_content_and_not_by_how_it_is_written() -> None:
