@@ -31,7 +31,7 @@ _Callback = Annotated[
     str,
     Field(
         max_length=MAX_CALLBACK_CHARS,
-        json_schema_extra={"pattern": "^([Hh][Tt][Tt][Pp][Ss]?://[^@]+)?$"},
+        json_schema_extra={"pattern": r"^([Hh][Tt][Tt][Pp][Ss]?://[^@\u0000]+)?$"},
     ),
 ]
 

@@ -1,6 +1,6 @@
 """The description is valid OpenAPI, and says what is true of the actions and queues there are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -126,6 +126,26 @@ def test_what_nobody_may_publish_is_in_no_body_that_publishes() -> None:
     )
     assert not fits(document, "PublishBody", {"action": "callback"})
     assert fits(document, "RedriveBody", {"action": "callback"})
+
+
+def strings_in(schema: object) -> Iterator[dict[str, Any]]:
+    """The schemas of strings, however deep."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "string":
+            yield schema
+        schema = [*schema.values()]
+    if isinstance(schema, list):
+        for each in schema:
+            yield from strings_in(each)
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00", "http://host\x00"])
+def test_no_string_of_a_body_may_hold_what_databases_cannot_store(text: str) -> None:
+    schemas = described()["components"]["schemas"]
+    strings = list(strings_in([schemas[name] for name in schemas if name.endswith("Body")]))
+    assert strings
+    for each in strings:
+        assert not jsonschema_rs.is_valid(each, text), each
 
 
 def test_with_a_fallback_any_name_of_an_action_fits() -> None:
