@@ -64,8 +64,9 @@ class Late(Generic[R]):
             anything, is the response in place of the prepared one, or the next thing to wait for.
         wait: How the wait ends, if whoever has to reply does not see to that.
         refuse: Makes the answer to an error.
-        left: Called once the answer has left, or the client has gone. Of several things that an
-            answer waits for in turn, the first says it.
+        left: Called right before the answer leaves, so that who has it finds its key free, or once
+            the client has gone. Of several things that an answer waits for in turn, the first says
+            it.
         lost: Called if the client has gone before its answer could leave, so that what only it
             knows of can be taken back. The first says it, too.
         asked_at: When the actor was asked, by `time.perf_counter`.

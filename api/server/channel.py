@@ -73,10 +73,16 @@ class _Request(Parser):
 
     answer: _Prepared | None = None
     holds: Callable[[], bool] | None = None  # whether its key still does; None: it has none
-    left: Callable[[], None] | None = None  # called when the answer has left, or cannot any more
+    left: Callable[[], None] | None = None  # called before the answer leaves, or when it cannot
     lost: Callable[[], None] | None = None  # called before that if nobody is there to read it
     path = ""  # of one that was refused before its head was read, for waitress's log
     client = ""  # its address, which a proxy may have told
+
+    def leave(self) -> None:
+        """Give back what is held until the answer leaves, once."""
+        left, self.left = self.left, None
+        if left is not None:
+            left()
 
 
 class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
@@ -97,6 +103,7 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         elif answer.late is not None:
             answer = self._decided(answer, answer.late)
         data = self._head(answer) + answer.body
+        self.request.leave()
         if answer.late is None:
             self.channel.write_soon(data)
         else:
@@ -239,8 +246,7 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
             return parked.late.reply
         if lost is not None:
             lost()
-        if request.left is not None:
-            request.left()
+        request.leave()
         self._answered += 1
         return None
 
