@@ -17,6 +17,10 @@ from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.audit import AuditEntry
 from task_queue.actors.tasks.keys import StoredKey
 
+MIGRATION_SECONDS = 5.0
+"""How long another process may take to make the database: a server that starts, or a second key."""
+_LOOK_SECONDS = 0.05
+
 
 def create(target: Database, key: StoredKey) -> bool:
     """Store a new key, and that it was made; return whether the database was made for it.
@@ -70,8 +74,18 @@ def has_valid_key(target: Database, now: float) -> bool:
 @contextmanager
 def _session(target: Database) -> Iterator[Session]:
     """Open the database, migrated first if it is not yet."""
-    if not is_at_head(target):
-        _migrate(target)
+    deadline = time.monotonic() + MIGRATION_SECONDS
+    while not is_at_head(target):
+        try:
+            _migrate(target)
+        except DatabaseInUseError as error:
+            if time.monotonic() > deadline:
+                message = (
+                    f"{error}, of another version: upgrade that server, or stop it to have the"
+                    " database migrated"
+                )
+                raise MigrationError(message) from error
+            time.sleep(_LOOK_SECONDS)
     with closing(Session(target)) as session:
         yield session
 
@@ -80,14 +94,7 @@ def _migrate(target: Database) -> None:
     with ExitStack() as stack:
         if target.is_sqlite:
             lock = FileLock(target.path)
-            try:
-                lock.acquire()
-            except DatabaseInUseError as error:
-                message = (
-                    f"{error}, of another version: upgrade that server, or stop it to have the"
-                    " database migrated"
-                )
-                raise MigrationError(message) from error
+            lock.acquire()
             stack.callback(lock.release)
         migrate(target)
 

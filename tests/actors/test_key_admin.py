@@ -1,9 +1,14 @@
 """Keys on the database itself."""
 
+from pathlib import Path
+
 import pytest
 
 from task_queue.actors import key_admin
+from task_queue.actors.errors import DatabaseInUseError
 from task_queue.actors.store.database import Database
+from task_queue.actors.store.file_lock import FileLock
+from task_queue.actors.store.migrate import migrate
 from task_queue.actors.tasks.keys import StoredKey
 from tests.databases import execute
 from tests.fakes import NOW
@@ -25,3 +30,17 @@ def test_a_key_counts_whichever_version_has_made_the_schema(
     key_admin.create(database, KEY)
     execute(database, f"UPDATE alembic_version SET version_num = '{revision}'")  # noqa: S608 - ours
     assert key_admin.has_valid_key(database, NOW)
+
+
+def test_a_process_that_makes_the_database_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'tasks.db'}")
+
+    def made_meanwhile(_lock: FileLock) -> None:
+        migrate(database)
+        raise DatabaseInUseError("the database is in use")
+
+    monkeypatch.setattr(FileLock, "acquire", made_meanwhile)
+    key_admin.create(database, KEY)
+    assert key_admin.every(database) == [KEY]
