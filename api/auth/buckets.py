@@ -9,6 +9,9 @@ from dataclasses import dataclass
 MAX_BUCKETS = 10_000
 """How many keys are kept apart; of more, those that have paused longest begin with a full one."""
 
+MIN_PER_SECOND = 1e-9
+"""Once in 32 years. Of less, headers could not say the seconds: they have 15 digits (RFC 9651)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -46,8 +49,8 @@ class Buckets:
             monotonic: Seconds on a clock that is never set.
         """
         self.burst = burst
-        self.window_seconds = math.ceil(burst / per_second)
-        self._per_second = per_second
+        self._per_second = max(per_second, MIN_PER_SECOND)
+        self.window_seconds = math.ceil(burst / self._per_second)
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()

@@ -31,6 +31,11 @@ def test_a_slow_rate_says_when_to_come_again() -> None:
     assert [buckets.take("shop").retry_after_seconds for _ in range(3)] == [None, None, 10]
 
 
+def test_the_slowest_rate_fits_into_headers() -> None:
+    buckets = Buckets(5e-324, 100_000, ManualClock())
+    assert len(str(buckets.window_seconds)) <= 15  # RFC 9651, section 3.3.1
+
+
 def test_what_is_kept_has_a_bound() -> None:
     buckets = Buckets(1.0, 1, ManualClock())
     for number in range(MAX_BUCKETS + 10):
