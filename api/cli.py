@@ -212,7 +212,8 @@ def list_keys(config: ConfigFile = None, overrides: Overrides = None) -> None:
 @keys.command("revoke")
 def revoke_key(
     name: Annotated[
-        str, typer.Argument(metavar="NAME|ID", help="Its name or id.", show_default=False)
+        str,
+        typer.Argument(metavar="NAME|ID", help="Its name, its id, or the key.", show_default=False),
     ],
     config: ConfigFile = None,
     overrides: Overrides = None,

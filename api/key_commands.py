@@ -44,6 +44,8 @@ def drawn(
         raise SettingsError(f"NAME = {name}: {NAME_RULE}")
     if is_id(name):  # or a revocation by the one would be one by the other
         raise SettingsError(f"NAME = {name}: must not look like the id of a key")
+    if id_of(name):  # so is this; and it would be shown
+        raise SettingsError("NAME must not be a key")
     allowed = [scope.value for scope in Scope]
     if not scopes:
         raise SettingsError(f"--scope must be given, once or more: {', '.join(allowed)}")
@@ -117,12 +119,13 @@ def revoke(target: Database, name: str, auth: AuthSettings) -> None:
 
     Args:
         target: Which database.
-        name: Its name, or its id.
+        name: Its name, its id, or the key itself, as where one was found.
         auth: Where there may be a key of this name as well, which is not taken away here.
 
     Raises:
         TaskQueueError: There is none, or the database cannot be used.
     """
+    name = id_of(name) or name  # of a key no error may show more
     try:
         key = key_admin.revoke(target, name)
     except NotFoundError as error:

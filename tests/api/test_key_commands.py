@@ -106,6 +106,17 @@ def test_a_key_that_cannot_be_shown_is_one_to_revoke(tmp_path: Path) -> None:
     assert task_queue(tmp_path, "keys", "revoke", "shop").returncode == 0
 
 
+def test_a_key_that_was_found_is_revoked_without_being_shown_again(tmp_path: Path) -> None:
+    key = make_key(tmp_path, "shop", "--scope", "read")
+    named = task_queue(tmp_path, "keys", "create", key, "--scope", "read")
+    found = task_queue(tmp_path, "keys", "revoke", key)
+    unknown = task_queue(tmp_path, "keys", "revoke", f"tq_{'0' * 16}_{'5' * 64}")
+    assert (named.returncode, found.returncode, unknown.returncode) == (2, 0, 1)
+    assert "key shop (" in found.stdout
+    assert key[20:40] not in named.stderr + found.stdout + found.stderr
+    assert "5" * 9 not in unknown.stderr
+
+
 @pytest.mark.parametrize("is_stored", [False, True])
 def test_a_key_of_the_settings_is_taken_away_there(tmp_path: Path, *, is_stored: bool) -> None:
     table = f'key = "{"k" * 40}"\nscopes = ["read"]\n'
