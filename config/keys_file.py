@@ -1,7 +1,9 @@
 """The file of `auth.keys_file`: keys in the form that the settings have them in."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,6 +20,11 @@ def read_keys(path: Path) -> Mapping[str, KeySettings]:
     Raises:
         SettingsError: It cannot be read, or something in it is wrong; one line for each problem.
     """
+    # It is read again and again, by threads that answer requests: a pipe would hold them up.
+    with suppress(OSError):  # which reading it puts into words
+        if not S_ISREG(path.stat().st_mode):
+            message = f"auth.keys_file {path}: is no regular file, which can be read again"
+            raise SettingsError(message)
     values = read_toml(path, "auth.keys_file")
     try:
         return _KEYS.validate_python(values)

@@ -1,5 +1,6 @@
 """Keys of a file that changes while the server runs."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,22 @@ def test_a_file_that_cannot_be_used_is_an_error_at_the_start(
     assert "\n" not in str(refused.value)
     assert KEY not in str(refused.value)
     assert "short" not in str(refused.value)
+
+
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SettingsError, match="is no regular file"):
+        KeysFile(path, ManualClock())
+
+
+def test_a_file_whose_place_a_pipe_took_stays_as_it_was(path: Path) -> None:
+    path.write_text(table("shop", KEY))
+    clock, find = finder(path)
+    path.unlink()
+    os.mkfifo(path)
+    clock.advance(LOOK_SECONDS)
+    assert find(KEY) == "shop"
 
 
 def test_two_keys_that_are_the_same_are_refused(path: Path) -> None:
