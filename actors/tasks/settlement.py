@@ -16,7 +16,7 @@ from task_queue.actors.tasks.text import (
 
 MAX_POSTPONEMENTS = 100
 """How often `RetryLater` counts no attempt; from then on each one counts."""
-MAX_POSTPONE_SECONDS = 2_592_000.0
+MAX_POSTPONE_SECONDS = 2_592_000
 """The longest delay that `RetryLater` may ask for: 30 days."""
 EXPIRED = "expired"
 """The error of a task that was not started in time."""

@@ -105,7 +105,7 @@ def _invalid(model: type[BaseModel], error: ErrorDetails, where: str) -> Invalid
         case "rule" | "missing" | "string_too_short":
             sentence = f"{member} {said}"
         case "extra_forbidden":
-            sentence = f"{member} {said}; known: {', '.join(holder.model_fields)}"
+            sentence = f"{member} {said}; known: {', '.join(holder.model_fields) or 'none'}"
         case "string_too_long":
             sentence = f"{member} {said}, not {length}"
         case "too_short" | "too_long":

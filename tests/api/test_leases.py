@@ -329,6 +329,11 @@ def test_what_cannot_be_is_refused(server: ServerProcess) -> None:
     assert "max_result_bytes is 1024" in problem(say(server, token, "ack", result="x" * 1024), 413)
     twice = {"settlements": [{"lease": token, "ack": {}}, {"lease": token, "release": {}}]}
     assert kind(server.client.post("/leases/settle", json=twice)) == "contradiction"
+    late = problem(say(server, token, "nack", error="x", retry_after_seconds=-1), 400)
+    assert late == "retry_after_seconds must be a number from 0 to 2592000, not -1"
+    more = {"settlements": [{"lease": token, "release": {"now": 1}}]}
+    unknown = problem(server.client.post("/leases/settle", json=more), 400)
+    assert unknown == "settlements[0].release.now is not known; known: none"
     assert say(server, token, "ack").status_code == 200
 
 
