@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import falcon
 from orjson import dumps
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from task_queue.actors.messages.changes import Redrive
 from task_queue.actors.messages.reader import CountTasks, FindDead, GetTask, ListTasks
@@ -22,7 +22,7 @@ from task_queue.api.requests.listing import (
     StoredName,
     page_of,
 )
-from task_queue.api.requests.validation import canonical_id, checked_body, rule
+from task_queue.api.requests.validation import Body, canonical_id, checked_body, rule
 from task_queue.api.responses.documents import page_document
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.logger import get_logger
@@ -53,7 +53,7 @@ _SELECTS: list[Any] = [
 """The JSON Schemas of which one holds of a body that selects something."""
 
 
-class RedriveBody(BaseModel):
+class RedriveBody(Body):
     """The body of `POST /dead-letters/redrive`.
 
     Attributes:
@@ -65,9 +65,7 @@ class RedriveBody(BaseModel):
         per_second: How many are to run in a second; all at once if not given.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, json_schema_extra={"anyOf": _SELECTS}
-    )
+    model_config = ConfigDict(json_schema_extra={"anyOf": _SELECTS})
 
     queue: StoredName | None = None
     action: StoredName | None = None

@@ -3,11 +3,11 @@
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from task_queue.actors.tasks.text import shown
 from task_queue.api.requests.times import Moment
-from task_queue.api.requests.validation import checked, contradiction, refused_callback
+from task_queue.api.requests.validation import Body, checked, contradiction, refused_callback
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.callbacks import MAX_CALLBACK_CHARS, callback_fault
@@ -36,13 +36,7 @@ _Callback = Annotated[
 ]
 
 
-class _Body(BaseModel):
-    """What all bodies share. An optional member that is null counts as not given."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class BackoffBody(_Body):
+class BackoffBody(Body):
     """How long a failed task waits; what is not given is as its queue has it.
 
     Attributes:
@@ -64,7 +58,7 @@ class BackoffBody(_Body):
         return cap
 
 
-class PublishBody(_Body):
+class PublishBody(Body):
     """One task, as `POST /tasks` takes it.
 
     Attributes:
@@ -137,7 +131,7 @@ class PublishBody(_Body):
         return _PLAIN.issuperset(self.model_fields_set)
 
 
-class BatchBody(_Body):
+class BatchBody(Body):
     """The body of `POST /tasks/batch`.
 
     Attributes:

@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from task_queue.actors.actions.context import MAX_MESSAGE_CHARS
 from task_queue.actors.actions.result import result_text
@@ -14,7 +14,7 @@ from task_queue.actors.tasks.claim import Lease
 from task_queue.actors.tasks.settlement import MAX_POSTPONE_SECONDS
 from task_queue.actors.tasks.text import printable
 from task_queue.actors.tasks.verdict import Acked, Extended, Nacked, Released, Said, Verdict
-from task_queue.api.requests.validation import canonical_id, contradiction
+from task_queue.api.requests.validation import Body, canonical_id, contradiction
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.names import Name
@@ -33,13 +33,7 @@ _LEASE = re.compile(r"([0-9a-f-]{36})\.([0-9a-f]{16})")
 _Token = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class _Body(BaseModel):
-    """What all bodies share. An optional member that is null counts as not given."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class LeaseBody(_Body):
+class LeaseBody(Body):
     """What a worker would like to be leased.
 
     Attributes:
@@ -56,7 +50,7 @@ class LeaseBody(_Body):
     actions: Annotated[list[Name] | None, Field(min_length=1, max_length=MAX_LEASES)] = None
 
 
-class AckBody(_Body):
+class AckBody(Body):
     """That a task is done.
 
     Attributes:
@@ -66,7 +60,7 @@ class AckBody(_Body):
     result: Any = None
 
 
-class NackBody(_Body):
+class NackBody(Body):
     """That a task failed; the attempt counts.
 
     Attributes:
@@ -81,11 +75,11 @@ class NackBody(_Body):
     permanent: bool | None = None
 
 
-class ReleaseBody(_Body):
+class ReleaseBody(Body):
     """That a task is given back; the attempt does not count."""
 
 
-class ProgressBody(_Body):
+class ProgressBody(Body):
     """How far a task is.
 
     Attributes:
@@ -97,7 +91,7 @@ class ProgressBody(_Body):
     message: Annotated[str | None, Field(max_length=MAX_MESSAGE_CHARS)] = None
 
 
-class ExtendBody(_Body):
+class ExtendBody(Body):
     """That a task goes on.
 
     Attributes:
@@ -109,7 +103,7 @@ class ExtendBody(_Body):
     progress: ProgressBody | None = None
 
 
-class SettlementBody(_Body):
+class SettlementBody(Body):
     """What is said about one of several leases: one of the four.
 
     Attributes:
@@ -139,7 +133,7 @@ class SettlementBody(_Body):
         return [one for one in each if one is not None]
 
 
-class SettleBody(_Body):
+class SettleBody(Body):
     """What is said about several leases.
 
     Attributes:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import falcon
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError, PydanticKnownError
 
@@ -23,6 +23,12 @@ _ID = re.compile(
     r"(urn:uuid:)?\{?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?", re.IGNORECASE | re.ASCII
 )
 """What Python takes for a UUID but for hyphens anywhere, a `+`, and the digits of other scripts."""
+
+
+class Body(BaseModel):
+    """What the models of bodies share. An optional member that is null counts as not given."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def checked(model: type[M], value: object, where: str = "") -> M:
