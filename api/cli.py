@@ -15,8 +15,9 @@ from task_queue.actors.errors import TaskQueueError
 from task_queue.api import standard_streams
 from task_queue.api.standard_streams import say
 from task_queue.config import logs
+from task_queue.config.layers import Loaded, effective, environment, load
 from task_queue.config.logger import get_logger
-from task_queue.config.settings import Loaded, SettingsError, effective, environment, load
+from task_queue.config.settings import SettingsError
 
 WRONG_SETTINGS = 2
 """The exit code of wrong usage, too."""

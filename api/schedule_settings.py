@@ -12,7 +12,8 @@ from task_queue.api.json_codec import parse
 from task_queue.api.requests.catalog import Catalog
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.api.schedules import schedule_of
-from task_queue.config.settings import Loaded, SettingsError
+from task_queue.config.layers import Loaded
+from task_queue.config.settings import SettingsError
 
 
 def schedules(loaded: Loaded, catalog: Catalog, now: float) -> list[Schedule]:

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from task_queue.config.names import Name
 from task_queue.config.problems import described
-from task_queue.config.settings import KeySettings, Settings, SettingsError, read_toml
+from task_queue.config.settings import KeySettings, Settings, SettingsError
+from task_queue.config.toml import read_toml
 
 _KEYS = TypeAdapter(dict[Name, KeySettings])
 

@@ -13,7 +13,7 @@ from structlog.contextvars import clear_contextvars
 
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests import postgres
 from tests.harness import ServerProcess, put_database
 

@@ -11,7 +11,7 @@ import pytest
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
 from task_queue.actors.tasks.states import Status
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.databases import execute, fill
 from tests.faults.stored import Stored
 from tests.harness import ROOT, Gate, ServerProcess, eventually

@@ -22,6 +22,7 @@ from task_queue.actors.actions.result import Form
 from task_queue.actors.errors import ActionLoadError
 from task_queue.actors.tasks.event import DELIVERY
 from task_queue.config.actions import RETRIED, secret_bytes, statuses
+from task_queue.config.layers import variables
 from task_queue.config.logger import get_logger
 from task_queue.config.names import NAME_RULE, is_name
 from task_queue.config.settings import (
@@ -31,7 +32,6 @@ from task_queue.config.settings import (
     ProgramSettings,
     PythonSettings,
     Settings,
-    variables,
 )
 
 ENTRY_POINTS = "task_queue.actions"

@@ -50,8 +50,9 @@ from task_queue.actors.tasks.slot import Progress, Slot
 from task_queue.actors.tasks.text import shown, unknown
 from task_queue.actors.testing.http import transport
 from task_queue.actors.testing.published import QUEUE, PublishedTask, RefusedError
+from task_queue.config.layers import load
 from task_queue.config.names import NAME_RULE, is_name
-from task_queue.config.settings import ExecutionSettings, Settings, load
+from task_queue.config.settings import ExecutionSettings, Settings
 
 if TYPE_CHECKING:
     import httpx

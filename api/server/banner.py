@@ -4,7 +4,8 @@ import shlex
 from typing import Any
 
 from task_queue.actors.tasks.text import counted
-from task_queue.config.settings import HttpSettings, QueueSettings, Settings, redacted
+from task_queue.config.problems import redacted
+from task_queue.config.settings import HttpSettings, QueueSettings, Settings
 
 
 def banner(

@@ -34,8 +34,9 @@ from task_queue.api.server.server import Server, UnixServer
 from task_queue.api.server.signals import Signals, Stopped
 from task_queue.api.server.unix_socket import UnixListener
 from task_queue.config import logs
+from task_queue.config.layers import Loaded
 from task_queue.config.logger import get_logger
-from task_queue.config.settings import HttpSettings, Loaded, Settings, SettingsError
+from task_queue.config.settings import HttpSettings, Settings, SettingsError
 
 END_SECONDS = 2.0
 """How long what actions have left may take to end, after everything else has."""

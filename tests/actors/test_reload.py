@@ -12,7 +12,8 @@ from task_queue.actors.messages.supervisor import Retire
 from task_queue.actors.reload import RunningQueue, RunningQueues, compare, merge
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.runtime.child import Add, ChildSpec
-from task_queue.config.settings import QueueSettings, Settings, load
+from task_queue.config.layers import load
+from task_queue.config.settings import QueueSettings, Settings
 
 
 class Role:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from task_queue.actors.store.database import Database
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.api.servers import server_on
 from tests.databases import execute
 from tests.harness import DEADLINE_SECONDS, ServerProcess

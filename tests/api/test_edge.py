@@ -11,7 +11,7 @@ from task_queue.actors.system import ActorSystem
 from task_queue.actors.tasks.new import plain_task
 from task_queue.api.auth.caller import EVERYBODY
 from task_queue.api.edge import Edge
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.fakes import NOW
 
 

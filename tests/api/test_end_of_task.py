@@ -11,7 +11,7 @@ from task_queue.actors.messages.writer import Watch
 from task_queue.actors.system import ActorSystem
 from task_queue.api.app import create_app
 from task_queue.api.edge import Edge
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.harness import DEADLINE_SECONDS
 
 WAIT = {"Prefer": "wait=60"}

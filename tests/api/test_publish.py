@@ -22,7 +22,7 @@ from task_queue.actors.tasks.limits import QueueLimits, Room
 from task_queue.api.edge import Edge
 from task_queue.api.publish import Publisher
 from task_queue.api.responses import rate_limit
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.api.answers import complaints, problem
 from tests.api.servers import DATABASES, server_on
 from tests.fakes import NOW

@@ -19,7 +19,7 @@ from task_queue.actors.tasks.states import Status
 from task_queue.api.edge import Edge
 from task_queue.api.queues import QueuesResource
 from task_queue.api.responses import errors
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.api.answers import complaints, problem
 from tests.api.servers import DATABASES, server_on
 from tests.harness import Gate, ServerProcess, eventually

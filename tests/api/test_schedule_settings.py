@@ -12,7 +12,8 @@ from task_queue.actors.tasks.schedule import Schedule
 from task_queue.api.auth.caller import EVERYBODY
 from task_queue.api.edge import Edge
 from task_queue.api.schedule_settings import schedules
-from task_queue.config.settings import SettingsError, load
+from task_queue.config.layers import load
+from task_queue.config.settings import SettingsError
 
 NOW = 1_795_305_600.0  # 2026-11-22T00:00:00Z
 SETTINGS = """

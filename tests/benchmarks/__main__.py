@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from task_queue.config.settings import PREFIX, TEST_PREFIX
+from task_queue.config.layers import TEST_PREFIX
+from task_queue.config.settings import PREFIX
 from tests.benchmarks import machine
 from tests.benchmarks.charts import draw
 from tests.benchmarks.report import markdown

@@ -30,7 +30,7 @@ from task_queue.actors.tasks.filters import ALL
 from task_queue.actors.tasks.limits import NO_LIMITS
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.writer import DatabaseWriter
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.databases import overhear
 from tests.fakes import NOW, Inbox, a_task
 

@@ -7,7 +7,8 @@ import pytest
 
 from task_queue.config import data_schema
 from task_queue.config.data_schema import DataSchema, WrongSchemaError
-from task_queue.config.settings import SettingsError, load
+from task_queue.config.layers import load
+from task_queue.config.settings import SettingsError
 from tests.fakes import ManualClock
 
 SCHEMA = {

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from task_queue.config.actions import HttpActionSettings, statuses
-from task_queue.config.settings import SettingsError, load
+from task_queue.config.layers import load
+from task_queue.config.settings import SettingsError
 
 SECRETS = [f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in range(6)]
 

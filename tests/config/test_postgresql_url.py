@@ -3,7 +3,8 @@
 import pytest
 
 from task_queue.config import postgresql_url
-from task_queue.config.settings import SettingsError, load
+from task_queue.config.layers import load
+from task_queue.config.settings import SettingsError
 
 SERVER = "postgresql://u@h/db"
 

@@ -9,18 +9,11 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from task_queue.config.actions import KINDS, PythonSettings
+from task_queue.config.layers import Loaded, effective, load
 from task_queue.config.names import MAX_NAME_CHARS, NAME_RULE
+from task_queue.config.problems import redacted
 from task_queue.config.reference import descriptions
-from task_queue.config.settings import (
-    Loaded,
-    QueueSettings,
-    ScheduleSettings,
-    Settings,
-    SettingsError,
-    effective,
-    load,
-    redacted,
-)
+from task_queue.config.settings import QueueSettings, ScheduleSettings, Settings, SettingsError
 
 CONFIG = Path(__file__).parents[2] / "config"
 

@@ -15,9 +15,10 @@ from task_queue.actors.system import ActorSystem
 from task_queue.api.app import create_app
 from task_queue.api.edge import Edge
 from task_queue.config.actions import KINDS
+from task_queue.config.layers import load
 from task_queue.config.reference import page as settings_page
 from task_queue.config.sections import ScheduleSettings
-from task_queue.config.settings import KeySettings, load
+from task_queue.config.settings import KeySettings
 from tests.docs.pages import PAGES, blocks, examples, files, page_id
 from tests.docs.test_commands import save
 from tests.harness import ROOT

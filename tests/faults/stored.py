@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from task_queue.actors.store.schema import attempts, counts, in_state, schedules, tasks
 from task_queue.actors.tasks.states import FINAL, Status
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.harness import DEADLINE_SECONDS, eventually
 
 

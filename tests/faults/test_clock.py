@@ -23,7 +23,7 @@ from task_queue.actors.tasks.limits import bucket_size
 from task_queue.actors.tasks.new import QUEUE, task_of
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.actors.drivers.test_database import HELD, LEASE_SECONDS, UNAVAILABLE, Books
 from tests.fakes import NOW, a_task
 from tests.faults.occurrences import SELDOM

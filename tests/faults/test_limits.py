@@ -15,7 +15,7 @@ from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.claim import Claimant
 from task_queue.actors.tasks.limits import bucket_size
 from task_queue.actors.tasks.states import Status
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.databases import fill
 from tests.fakes import NOW
 from tests.harness import Gate, ServerProcess

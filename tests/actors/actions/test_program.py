@@ -31,7 +31,7 @@ from task_queue.actors.tasks.settlement import Failure
 from task_queue.actors.tasks.slot import Slot
 from task_queue.actors.tasks.states import Outcome
 from task_queue.actors.tasks.text import MAX_STDERR_CHARS
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.actors.actions.acts import Ear, is_over
 from tests.harness import eventually
 

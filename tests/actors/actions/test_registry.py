@@ -17,7 +17,7 @@ from task_queue.actors.actions.registry import Registry
 from task_queue.actors.errors import ActionLoadError, InvalidDataError, Reject
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.slot import Progress, Slot
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 
 LEASE = Lease("task", 7)
 

@@ -24,7 +24,8 @@ from task_queue.actors.testing.published import RefusedError
 from task_queue.api.app import create_app
 from task_queue.api.edge import Edge
 from task_queue.api.requests.bodies import PublishBody
-from task_queue.config.settings import SettingsError, load
+from task_queue.config.layers import load
+from task_queue.config.settings import SettingsError
 
 Data = dict[str, Any]
 

@@ -21,7 +21,7 @@ from task_queue.api.edge import Edge
 from task_queue.api.responses.answer import Answer
 from task_queue.api.responses.errors import late_refusal
 from task_queue.api.responses.late import ENVIRON_KEY, Late, Wait, leave_after
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.api.answers import complaints, connection, problem, read_answer
 from tests.databases import held
 from tests.harness import DEADLINE_SECONDS, ServerProcess

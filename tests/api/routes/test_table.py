@@ -12,7 +12,7 @@ from task_queue.api.app import create_app
 from task_queue.api.contract.operation import Operation
 from task_queue.api.edge import Edge
 from task_queue.api.routes.table import OPERATIONS
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.harness import ServerProcess, eventually
 
 TAKES_QUERY = [each for each in OPERATIONS if each.query is not None]

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from task_queue.api.server.patience import Connection, Patience, Seen, Stage, TooSlowError
-from task_queue.config.settings import load
+from task_queue.config.layers import load
 from tests.api.answers import complaints, connection, problem, read_answer
 from tests.harness import DEADLINE_SECONDS, ServerProcess
 
