@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from task_queue.api.contract import headers
-from task_queue.api.contract.documents import ProblemDocument
+from task_queue.api.contract.documents.problem import ProblemDocument
 from task_queue.api.contract.offers import Offers
 from task_queue.api.contract.operation import Answered, Header, Operation, may_be_empty
 from task_queue.api.contract.schemas import COMPONENTS, JSON, Schema, named_schemas

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from task_queue.api.audit import AuditParameters, AuditResource
 from task_queue.api.auth.scopes import Scope
-from task_queue.api.contract.documents import AuditPage
+from task_queue.api.contract.documents.audit import AuditPage
 from task_queue.api.contract.operation import Answered, Example, Operation
 from task_queue.api.responses import problems
 

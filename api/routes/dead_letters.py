@@ -3,7 +3,8 @@
 from http import HTTPStatus
 
 from task_queue.api.auth.scopes import Scope
-from task_queue.api.contract.documents import Redriven, TaskPage
+from task_queue.api.contract.documents.dead_letters import Redriven
+from task_queue.api.contract.documents.tasks import TaskPage
 from task_queue.api.contract.operation import Answered, Example, Operation
 from task_queue.api.dead_letters import DeadLettersResource, RedriveBody
 from task_queue.api.requests.listing import DeadLetterParameters

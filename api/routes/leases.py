@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from task_queue.api.auth.scopes import Scope
 from task_queue.api.contract import headers
-from task_queue.api.contract.documents import Leased, SettledLease, SettledList
+from task_queue.api.contract.documents.leases import Leased, SettledLease, SettledList
 from task_queue.api.contract.operation import Answered, Example, Operation
 from task_queue.api.leases import LeaseResource, LeasesResource
 from task_queue.api.requests.leases import (

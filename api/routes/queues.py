@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from task_queue.api.auth.scopes import Scope
-from task_queue.api.contract.documents import Paused, Purged, QueueDocument, QueueList
+from task_queue.api.contract.documents.queues import Paused, Purged, QueueDocument, QueueList
 from task_queue.api.contract.operation import Answered, Example, Operation
 from task_queue.api.queues import QueuesResource
 from task_queue.api.responses import problems

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from task_queue.api.auth.scopes import Scope
-from task_queue.api.contract.documents import ScheduleDocument, ScheduleList
+from task_queue.api.contract.documents.schedules import ScheduleDocument, ScheduleList
 from task_queue.api.contract.operation import Answered, Example, Operation
 from task_queue.api.responses import problems
 from task_queue.api.schedules import ScheduleBody, ScheduleResource, SchedulesResource

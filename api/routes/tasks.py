@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from task_queue.api.auth.scopes import Scope
 from task_queue.api.contract import headers
-from task_queue.api.contract.documents import (
+from task_queue.api.contract.documents.tasks import (
     Changed,
     Queued,
     QueuedBatch,

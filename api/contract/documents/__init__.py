@@ -1,0 +1,1 @@
+"""The documents that are answered, as models, in files like those of `routes`."""
