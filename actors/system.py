@@ -6,9 +6,8 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -17,11 +16,7 @@ import pykka
 from task_queue.actors.actions.load import end_fallback, load_actions
 from task_queue.actors.actions.process.child import Children
 from task_queue.actors.clock import Clock
-from task_queue.actors.consumer import ConsumerActor
 from task_queue.actors.database import database
-from task_queue.actors.drivers.database import DatabaseDriver
-from task_queue.actors.drivers.driver import Driver
-from task_queue.actors.drivers.memory import MemoryDriver
 from task_queue.actors.errors import UnavailableError
 from task_queue.actors.lessor import Lessor
 from task_queue.actors.messages.changes import KeepActions
@@ -29,12 +24,11 @@ from task_queue.actors.messages.queue import Drain
 from task_queue.actors.messages.supervisor import Boot, Stop
 from task_queue.actors.migration import MigrationActor
 from task_queue.actors.pruner import Pruner
-from task_queue.actors.queue import QueueActor
+from task_queue.actors.queue_specs import QueueSpecs
 from task_queue.actors.reader import DatabaseReader
 from task_queue.actors.reload import (
     RELOAD_SECONDS,
     Reloaded,
-    RunningQueue,
     RunningQueues,
     compare,
     merge,
@@ -117,6 +111,15 @@ class ActorSystem:
         self.reader = self.key_reader = Address("reader")
         self.supervisor = Address("supervisor")
         self.writer = Address("writer")
+        self._queue_specs = QueueSpecs(
+            supervisor=self.supervisor,
+            writer=self.writer,
+            actions=self.actions,
+            node=f"{socket.gethostname()}:{os.getpid()}",
+            sole_owner=self.database.is_sqlite,
+            now=now,
+            random=random,
+        )
         self.queues = RunningQueues(
             settings.queues, supervisor=self.supervisor, specs=self._queue_specs
         )
@@ -125,7 +128,6 @@ class ActorSystem:
         self._settings = settings
         self._on_too_many_restarts = on_too_many_restarts
         self._schedules: tuple[Schedule, ...] = ()
-        self._node = f"{socket.gethostname()}:{os.getpid()}"
         self._now = now
         self._random = random
         self._supervisor_ref: pykka.ActorRef[Supervisor] | None = None
@@ -273,19 +275,6 @@ class ActorSystem:
             ),
         ]
 
-    def _queue_specs(self, queue: RunningQueue) -> Iterator[ChildSpec]:
-        """Yield a queue, then its consumers, which depend on it and on no other."""
-        yield ChildSpec(
-            queue.address,
-            lambda life: self._start_queue(life, queue),
-            strategy=Strategy.REST_FOR_ONE,
-            group=queue.name,
-        )
-        for consumer in queue.consumers.values():
-            yield ChildSpec(
-                consumer, lambda life: self._start_consumer(life, queue), group=queue.name
-            )
-
     def _start_migration(self, life: Life) -> pykka.ActorRef[Any]:
         return MigrationActor.start(life, migrate=self._migrate)
 
@@ -326,47 +315,6 @@ class ActorSystem:
     def _start_reader(self, life: Life) -> pykka.ActorRef[Any]:
         session = Session(self.database, read_only=True, file=self._file)
         return DatabaseReader.start(life, session=session)
-
-    def _start_queue(self, life: Life, queue: RunningQueue) -> pykka.ActorRef[Any]:
-        return QueueActor.start(
-            life,
-            driver=self._driver(queue),
-            consumers=queue.consumers,
-            supervisor=self.supervisor,
-            prefetch=queue.prefetch,
-            backoff=queue.info.backoff,
-            now=self._now,
-            monotonic=time.monotonic,
-            random=self._random,
-        )
-
-    def _driver(self, queue: RunningQueue) -> Driver:
-        if queue.settings.driver == "memory":
-            return MemoryDriver(queue_address=queue.address, writer=self.writer, now=self._now)
-        return DatabaseDriver(
-            queue=queue.name,
-            queue_address=queue.address,
-            writer=self.writer,
-            lease_seconds=queue.settings.lease_seconds,
-            sole_owner=self.database.is_sqlite,
-            worker=self._node,
-            limits=queue.info.limits,
-            now=self._now,
-            monotonic=time.monotonic,
-            random=self._random,
-            random_bits=secrets.randbits,
-            on_own_actions=partial(end_fallback, self.actions),
-        )
-
-    def _start_consumer(self, life: Life, queue: RunningQueue) -> pykka.ActorRef[Any]:
-        return ConsumerActor.start(
-            life,
-            queue=queue.address,
-            queue_name=queue.name,
-            actions=self.actions,
-            now=self._now,
-            monotonic=time.monotonic,
-        )
 
     def _start_lessor(self, life: Life) -> pykka.ActorRef[Any]:
         return Lessor.start(
