@@ -213,8 +213,8 @@ def test_a_task_that_is_deleted_as_soon_as_it_is_finished_is_answered_with_what_
 
 def test_what_ends_together_with_many_others_is_seen_by_a_look(server: ServerProcess) -> None:
     with Waiting(server) as client:
-        client.post(action="sum", delay_seconds=1_000)
-        eventually(lambda: newest(server)["status"] == "scheduled", "it is there")
+        client.post(action="sum", delay_seconds=1_000, unique_key="purged")
+        eventually(lambda: queued(server, "purged"), "it is there")
         purged = server.client.post("/queues/tasks/purge").json()
         assert purged["count"] >= 1
         answer = client.answer()
