@@ -1,6 +1,7 @@
 """The description is valid OpenAPI, and says what is true of the actions and queues there are."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -33,6 +34,7 @@ ACTIONS = (
 )
 
 
+@cache
 def described(*, any_action: bool = False, needs_key: bool = False) -> dict[str, Any]:
     offers = Offers(ACTIONS, any_action, ("tasks", "mail"))
     return describe(OPERATIONS, "1.0", offers, needs_key=needs_key)
