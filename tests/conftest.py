@@ -5,6 +5,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,32 @@ sys.dont_write_bytecode = False
 # turn, or makes the tables of Unicode first, is no fault.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook, too
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives tests that share a server to one worker, and the short ones to all at the end.
+
+    Else each worker would start the server of a module anew, and at the end one would be at a long
+    test while the others have nothing to do.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and _shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+    items.sort(key=_length, reverse=True)
+
+
+def _shares(item: pytest.Function) -> bool:
+    """Whether it has a fixture of its module, and is in no group yet."""
+    fixtures = chain.from_iterable(item._fixtureinfo.name2fixturedefs.values())
+    grouped = item.get_closest_marker("xdist_group") is not None
+    return not grouped and any(fixture.scope == "module" for fixture in fixtures)
+
+
+def _length(item: pytest.Item) -> tuple[float, bool]:
+    """What is known of how long it takes: the time that it asks for, and whether it has servers."""
+    asked = item.get_closest_marker("timeout")
+    return asked.args[0] if asked else 0, item.get_closest_marker("system") is not None
 
 
 @pytest.fixture(scope="session")
