@@ -8,6 +8,7 @@ from task_queue.api.requests.bodies import MAX_KEY_CHARS
 from task_queue.config.names import MAX_NAME_CHARS, Name
 
 _NO_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]+$"
+_JSON_TYPE = r"^(application/json|[\w!#$&^.-]+/[\w!#$&^.-]+\+json)(;[^\u0000]*)?$"
 _Text = Annotated[str, Field(pattern=_NO_CONTROL)]
 
 
@@ -33,10 +34,7 @@ class CloudEvent(BaseModel):
     source: _Text
     type: Name
     data: dict[str, Any] | None = None
-    datacontenttype: (
-        Annotated[str, Field(pattern=r"^(application/json|[\w!#$&^.-]+/[\w!#$&^.-]+\+json)(;.*)?$")]
-        | None
-    ) = None
+    datacontenttype: Annotated[str, Field(pattern=_JSON_TYPE)] | None = None
     data_base64: None = None
     partitionkey: Annotated[str, Field(pattern=_NO_CONTROL, max_length=MAX_KEY_CHARS)] | None = None
     queue: Annotated[str, Field(pattern=_NO_CONTROL, max_length=MAX_NAME_CHARS)] | None = None
