@@ -86,6 +86,8 @@ def _session(target: Database) -> Iterator[Session]:
                 )
                 raise MigrationError(message) from error
             time.sleep(_LOOK_SECONDS)
+        else:
+            break
     with closing(Session(target)) as session:
         yield session
 
