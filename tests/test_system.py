@@ -22,7 +22,7 @@ Serve = Callable[..., ServerProcess]
 
 QUICK_RETRY = ("queues.tasks.backoff_base_seconds=0.01", "queues.tasks.max_attempts=3")
 A_MILLION = 1_000_000
-IDLE_SECONDS = 2.0
+IDLE_SECONDS = 6.0
 
 
 def test_a_task_is_accepted_run_and_listed(serve: Serve, database_url: str) -> None:
@@ -134,8 +134,7 @@ def test_a_million_waiting_tasks_show_neither_in_memory_nor_in_what_an_idle_serv
             server.wait_for_log("processing task")
         assert server.client.get("/tasks", params={"limit": 100}).status_code == 200
     assert _resident_mib(full.pid) - _resident_mib(idle.pid) <= 30
-    # What it does again and again shows each time; what a start left over, or a busy machine, once.
-    assert any(_worked_seconds(full) <= IDLE_SECONDS * 0.05 for _ in range(3))
+    assert _worked_seconds(full) <= IDLE_SECONDS * 0.05
     full.kill()  # the task still waits for its pipe
 
 
