@@ -38,10 +38,13 @@ class Peer:
         with self._socket.makefile("rb") as file:
             method, target, _ = file.readline().decode().split()
             headers = {}
-            while line := file.readline().decode().strip():
+            while (line := file.readline().decode()).strip():
                 name, _, text = line.partition(":")
                 headers[name.lower()] = text.strip()
-            body = file.read(int(headers.get("content-length", 0)))
+            length = int(headers.get("content-length", 0))
+            body = file.read(length)
+        if not line or len(body) < length:  # of a client that was killed on the way
+            raise ConnectionError("the request was cut off")
         return Received(method, target, headers, body)
 
     def receive(self) -> bytes:
