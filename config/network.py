@@ -169,3 +169,27 @@ class CallbackSettings(Section):
 
     allow_networks: Annotated[tuple[Network, ...], BeforeValidator(listed)]
     """Networks that are not public and may be called all the same, as `10.1.0.0/16`."""
+
+
+class UiSettings(Section):
+    """The dashboard."""
+
+    enabled: bool
+    """Whether there is one, at `/ui/`."""
+
+    session_seconds: int = Field(ge=60, le=2_592_000)
+    """Seconds after which somebody who has logged in has to do so again, at most 30 days."""
+
+
+class MetricsSettings(Section):
+    """Who may read the metrics."""
+
+    open: bool
+    """Whether `/metrics` takes no key; otherwise it takes one with the scope `read`."""
+
+
+class TraceSettings(Section):
+    """Spans of publishes and runs, by OpenTelemetry."""
+
+    enabled: bool
+    """Whether they are sent, to where OpenTelemetry's variables say. Needs the extra `otel`."""

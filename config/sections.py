@@ -114,6 +114,10 @@ class DatabaseSettings(Section):
     """Bytes free on the SQLite file's file system below which a publish is refused with 503, so
     that what was accepted can still be settled; 0 turns it off. PostgreSQL ignores it."""
 
+    backup_before_migration: bool
+    """Whether a start that has to rewrite the SQLite file for this version first copies it beside
+    itself. PostgreSQL ignores it."""
+
     @property
     def postgresql_options(self) -> dict[str, str]:
         """The settings of PostgreSQL that the URL asks for, by name."""

@@ -21,6 +21,9 @@ from task_queue.config.network import (
     CallbackSettings,
     HttpSettings,
     KeySettings,
+    MetricsSettings,
+    TraceSettings,
+    UiSettings,
 )
 from task_queue.config.sections import (
     BuiltinSettings,
@@ -48,6 +51,7 @@ __all__ = [
     "HttpSettings",
     "KeySettings",
     "LogSettings",
+    "MetricsSettings",
     "ProcessSettings",
     "ProgramSettings",
     "PythonSettings",
@@ -58,6 +62,8 @@ __all__ = [
     "SettingsError",
     "ShutdownSettings",
     "SupervisorSettings",
+    "TraceSettings",
+    "UiSettings",
 ]
 
 PREFIX = "TASK_QUEUE_"
@@ -82,6 +88,9 @@ class Settings(BaseSettings):
 
     http: HttpSettings
     auth: AuthSettings
+    ui: UiSettings
+    metrics: MetricsSettings
+    traces: TraceSettings
     callbacks: CallbackSettings
     database: DatabaseSettings
     queues: Frozen[Name, QueueSettings]

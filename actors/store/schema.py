@@ -62,6 +62,8 @@ tasks = sa.Table(
     # The trace it was published in (W3C Trace Context).
     sa.Column("traceparent", sa.Text),
     sa.Column("tracestate", sa.Text),
+    # Of a dead task: its error without ids and numbers, see `tasks.error_group`.
+    sa.Column("error_group", sa.Text),
 )
 
 attempts = sa.Table(
@@ -186,6 +188,66 @@ audit = sa.Table(
 )
 sa.Index("audit_at", audit.c.at)
 
+dead_groups = sa.Table(
+    "dead_groups",
+    metadata,
+    # How many dead tasks have the same error, kept by triggers on `tasks`, in slots as the counts.
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("action", sa.Text, primary_key=True),
+    sa.Column("error_group", sa.Text, primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    # When the first and the last of them died, whole Unix seconds; null: that is not known here.
+    sa.Column("first_at", sa.BigInteger),
+    sa.Column("last_at", sa.BigInteger),
+    sqlite_with_rowid=False,
+)
+
+figures = sa.Table(
+    "figures",
+    metadata,
+    # What happened on a queue within a minute, added up by the nodes once a second; for a day.
+    sa.Column("queue", sa.Text, primary_key=True),
+    # Unix seconds, divided by 60.
+    sa.Column("minute", sa.BigInteger, primary_key=True, autoincrement=False),
+    # As with the counts, so that nodes do not wait for each other.
+    sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
+    # `failed` is every attempt that did not complete its task, `dead` the tasks that then died.
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
+        for name in ("published", "started", "completed", "failed", "dead")
+    ),
+    # Sums: from ready to started over those that started, from started to ended over those that
+    # ended.
+    *(
+        sa.Column(name, sa.Double, nullable=False, server_default="0")
+        for name in ("wait_seconds", "run_seconds")
+    ),
+    sqlite_with_rowid=False,
+)
+sa.Index("figures_minute", figures.c.minute)
+
+nodes = sa.Table(
+    "nodes",
+    metadata,
+    # The processes that run consumers; each says every few seconds that it lives.
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
+    sa.Column("draining", sa.Boolean, nullable=False),
+    # How many consumers each of its queues has: a JSON object.
+    sa.Column("queues", sa.Text, nullable=False),
+)
+
+secrets = sa.Table(
+    "secrets",
+    metadata,
+    # What all nodes sign with: drawn by the first that needs it.
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
 
 def literal(status: Status) -> sa.ColumnElement[str]:
     """Return the state as part of a statement's text, not as a parameter."""
@@ -279,6 +341,15 @@ _partial(
     sa.and_(t.keep_result_seconds.is_not(None), is_final),
     t.keep_result_seconds,
     t.processed_at,
+)
+_partial(
+    "tasks_dead_group",
+    in_state(Status.DEAD),
+    t.error_group,
+    t.queue,
+    t.action,
+    t.created_at,
+    t.seq,
 )
 # Pages of all states.
 sa.Index("tasks_created", t.created_at, t.seq)

@@ -83,7 +83,7 @@ def test_no_model_has_a_default_of_its_own_but_those_of_schedules_and_actions() 
         for name, field in model.model_fields.items()
         if not field.is_required()
     ]
-    assert len(models) == 13
+    assert len(models) == 16
     assert optional == []
 
 

@@ -110,7 +110,9 @@ def test_the_page_of_the_settings_lists_each_with_its_default() -> None:
     rows = [line.split("|") for line in text.splitlines() if line[:3] == "| `"]
     shown = {row[1].strip(" `"): row[2].strip(" `") for row in rows}
     real = {
-        key: f"{value:g}" if isinstance(value, float) else str(value).replace("True", "true")
+        key: f"{value:g}"
+        if isinstance(value, float)
+        else str(value).replace("True", "true").replace("False", "false")
         for key, value in flat(tomllib.loads(defaults))
     }
     own = {

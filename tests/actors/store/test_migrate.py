@@ -289,8 +289,8 @@ def test_an_old_sqlite_file_that_there_is_no_room_to_rewrite_can_be_used_all_the
     tmp_path: Path,
 ) -> None:
     database = old_file(tmp_path)
-    # A result, because rows of finished tasks are not changed by the migration itself.
-    execute(database, f"UPDATE tasks SET result = '{'x' * 9 * MIB}' WHERE status = 'dead'")  # noqa: S608 - as above
+    # A result, because rows of completed tasks are not changed by the migration itself.
+    execute(database, f"UPDATE tasks SET result = '{'x' * 9 * MIB}' WHERE status = 'completed'")  # noqa: S608 - as above
     with no_file_grows_beyond(8 * MIB):
         migrate(database)
     session = Session(database)
