@@ -84,7 +84,7 @@ class ReadinessResource:
             children = self._edge.ask_supervisor(ListChildren())
             if down := [f"the {name} is down" for name, up in children.items() if not up]:
                 return down
-            stalled = [(name, self._stalled_seconds(name)) for name in self._edge.queues]
+            stalled = [(name, _stalled_seconds(self._edge, name)) for name in self._edge.queues]
         except (QueryFailedError, StoreUnavailableError) as error:
             return [f"the database cannot be read: {error}"]
         except TaskQueueError as error:
@@ -96,19 +96,49 @@ class ReadinessResource:
             if seconds > STALLED_SECONDS
         ]
 
-    def _stalled_seconds(self, name: str) -> float:
-        """Return how long ready work of the queue has waited that should have been claimed.
 
-        Work that a rate limit or a pause holds back is right to wait, and so is what workers over
-        HTTP do.
-        """
-        try:
-            queue = self._edge.ask_queue(name, GetQueueState())
-        except NotFoundError:  # a reload has removed it meanwhile
-            return 0.0
-        waits_since = self._edge.ask_reader(NextReady(name))
-        info = self._edge.queue_info(name)
-        held_back = queue.paused or (info and info.limits.rate_limit)
-        if waits_since is None or held_back or not queue.idle:
-            return 0.0
-        return self._edge.now() - waits_since
+def gets_work_done(edge: Edge) -> bool:
+    """Return whether work gets done, or a restart would not help.
+
+    It would against threads that are stuck, a supervisor that does not answer, and ready work that
+    nobody claims; not against a database that is away.
+    """
+    return edge.is_draining or not (_is_stuck(edge) or _is_stalled(edge))
+
+
+def _is_stuck(edge: Edge) -> bool:
+    try:
+        return edge.ask_supervisor(CountStuck()) > edge.max_stuck_threads
+    except TaskQueueError:
+        return True
+
+
+def _is_stalled(edge: Edge) -> bool:
+    """Return whether ready work waits that the database would let be claimed."""
+    try:
+        if all(_stalled_seconds(edge, name) <= STALLED_SECONDS for name in edge.queues):
+            return False
+    except TaskQueueError:  # it does not even say what waits
+        return False
+    try:
+        return edge.ask_writer(GetDatabaseState()).problem is None
+    except TaskQueueError:
+        return True
+
+
+def _stalled_seconds(edge: Edge, name: str) -> float:
+    """Return how long ready work of the queue has waited that should have been claimed.
+
+    Work that a rate limit or a pause holds back is right to wait, and so is what workers over
+    HTTP do.
+    """
+    try:
+        queue = edge.ask_queue(name, GetQueueState())
+    except NotFoundError:  # a reload has removed it meanwhile
+        return 0.0
+    waits_since = edge.ask_reader(NextReady(name))
+    info = edge.queue_info(name)
+    held_back = queue.paused or (info and info.limits.rate_limit)
+    if waits_since is None or held_back or not queue.idle:
+        return 0.0
+    return edge.now() - waits_since

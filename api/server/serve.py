@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TextIO
@@ -22,19 +23,21 @@ from task_queue.api.auth.admission import Admission
 from task_queue.api.auth.caller import EVERYBODY
 from task_queue.api.auth.keys_file import KeysFile
 from task_queue.api.edge import Edge
+from task_queue.api.health import gets_work_done
 from task_queue.api.schedule_settings import schedules
 from task_queue.api.server.admit import admission, tell_who_is_let_in
 from task_queue.api.server.banner import banner
 from task_queue.api.server.dispatcher import Dispatcher
 from task_queue.api.server.init import leave_process_1
 from task_queue.api.server.listener import cannot_listen, is_loopback, listener_on
+from task_queue.api.server.notify import VARIABLES, Notifier
 from task_queue.api.server.parser import MAX_HEADER_BYTES
 from task_queue.api.server.patience import Patience
 from task_queue.api.server.server import Server, UnixServer
 from task_queue.api.server.signals import Signals, Stopped
 from task_queue.api.server.unix_socket import UnixListener
 from task_queue.config import logs
-from task_queue.config.layers import Loaded
+from task_queue.config.layers import Loaded, variables
 from task_queue.config.logger import get_logger
 from task_queue.config.settings import HttpSettings, Settings, SettingsError
 
@@ -72,6 +75,7 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
     keys_file = None
     if settings.auth.keys_file:
         keys_file = KeysFile(Path(settings.auth.keys_file).absolute(), time.monotonic)
+    notifier = Notifier(variables(VARIABLES))  # an action may change them
     signals = Signals()
     signals.install()
     try:
@@ -101,7 +105,14 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
             signals.wake_up = server.pull_trigger
             signals.at_once = system.children.close
             signals.reload_with(lambda: _reload(system, read_again))
-            _loop(server, signals, lambda: _drain(system, settings.shutdown.drain_seconds))
+            notifier.ready(settings.http.socket or f"port {listener.getsockname()[1]}")
+            notifier.feed_while(partial(gets_work_done, edge))
+            _loop(
+                server,
+                signals,
+                notifier.stopping,
+                lambda: _drain(system, settings.shutdown.drain_seconds),
+            )
     except Stopped:
         _drain(system, settings.shutdown.drain_seconds)
     system.stop()
@@ -126,10 +137,13 @@ def _end(exit_code: int) -> None:
     os._exit(exit_code)
 
 
-def _loop(server: Server, signals: Signals, drain: Callable[[], None]) -> None:
+def _loop(
+    server: Server, signals: Signals, stopping: Callable[[], None], drain: Callable[[], None]
+) -> None:
     """Serve until a signal comes; then go on while the tasks are drained, and say good-bye."""
     while not signals.stopping:
         server.turn()
+    stopping()
     server.drain()
     drained = Event()
     threading.Thread(target=_and_then, args=(drain, drained.set), name="drain").start()
