@@ -1,0 +1,1 @@
+"""The client of the service's HTTP interface: requests as values, sent in two ways."""

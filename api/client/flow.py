@@ -1,0 +1,191 @@
+"""How a request is sent until it is answered: what to repeat, when, and for how long.
+
+A flow is a generator that yields what is to be done next, and is sent what came of it. It opens no
+socket and does not sleep, so the client that blocks and the one that is awaited share it, and tests
+look at each step.
+"""
+
+import json
+import random as randomness
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from task_queue.api.client.errors import (
+    ConflictError,
+    NotAllowedError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RefusedError,
+    UnavailableError,
+)
+from task_queue.api.client.request import Answer, NoAnswer, Request
+
+FIRST_PAUSE_SECONDS = 0.1
+"""How long the first pause is at most; each further one may be twice as long."""
+MAX_PAUSE_SECONDS = 5.0
+"""What no pause exceeds, unless the server asks for more by `Retry-After`."""
+MIN_ATTEMPT_SECONDS = 0.5
+"""What an attempt is given even if the deadline is nearer."""
+
+_NOTHING_DONE = frozenset({408, 429})
+"""The statuses of a server that has not begun with the request, and may take it later."""
+_AWAY = frozenset({502, 503, 504})
+"""Those of a server that is busy, stops or has lost its database, and of a proxy before it. Whether
+a change was made is not known."""
+_STILL_ANSWERED = "still-answered"
+_DEFECTS = frozenset({"", "internal-error"})
+"""The problems of a 500 that leave open whether a change was made."""
+_KINDS = {401: NotAllowedError, 403: NotAllowedError, 404: NotFoundError, 409: ConflictError}
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the request once, and give the answer back.
+
+    Attributes:
+        request: What to send.
+        timeout_seconds: How long to wait for the answer.
+    """
+
+    request: Request[Any]
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Do nothing for so long, and give None back."""
+
+    seconds: float
+
+
+Flow = Generator[Send | Pause, Answer | NoAnswer | None, R]
+"""What is done to get a result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a client tries.
+
+    Attributes:
+        deadline_seconds: How long a request is repeated in all.
+        answer_seconds: How long each attempt waits for its answer.
+        now: The present moment, on a clock that is never set.
+        random: A number from 0 to 1.
+    """
+
+    deadline_seconds: float = 30.0
+    answer_seconds: float = 10.0
+    now: Callable[[], float] = time.monotonic
+    random: Callable[[], float] = randomness.random
+
+
+def asked(request: Request[R], patience: Patience, until: float | None = None) -> Flow[R]:
+    """Send the request until it is answered or the deadline is over; return its result.
+
+    Args:
+        request: What is asked for.
+        patience: How long to try.
+        until: The deadline, by the clock of `patience`; None: by its `deadline_seconds`.
+
+    Raises:
+        RefusedError: The server refuses it.
+        OutcomeUnknownError: It was sent and perhaps done; nobody knows.
+        UnavailableError: There was no useful answer.
+    """
+    if until is None:
+        until = patience.now() + patience.deadline_seconds + request.wait_seconds
+    attempt, perhaps_done = 0, False
+    while True:
+        left = max(until - patience.now(), MIN_ATTEMPT_SECONDS)
+        timeout = min(patience.answer_seconds + request.wait_seconds, left)
+        answer = yield Send(request, timeout)
+        if isinstance(answer, Answer) and request.is_answered_by(answer):
+            return request.read(json.loads(answer.content) if answer.content else None)
+        failure = _failure(answer)
+        perhaps_done = request.changes and (perhaps_done or failure.perhaps_done)
+        pause = _pause_seconds(attempt, answer, patience)
+        if (
+            not failure.may_pass
+            or (perhaps_done and not request.repeatable)
+            or patience.now() + pause >= until
+        ):
+            raise _raised(request, failure, perhaps_done=perhaps_done)
+        yield Pause(pause)
+        attempt += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """An answer that is not what was asked for, or none.
+
+    Attributes:
+        error: What to raise if it is not repeated.
+        may_pass: Whether the same request may be answered differently soon.
+        perhaps_done: Whether a change may have been made.
+    """
+
+    error: RefusedError | UnavailableError
+    may_pass: bool
+    perhaps_done: bool
+
+
+def _failure(answer: Answer | NoAnswer | None) -> _Failure:
+    if not isinstance(answer, Answer):
+        why, was_sent = (answer.why, answer.was_sent) if answer else ("no answer", True)
+        return _Failure(UnavailableError(why), may_pass=True, perhaps_done=was_sent)
+    status, problem = answer.status, _problem(answer)
+    kind = str(problem.get("type", "")).rpartition("#")[2]
+    detail = str(problem.get("detail") or f"the server answered {status}, and not why")
+    if status in _AWAY:
+        away = UnavailableError(detail, status=status, problem=kind)
+        return _Failure(away, may_pass=True, perhaps_done=True)
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR and kind in _DEFECTS:
+        defect = UnavailableError(detail, status=status, problem=kind)
+        return _Failure(defect, may_pass=False, perhaps_done=True)
+    refused = _KINDS.get(status, RefusedError)(
+        detail,
+        status=status,
+        problem=kind,
+        error=str(problem.get("error", "")),
+        request_id=answer.headers.get("x-request-id"),
+    )
+    is_still_answered = kind == _STILL_ANSWERED
+    may_pass = is_still_answered or status in _NOTHING_DONE
+    return _Failure(refused, may_pass=may_pass, perhaps_done=is_still_answered)
+
+
+def _raised(
+    request: Request[Any], failure: _Failure, *, perhaps_done: bool
+) -> RefusedError | UnavailableError:
+    error = failure.error
+    is_answer = isinstance(error, RefusedError) and not failure.may_pass
+    if is_answer or not perhaps_done:
+        return error
+    key = request.headers.get("Idempotency-Key")
+    remedy = "look before you send it again" if key is None else "send it again with the same key"
+    detail = f"{error}; whether the request took effect is not known: {remedy}"
+    return OutcomeUnknownError(
+        detail, status=error.status, problem=error.problem, idempotency_key=key
+    )
+
+
+def _problem(answer: Answer) -> dict[str, Any]:
+    """Return the problem document of an answer; empty if it has none, as that of a proxy."""
+    try:
+        document = json.loads(answer.content)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _pause_seconds(attempt: int, answer: Answer | NoAnswer | None, patience: Patience) -> float:
+    """Return how long to wait: at random, so that clients that failed together come apart."""
+    longest: float = min(FIRST_PAUSE_SECONDS * 2 ** min(attempt, 16), MAX_PAUSE_SECONDS)
+    asked_for = answer.headers.get("retry-after", "") if isinstance(answer, Answer) else ""
+    at_least = int(asked_for) if asked_for.isascii() and asked_for.isdigit() else 0
+    return at_least + longest * patience.random()
