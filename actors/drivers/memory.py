@@ -40,7 +40,12 @@ class MemoryDriver:
     """
 
     def __init__(
-        self, *, queue_address: Recipient, writer: Recipient, now: Callable[[], float]
+        self,
+        *,
+        queue_address: Recipient,
+        writer: Recipient,
+        now: Callable[[], float],
+        on_published: Callable[[Task], None] = lambda _task: None,
     ) -> None:
         """Store what is needed.
 
@@ -48,7 +53,9 @@ class MemoryDriver:
             queue_address: The queue, which is told what came of a call.
             writer: The database writer, for finished tasks.
             now: The present moment, Unix seconds.
+            on_published: Called with each task that is taken.
         """
+        self._on_published = on_published
         self._queue_address = queue_address
         self._writer = writer
         self._now = now
@@ -70,6 +77,7 @@ class MemoryDriver:
             message = f"the queue holds {MAX_TASKS} unfinished tasks, which is all it may"
             raise QueueFullError(message)
         for task in publish.tasks:
+            self._on_published(task)
             if task.status is Status.SCHEDULED:
                 self._schedule(task)
             else:
@@ -92,6 +100,7 @@ class MemoryDriver:
                     task.data,
                     task.attempt,
                     task.max_attempts,
+                    ready_at=task.run_at,
                     terms=Terms(
                         postponed=task.course.postponed,
                         traceparent=task.options.traceparent,

@@ -74,6 +74,7 @@ LEASED_COLUMNS = (
     tasks.c.attempt,
     tasks.c.max_attempts,
     tasks.c.losses,
+    tasks.c.run_at,
     *_TERM_COLUMNS,
 )
 """What `claimed_in` reads; the first two are the order of claims."""
@@ -114,7 +115,7 @@ def task_in(row: Sequence[Any]) -> Task:
 
 def claimed_in(row: Sequence[Any]) -> ClaimedTask:
     """Return the claimed task in a row of `LEASED_COLUMNS`."""
-    _, _, task_id, lease_id, action, data, attempt, max_attempts, losses = row[:_TERMS_AT]
+    _, _, task_id, lease_id, action, data, attempt, max_attempts, losses, run_at = row[:_TERMS_AT]
     terms = row[_TERMS_AT:]
     return ClaimedTask(
         Lease(task_id, lease_id),
@@ -124,6 +125,7 @@ def claimed_in(row: Sequence[Any]) -> ClaimedTask:
         max_attempts,
         losses,
         PLAIN_TERMS if terms == _PLAIN_TERMS else Terms(*terms),
+        run_at,
     )
 
 

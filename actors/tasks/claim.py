@@ -83,6 +83,7 @@ class ClaimedTask(NamedTuple):
         max_attempts: How many attempts there may be.
         losses: How many attempts before this one ended with the death of whatever ran it.
         terms: What it brings along of its options and its course.
+        ready_at: Since when it could run, Unix seconds; 0: not known.
     """
 
     lease: Lease
@@ -92,6 +93,7 @@ class ClaimedTask(NamedTuple):
     max_attempts: int
     losses: int = 0
     terms: Terms = PLAIN_TERMS
+    ready_at: float = 0.0
 
     @property
     def must_not_wait(self) -> bool:

@@ -567,6 +567,7 @@ def _claimed(row: Row) -> ClaimedTask:
         row["max_attempts"],
         row["losses"],
         terms,
+        row["run_at"],
     )
 
 
