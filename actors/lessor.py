@@ -21,10 +21,10 @@ from task_queue.actors.messages.queue import Drain, Settled, Unblocked
 from task_queue.actors.messages.writer import Hear, Lend, Mark, Settle, WriteFailed
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.tasks.claim import Bid, Lease, LeasedTask
+from task_queue.actors.tasks.meters import QueueMeter
 from task_queue.actors.tasks.new import QueueInfo
-from task_queue.actors.tasks.rates import Rates
 from task_queue.actors.tasks.settlement import requeue
-from task_queue.actors.tasks.states import Status
+from task_queue.actors.tasks.states import Outcome, Status
 from task_queue.actors.tasks.verdict import Refusal, Taken
 
 MAX_WAITING = 10_000
@@ -86,6 +86,7 @@ class Lessor(Actor):
         now: Callable[[], float],
         random: Callable[[], float],
         random_bits: Callable[[int], int],
+        meter_of: Callable[[str], QueueMeter] | None = None,
     ) -> None:
         """Store what is needed.
 
@@ -99,6 +100,7 @@ class Lessor(Actor):
             random: Gives a number in [0, 1), for the jitter.
             random_bits: Gives a number of so many random bits, for lease ids: 63 of them are what
                 keeps a lease from others, so they must not be guessable.
+            meter_of: Returns what counts for a queue.
         """
         super().__init__(life)
         self._address = address
@@ -116,7 +118,8 @@ class Lessor(Actor):
         self._failed: list[Settle] = []  # of these, what has to be told again
         self._marking = _Marking()
         self._draining: Drain | None = None
-        self._rates: dict[str, Rates] = {}
+        self._meter_of = meter_of or (lambda _: QueueMeter())
+        self._meters: dict[str, QueueMeter] = {}  # of the queues whose tasks were leased
 
     def receive(self, message: Message) -> None:  # noqa: C901, PLR0912 - one case per message
         """Handle one message."""
@@ -145,7 +148,7 @@ class Lessor(Actor):
             case Tick():
                 self._on_tick(message.now)
             case GetLent():
-                rates = {name: each.per_second() for name, each in self._rates.items()}
+                rates = {name: each.rates.per_second() for name, each in self._meters.items()}
                 message.reply_to.answer(rates)
             case Drain():
                 self._drain(message)
@@ -210,6 +213,10 @@ class Lessor(Actor):
             if lot:
                 if not waiter.reply_to.answer(lot):
                     self._give_back(lot)
+                    continue
+                for leased in lot:
+                    waited = lent.lend.now - leased.claimed.ready_at
+                    self._meter(name).started(leased.claimed.action, waited)
             elif not waiter.waits and not lent.more:  # the claim may not have got to it
                 waiter.reply_to.answer(())
         if lent.more or name in self._again:
@@ -250,15 +257,20 @@ class Lessor(Actor):
                 self._count(each)
 
     def _count(self, taken: Taken) -> None:
-        rates = self._rates.setdefault(taken.queue, Rates())
+        meter = self._meter(taken.queue)
         if taken.status is Status.COMPLETED:
-            rates.completed += 1
+            meter.completed(taken.action, taken.seconds)
         elif taken.failed:
-            rates.failed += 1
+            meter.failed(taken.action, Outcome.FAILED, taken.status, taken.seconds)
+
+    def _meter(self, queue: str) -> QueueMeter:
+        if queue not in self._meters:
+            self._meters[queue] = self._meter_of(queue)
+        return self._meters[queue]
 
     def _on_tick(self, now: float) -> None:
-        for rates in self._rates.values():
-            rates.note(now)
+        for meter in self._meters.values():
+            meter.rates.note(now)
         self._look_at_all()
         failed, self._failed = self._failed, []
         for settle in failed:

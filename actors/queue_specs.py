@@ -20,6 +20,7 @@ from task_queue.actors.reload import RunningQueue
 from task_queue.actors.runtime.actor import Life
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.runtime.child import ChildSpec, Strategy
+from task_queue.actors.tasks.meters import Meters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class QueueSpecs:
         sole_owner: Whether no other process uses the database.
         now: The present moment, Unix seconds.
         random: Gives a number in [0, 1), for the jitter.
+        meters: What is counted.
     """
 
     supervisor: Address
@@ -43,6 +45,7 @@ class QueueSpecs:
     sole_owner: bool
     now: Callable[[], float]
     random: Callable[[], float]
+    meters: Meters
 
     def __call__(self, queue: RunningQueue) -> Iterator[ChildSpec]:
         """Yield a queue, then its consumers, which depend on it and on no other."""
@@ -68,11 +71,17 @@ class QueueSpecs:
             now=self.now,
             monotonic=time.monotonic,
             random=self.random,
+            meter=self.meters.of_queue(queue.name),
         )
 
     def _driver(self, queue: RunningQueue) -> Driver:
         if queue.settings.driver == "memory":
-            return MemoryDriver(queue_address=queue.address, writer=self.writer, now=self.now)
+            return MemoryDriver(
+                queue_address=queue.address,
+                writer=self.writer,
+                now=self.now,
+                on_published=self.meters.of_queue(queue.name).published,
+            )
         return DatabaseDriver(
             queue=queue.name,
             queue_address=queue.address,

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +88,7 @@ class Supervisor(Actor):
         now: Callable[[], float],
         random: Callable[[], float],
         after: Callable[[float, Callable[[], None]], None] = after,
+        restarts: Counter[str] | None = None,
     ) -> None:
         """Store what is needed.
 
@@ -102,6 +104,7 @@ class Supervisor(Actor):
             now: The present moment, seconds.
             random: Gives a number in [0, 1), for the jitter.
             after: Calls a function after so many seconds.
+            restarts: Counts the restarts, by `ChildSpec.kind`.
         """
         super().__init__(life)
         self._children = [_Child(spec) for spec in specs]
@@ -112,6 +115,7 @@ class Supervisor(Actor):
         self._now = now
         self._random = random
         self._after = after
+        self._restarts = Counter() if restarts is None else restarts
         self._max_stuck = max_stuck
         self._left_behind: list[pykka.ActorRef[Any]] = []
         self._restarts_scheduled = 0
@@ -223,6 +227,7 @@ class Supervisor(Actor):
                 except TaskQueueError as error:
                     self._schedule_restart(child.spec.name, str(error))
                     return
+                self._restarts[child.spec.kind] += 1
                 self.log.info("actor restarted", child=child.spec.name)
 
     def _replace(self, replace: Replace) -> None:

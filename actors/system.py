@@ -47,6 +47,7 @@ from task_queue.actors.store.upkeep import FileUpkeep, ServerUpkeep
 from task_queue.actors.supervisor import ONE_SHOT_SECONDS, Supervisor, Watchdog
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.event import CALLBACKS
+from task_queue.actors.tasks.meters import Meters
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.writer import DatabaseWriter, DiskFloor
@@ -75,6 +76,7 @@ class ActorSystem:
         database: How the database is reached.
         is_draining: Whether no further task is started, because the process is about to end.
         lessor: The address of the lessor.
+        meters: What is counted for the metrics.
         queues: The queues; a reload adds to them and removes some.
         key_reader: The address of the reader of keys: one of its own where keys are needed.
         reader: The address of the database reader.
@@ -106,6 +108,7 @@ class ActorSystem:
         """
         self.children = Children(cores)
         self.actions = load_actions(settings, self.children)
+        self.meters = Meters(self.actions.has, native=settings.metrics.native_histograms)
         self.database = database(settings.database)
         self.lessor = Address("lessor")
         self.reader = self.key_reader = Address("reader")
@@ -119,6 +122,7 @@ class ActorSystem:
             sole_owner=self.database.is_sqlite,
             now=now,
             random=random,
+            meters=self.meters,
         )
         self.queues = RunningQueues(
             settings.queues, supervisor=self.supervisor, specs=self._queue_specs
@@ -184,6 +188,7 @@ class ActorSystem:
             on_too_many_restarts=self._on_too_many_restarts,
             now=self._now,
             random=self._random,
+            restarts=self.meters.restarts,
         )
         try:
             life.started.wait(BOOT_SECONDS)
@@ -298,6 +303,7 @@ class ActorSystem:
             deliverer=self._deliverer,
             floor=self._disk_floor(),
             upkeep=ServerUpkeep(session) if self._file is None else FileUpkeep(session, self._file),
+            meter=self.meters.writer,
         )
 
     def _deliverer(self) -> Deliverer:
@@ -326,6 +332,7 @@ class ActorSystem:
             now=self._now,
             random=self._random,
             random_bits=secrets.randbits,
+            meter_of=self.meters.of_leases,
         )
 
     def _start_scheduler(self, life: Life, address: Address) -> pykka.ActorRef[Any]:

@@ -15,6 +15,7 @@ from task_queue.actors.errors import (
 )
 from task_queue.actors.messages.base import Command, Message
 from task_queue.actors.messages.changes import CancelTask, Change, DeleteTask
+from task_queue.actors.messages.queue import Stored
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import (
     DatabaseState,
@@ -32,6 +33,8 @@ from task_queue.actors.store.insert import rehearse
 from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.session import Session
 from task_queue.actors.store.upkeep import Upkeep
+from task_queue.actors.tasks.event import CALLBACKS, DELIVERY
+from task_queue.actors.tasks.meters import WriterMeter
 from task_queue.actors.tasks.states import FINAL
 from task_queue.actors.tasks.task import Task
 from task_queue.actors.tasks.verdict import Refusal, Taken
@@ -176,6 +179,7 @@ class DatabaseWriter(Actor):
         deliverer: Callable[[], Deliverer] = lambda: NOBODY,
         floor: DiskFloor | None = None,
         upkeep: Upkeep | None = None,
+        meter: WriterMeter | None = None,
     ) -> None:
         """Store what is needed.
 
@@ -188,6 +192,7 @@ class DatabaseWriter(Actor):
             deliverer: Returns who delivers what is told of tasks that have ended.
             floor: The room that must be left on the disk, if any.
             upkeep: What there is to look after besides.
+            meter: Counts the commits.
         """
         super().__init__(life)
         self._deliverer = deliverer
@@ -202,6 +207,7 @@ class DatabaseWriter(Actor):
         self._watches = Watches()
         self._size = 0  # of the buffer; a batch counts as many times as it has tasks
         self._upkeep = upkeep
+        self._meter = meter or WriterMeter()
         self._problem: str | None = None  # with the last commit
         self._refused: Task | None = None  # one of those that could not be written for it
         self._locked = False  # every write of the last commit waits for a lock
@@ -264,8 +270,11 @@ class DatabaseWriter(Actor):
         try:
             if self._upkeep is not None:
                 self._upkeep.check(now)
+            began = self._monotonic()
             notices = self._commit(writes, now)
+            seconds = self._monotonic() - began
         except StoreUnavailableError as error:
+            self._meter.failures += 1
             if again and isinstance(error, ConnectionLostError):  # nothing of it can be on disk
                 self.log.warning("connection to the database lost", error=str(error))
                 self._write(again=False)
@@ -282,6 +291,7 @@ class DatabaseWriter(Actor):
         self._pause_seconds = pause_after(notices)
         notices.send()  # before anything else that may fail: it is on disk
         self._hold(notices.locked)
+        self._count(len(writes), seconds, notices)
         if self._watches:  # by now whoever waited for a write of workers over HTTP has an answer
             self._watches.tell(writes)
         if self._problem is not None and (notices.inserts or self._can_insert()):
@@ -289,6 +299,14 @@ class DatabaseWriter(Actor):
             self.log.info("database available again")
         if self._upkeep is not None:
             self._warn(self._upkeep.look(now))
+
+    def _count(self, writes: int, seconds: float, notices: Notices) -> None:
+        tasks = notices.published
+        # Of a queue in memory those that are final become rows; it has counted them itself.
+        self._meter.note(writes, seconds, [task for task in tasks if task.processed_at is None])
+        for _, command in notices.other:
+            if isinstance(command, Stored):
+                self._meter.publish(CALLBACKS, DELIVERY, len(command.task_ids))
 
     def _went_wrong(self, error: StoreUnavailableError) -> None:
         if self._problem != str(error):  # once, not with every try

@@ -187,6 +187,10 @@ class MetricsSettings(Section):
     open: bool
     """Whether `/metrics` takes no key; otherwise it takes one with the scope `read`."""
 
+    native_histograms: bool
+    """Whether waits and runs are counted as native histograms besides, for scrapers that accept
+    OpenMetrics 2.0: `Accept: application/openmetrics-text; version=2.0.0`."""
+
 
 class TraceSettings(Section):
     """Spans of publishes and runs, by OpenTelemetry."""

@@ -92,6 +92,10 @@ class Registry:
         """Whether a task with this action can be run."""
         return self._fallback is not None or action in self._actions
 
+    def has(self, action: str) -> bool:
+        """Whether there is an action by this name, apart from the fallback."""
+        return action in self._actions
+
     def runs(self, action: str) -> bool:
         """Whether a consumer can run a task with this action."""
         return self.knows(action) and action not in self._external

@@ -57,6 +57,11 @@ class ChildSpec:
         """The child's name."""
         return self.address.name
 
+    @property
+    def kind(self) -> str:
+        """What it is: its name, or of those of a queue `queue` or `consumer`."""
+        return self.name if self.group is None else self.name.partition("-")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Add(Request[None]):

@@ -152,8 +152,10 @@ class Commit:
     def _insert(self, inserts: Sequence[Insert]) -> None:
         plain = [write for write in inserts if is_plain(write)]
         if plain:
-            insert(self._connection, [task for write in plain for task in write.tasks])
+            tasks = [task for write in plain for task in write.tasks]
+            insert(self._connection, tasks)
             self.notices.inserts += plain
+            self.notices.published += tasks
         if len(plain) < len(inserts):
             others = [write for write in inserts if not is_plain(write)]
             _lock(self._connection, others)
@@ -172,6 +174,9 @@ class Commit:
             self.notices.failed.append((write, error))
             return
         self.notices.inserts.append(write)
+        if not published.replayed:
+            receipts = zip(write.tasks, published.receipts, strict=True)
+            self.notices.published += [task for task, each in receipts if not each.duplicate]
         if write.waiter is not None:
             self.notices.answers.append((write.waiter, published))
         limits = {} if write.conditions is None else write.conditions.limits
@@ -306,6 +311,8 @@ class Commit:
         )
         if advanced:
             self.notices.other.append((write.requester, Fired(write, is_new)))
+        if is_new and write.task is not None:
+            self.notices.published.append(write.task)
 
     def _prune(self, write: Prune) -> None:
         connection, now = self._connection, write.now

@@ -288,6 +288,8 @@ def _hear(
         run_at=settlement.run_at if status is Status.SCHEDULED else None,
         cancelling=cancelling,
         failed=isinstance(said.verdict, Nacked),
+        action=claimed.action,
+        seconds=write.now - held.started_at,
     )
     _remember(connection, write, said, taken)
     return taken

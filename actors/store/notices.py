@@ -11,6 +11,7 @@ from task_queue.actors.messages.queue import Settled, Stored
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import Insert, Write
 from task_queue.actors.tasks.claim import Lease
+from task_queue.actors.tasks.task import Task
 
 AnyWrite = Write | Change[Any]
 """Everything that can be part of a commit."""
@@ -18,9 +19,14 @@ AnyWrite = Write | Change[Any]
 
 @dataclass(slots=True)
 class Notices:
-    """What a commit has done, sent once it is on disk."""
+    """What a commit has done, sent once it is on disk.
+
+    Attributes:
+        published: The tasks that are new, but for those that tell of others.
+    """
 
     inserts: list[Insert] = field(default_factory=list)
+    published: list[Task] = field(default_factory=list)
     settled: defaultdict[Recipient, list[tuple[Lease, bool]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -32,6 +38,7 @@ class Notices:
     def add(self, other: "Notices") -> None:
         """Merge another commit's notices."""
         self.inserts += other.inserts
+        self.published += other.published
         for requester, settled in other.settled.items():
             self.settled[requester] += settled
         self.answers += other.answers

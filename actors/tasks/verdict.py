@@ -100,6 +100,8 @@ class Taken:
         cancelling: Whether somebody asked to cancel it.
         failed: Whether the attempt failed.
         repeated: Whether it was on disk already, and this is the same answer again.
+        action: The name of its action; empty: it is not known any more.
+        seconds: How long the attempt took, if this ends it.
     """
 
     task_id: str
@@ -110,6 +112,8 @@ class Taken:
     cancelling: bool = False
     failed: bool = False
     repeated: bool = False
+    action: str = ""
+    seconds: float = 0.0
 
 
 class Refusal(StrEnum):
