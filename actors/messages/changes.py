@@ -170,3 +170,16 @@ class NoteStatus(Change[None]):
 
     seq: int
     status: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSecret(Change[str]):
+    """Keep what is signed with. Answered with what is kept: the first that any node has drawn.
+
+    Attributes:
+        name: What it is for.
+        drawn: What to keep if there is none.
+    """
+
+    name: str
+    drawn: str

@@ -17,6 +17,7 @@ from task_queue.actors.messages.changes import (
     DeleteTask,
     KeepActions,
     KeepAnswer,
+    KeepSecret,
     NoteStatus,
     Purge,
     PutSchedule,
@@ -66,6 +67,7 @@ from task_queue.actors.store import (
     queues,
     retention,
     schedules,
+    secrets,
 )
 from task_queue.actors.store.callbacks import NOBODY, Deliverer, announce
 from task_queue.actors.store.claim import claim, claim_suspect
@@ -91,6 +93,7 @@ _CHANGES: Mapping[type[Change[Any]], Callable[[sa.Connection, Any], Any]] = {
     DeleteSchedule: lambda connection, c: schedules.delete(connection, c.name, c.queues),
     KeepActions: lambda connection, c: own_actions.remember(connection, c.names),
     KeepAnswer: lambda connection, c: conditional.keep_answer(connection, c.key, c.answered),
+    KeepSecret: lambda connection, c: secrets.keep(connection, c.name, c.drawn),
     Record: lambda connection, c: audit.record(connection, c.entry),
     NoteStatus: lambda connection, c: audit.note_status(connection, c.seq, c.status),
 }
