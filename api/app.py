@@ -1,8 +1,9 @@
 """The Falcon application: which middleware a request passes, and which resource answers it."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
+from typing import Any
 
 import falcon
 
@@ -28,12 +29,19 @@ from task_queue.api.responses.answer import JSON
 from task_queue.api.routes.table import OPERATIONS
 from task_queue.api.schedules import ScheduleResource, SchedulesResource
 from task_queue.api.tasks import TaskResource, TasksResource
+from task_queue.api.ui import routes as ui_routes
+from task_queue.api.ui.as_pages import AsPages
+from task_queue.api.ui.inside import Inside, RefusedError
 from task_queue.api.unpacking import Unpacking
-from task_queue.config.settings import HttpSettings
+from task_queue.config.settings import HttpSettings, UiSettings
 
 
 def create_app(
-    edge: Edge, http: HttpSettings, *addresses: str, admission: Admission = NOBODY_NEEDS_A_KEY
+    edge: Edge,
+    http: HttpSettings,
+    *addresses: str,
+    admission: Admission = NOBODY_NEEDS_A_KEY,
+    ui: UiSettings | None = None,
 ) -> "falcon.App[falcon.Request, falcon.Response]":
     """Return the application over the actors behind the edge.
 
@@ -42,16 +50,29 @@ def create_app(
         http: What is set.
         addresses: What the server is bound to, where `http.host` is a name.
         admission: Who is let in.
+        ui: The dashboard's settings; None: there is none.
     """
     listens_on = () if http.socket else (http.host, *addresses)
     hosts = Hosts(listens_on, http.allowed_hosts, socket.gethostname())
     operations = Operations(OPERATIONS)
-    middleware: list[RequestId | BehindProxies | OwnOrigin | Below | Gate | OneUrl | Unpacking] = [
+    frame = None
+    if ui is not None and ui.enabled:
+
+        def through(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - WSGI's
+            return app(environ, start_response)
+
+        inside = Inside(through, http.url_prefix)
+        sessions = ui_routes.sessions_of(edge, admission, ui.session_seconds)
+        frame = ui_routes.frame_of(edge, inside, sessions, needs_key=admission.needs_key)
+    middleware: list[
+        RequestId | BehindProxies | OwnOrigin | Below | AsPages | Gate | OneUrl | Unpacking
+    ] = [
         RequestId(),
         *([BehindProxies(hosts, http.trusted_proxies)] if http.trusted_proxies else []),
         OwnOrigin(hosts),
         *([Below(http.url_prefix)] if http.url_prefix else []),
-        Gate(edge, admission, operations),
+        *([AsPages(frame)] if frame else []),
+        Gate(edge, admission, operations, None if frame is None else frame.sessions),
         OneUrl(operations),
         Unpacking(http.max_body_bytes),
     ]
@@ -82,6 +103,10 @@ def create_app(
         DocsResource(descriptions),
     )
     _add_routes(app, {type(each): each for each in resources})
+    if frame is not None:
+        app.add_error_handler(RefusedError, AsPages.on_refused)
+        for path, page, suffix in ui_routes.routes(frame, edge):
+            app.add_route(path, page, suffix=suffix)
     return app
 
 

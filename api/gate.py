@@ -10,10 +10,11 @@ from task_queue.actors.tasks.audit import AuditEntry
 from task_queue.actors.tasks.text import one_line, printable
 from task_queue.api.auth.admission import Admission
 from task_queue.api.auth.buckets import Taken
-from task_queue.api.auth.caller import EVERYBODY, NOBODY, Caller, caller_of
+from task_queue.api.auth.caller import CALLER_KEY, EVERYBODY, NOBODY, Caller, caller_of
 from task_queue.api.auth.keyring import RefusedKeyError
 from task_queue.api.auth.keys import AUTHORIZATION, MARK, NotBearerError, presented
 from task_queue.api.auth.scopes import Scope
+from task_queue.api.auth.sessions import COOKIE, DASHBOARD, Sessions
 from task_queue.api.contract.operation import Operation, Operations
 from task_queue.api.edge import Edge
 from task_queue.api.origin import check_origin
@@ -36,14 +37,22 @@ _log = get_logger()
 class Gate:
     """Lets a request through to its resource, or refuses it; records what operators do."""
 
-    def __init__(self, edge: Edge, admission: Admission, operations: Operations) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        admission: Admission,
+        operations: Operations,
+        sessions: Sessions | None = None,
+    ) -> None:
         """Keep the rules.
 
         Args:
             edge: The way to the audit log.
             admission: Who is let in.
             operations: All of them, each with the scope it takes.
+            sessions: Who has logged in to the dashboard; None: there is none.
         """
+        self._sessions = sessions
         self._edge = edge
         self._keyring = admission.keyring
         self._needs_key = admission.needs_key
@@ -59,10 +68,17 @@ class Gate:
         """
         if req.path == _ALIVE:
             return
+        if (inside := req.env.get(CALLER_KEY)) is not None:
+            # Of the dashboard, which has been through here with the same caller.
+            req.context.caller = inside
+            return
         if req.path == _READY:
             req.context.caller = self._prober(req)
             return
-        caller = self._caller(req, resp, needs_key=self._needs_key and not self._is_open(req))
+        if self._sessions is not None and req.path.startswith(DASHBOARD):
+            caller = self._visitor(req, resp, self._sessions)
+        else:
+            caller = self._caller(req, resp, needs_key=self._needs_key and not self._is_open(req))
         if caller is None:
             if self._needs_key:
                 req.context.caller = NOBODY
@@ -149,6 +165,24 @@ class Gate:
         except (NotBearerError, RefusedKeyError, TaskQueueError):
             return NOBODY
         return caller if caller.may(Scope.READ) else NOBODY
+
+    def _visitor(
+        self, req: falcon.Request, resp: falcon.Response, sessions: Sessions
+    ) -> Caller | None:
+        """Return who asks for a page of the dashboard: by a key, or logged in; None: nobody yet.
+
+        Raises:
+            InvalidRequestError: The key does not hold.
+            UnavailableError: Whether it holds is not known.
+        """
+        caller = self._caller(req, resp, needs_key=False)
+        if caller is not None or not self._needs_key:
+            return caller
+        for cookie in req.get_cookie_values(COOKIE) or ():
+            if (session := sessions.find(cookie)) is not None:
+                req.context.session_id = session.id
+                return session.caller
+        return None
 
     def _is_open(self, req: falcon.Request) -> bool:
         return req.path in self._operations.open_paths

@@ -7,6 +7,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from uuid_utils import uuid7
 
 from task_queue.actors.tasks.text import cut, named
+from task_queue.api.auth.sessions import DASHBOARD
 from task_queue.api.contract.operation import Operations
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
@@ -37,7 +38,7 @@ class OneUrl:
         # Of several slashes at the beginning the server's path has one.
         begins_twice = req.env.get("REQUEST_URI", "").startswith("//")
         path = f"/{req.path}" if begins_twice else req.path
-        if path != "/" and (path.endswith("/") or "//" in path):
+        if path not in {"/", DASHBOARD} and (path.endswith("/") or "//" in path):
             there = cut(url(path))
             message = f"there is no {there}; URLs have single slashes, and none at the end"
             raise InvalidRequestError("not found", message, problems.NOT_FOUND)

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from task_queue.api.auth.sessions import DASHBOARD
 from task_queue.api.contract.description import problems_of, shown_headers_of
 from task_queue.api.contract.operation import METHODS_LIKE, Operation
 from task_queue.api.responses.errors import PROBLEM_TYPE
@@ -74,12 +75,27 @@ def check(request: httpx.Request, response: httpx.Response, prefix: str = "") ->
     kind = response.headers.get("Content-Type", "").partition(";")[0]
     if response.headers.get("X-Request-ID") is None:
         raise ContractError(f"without an id: {said}")
-    if kind == PROBLEM_TYPE:
+    if path == DASHBOARD.rstrip("/") or path.startswith(DASHBOARD) or _leads_there(path, response):
+        _check_page(response, kind, said)
+    elif kind == PROBLEM_TYPE:
         _check_problem(operation, request, response, said)
     elif operation is not None and request.method != "OPTIONS":
         _check_document(operation, request, response, said)
     elif request.method != "OPTIONS":
         raise ContractError(f"not in the table, but answered: {said}")
+
+
+def _leads_there(path: str, response: httpx.Response) -> bool:
+    """Whether the root has led a browser to the dashboard, whose pages are not in the table."""
+    return path == "/" and response.headers.get("Location", "").endswith(DASHBOARD)
+
+
+def _check_page(response: httpx.Response, kind: str, said: str) -> None:
+    """Accept a page of the dashboard, a file of it, or what leads to one."""
+    if response.is_redirect or kind in {"text/css", "text/javascript", "image/svg+xml"}:
+        return
+    if kind != "text/html" or "Content-Security-Policy" not in response.headers:
+        raise ContractError(f"not a page: {said}")
 
 
 def _check_problem(

@@ -43,6 +43,12 @@ class Caller:
         return self.queues is None or queue in self.queues
 
 
+CALLER_KEY = "task_queue.caller"
+"""Where the environment of a request that the dashboard sends inside the process has its caller.
+
+No client can set it: whatever comes as a header begins with `HTTP_` there.
+"""
+
 EVERYBODY = Caller("anonymous", None, frozenset(Scope))
 """Who asks where no key is needed: may do all, and sees all."""
 

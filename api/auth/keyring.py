@@ -17,7 +17,7 @@ from task_queue.actors.messages.reader import FindKey
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.tasks.keys import StoredKey
 from task_queue.api.auth.caller import Caller
-from task_queue.api.auth.keys import caller_with, hash_of, id_of
+from task_queue.api.auth.keys import caller_with, hash_of, id_of, is_id
 from task_queue.api.auth.keys_file import KeysFile
 from task_queue.config.logger import get_logger
 
@@ -151,14 +151,43 @@ class Keyring:
         stored, caller = said.key, said.caller
         if stored is None or caller is None or not hmac.compare_digest(stored.hash, hashed):
             raise RefusedKeyError("the key is not known")
-        if stored.revoked_at is not None or stored.expires_at is not None:
-            state = stored.state(self._now())
-            if state != "valid":
-                raise RefusedKeyError(f"the key {stored.name} is {state}")
-        elif header is not None:
+        self._check_state(stored)
+        if stored.expires_at is None and header is not None:
             until = said.asked_at + FRESH_SECONDS
             self._keep(header, Judged(until, caller, partial(self.holds, key)))
         return caller
+
+    def name_of(self, key: str) -> str:
+        """Return what stands for a key that holds, so that nobody has to keep the key itself.
+
+        Its public part if it is of the database, else its hash.
+        """
+        hashed = hash_of(key)
+        return hashed if self._configured(hashed) is not None else id_of(key) or hashed
+
+    def judge_named(self, name: str) -> Caller:
+        """Return whoever has the key with this name, which only `name_of` has made.
+
+        Raises:
+            RefusedKeyError: It does not hold any more.
+            UnavailableError: The database did not say whether it does.
+        """
+        if not is_id(name):
+            if (caller := self._configured(name)) is None:
+                raise RefusedKeyError("the key is not known any more")
+            return caller
+        said = self._said_of(name)
+        if said.key is None or said.caller is None:
+            raise RefusedKeyError("the key is not known any more")
+        self._check_state(said.key)
+        return said.caller
+
+    def _check_state(self, stored: StoredKey) -> None:
+        if stored.revoked_at is None and stored.expires_at is None:
+            return
+        state = stored.state(self._now())
+        if state != "valid":
+            raise RefusedKeyError(f"the key {stored.name} is {state}")
 
     def _keep(self, header: str, judged: Judged) -> None:
         """Let this header be taken as it is for a moment, which saves most of what a key costs.

@@ -39,7 +39,7 @@ from task_queue.api.server.unix_socket import UnixListener
 from task_queue.config import logs
 from task_queue.config.layers import Loaded, variables
 from task_queue.config.logger import get_logger
-from task_queue.config.settings import HttpSettings, Settings, SettingsError
+from task_queue.config.settings import Settings, SettingsError
 
 END_SECONDS = 2.0
 """How long what actions have left may take to end, after everything else has."""
@@ -97,7 +97,7 @@ def serve(loaded: Loaded, version: str, read_again: Callable[[], Settings], stdo
                 system.start(configured, needs_keys=admitted.needs_key)
             except Stopped:  # it has stopped what was running
                 return signals.exit_code
-            server = _server(edge, settings.http, listener, admitted)
+            server = _server(edge, settings, listener, admitted)
             gc.freeze()  # what exists by now stays; collecting it again and again costs 5 %
             shown = banner(settings, version, listener.getsockname(), needs_key=admitted.needs_key)
             _show(shown, stdout)
@@ -212,8 +212,9 @@ def _drain(system: ActorSystem, drain_seconds: float) -> None:
         _log.warning("tasks cut short and given back", ids=cut_short, drain_seconds=drain_seconds)
 
 
-def _server(edge: Edge, http: HttpSettings, listener: socket.socket, admitted: Admission) -> Server:
+def _server(edge: Edge, settings: Settings, listener: socket.socket, admitted: Admission) -> Server:
     logging.getLogger("waitress").setLevel(logging.WARNING)
+    http = settings.http
     limits = Adjustments(
         sockets=[listener],
         max_request_body_size=http.max_body_bytes + 1,  # waitress refuses from its limit on
@@ -226,7 +227,7 @@ def _server(edge: Edge, http: HttpSettings, listener: socket.socket, admitted: A
         kind, addresses = UnixServer, ()
     try:
         return kind(
-            create_app(edge, http, *addresses, admission=admitted),
+            create_app(edge, http, *addresses, admission=admitted, ui=settings.ui),
             limits,
             Patience(http),
             edge.look_at_waits,

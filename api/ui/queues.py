@@ -1,0 +1,92 @@
+"""`/ui/queues/{name}`: one queue, and what can be done to it."""
+
+import falcon
+
+from task_queue.api.ui.frame import Frame
+from task_queue.api.ui.render import counted
+from task_queue.api.ui.visit import Question, Visit
+
+
+class QueuePage:
+    """Shows a queue; pauses, resumes and purges it."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Show the queue."""
+        visit = Visit(self._frame, req, resp)
+        queue = visit.get(f"/queues/{name}")
+        visit.show("queue.html", f"Queue {name}", queue=queue)
+
+    def on_get_pause(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Ask whether to pause it."""
+        visit = Visit(self._frame, req, resp)
+        counts = visit.get(f"/queues/{name}")["counts"]
+        waiting, running = counts["queued"], counts["running"]
+        visit.ask_first(
+            Question(
+                title=f"Pause the queue {name}?",
+                lines=[
+                    f"Its {counted(waiting, 'queued task')} will wait, on all nodes.",
+                    f"Running tasks go on ({running:,} now), and new ones are still accepted.",
+                ],
+                button="Pause",
+                back=_path(name),
+            )
+        )
+
+    def on_post_pause(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Pause it."""
+        visit = Visit(self._frame, req, resp)
+        visit.change("POST", f"/queues/{name}/pause")
+        visit.leave(_path(name), f"The queue {name} is paused.")
+
+    def on_get_resume(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Ask whether to resume it."""
+        visit = Visit(self._frame, req, resp)
+        waiting = visit.get(f"/queues/{name}")["counts"]["queued"]
+        visit.ask_first(
+            Question(
+                title=f"Resume the queue {name}?",
+                lines=[f"It hands out tasks again: {counted(waiting, 'task')} can start at once."],
+                button="Resume",
+                back=_path(name),
+            )
+        )
+
+    def on_post_resume(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Resume it."""
+        visit = Visit(self._frame, req, resp)
+        visit.change("POST", f"/queues/{name}/resume")
+        visit.leave(_path(name), f"The queue {name} hands out tasks again.")
+
+    def on_get_purge(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Ask whether to purge it."""
+        visit = Visit(self._frame, req, resp)
+        counts = visit.get(f"/queues/{name}")["counts"]
+        waiting = counted(counts["queued"] + counts["scheduled"], "task")
+        visit.ask_first(
+            Question(
+                title=f"Purge the queue {name}?",
+                lines=[
+                    f"{waiting} will be cancelled: all that wait, on all nodes.",
+                    "Running tasks go on. What is cancelled can be retried one by one.",
+                ],
+                button="Purge",
+                back=_path(name),
+                harms=True,
+            )
+        )
+
+    def on_post_purge(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Cancel what waits on it."""
+        visit = Visit(self._frame, req, resp)
+        purged = visit.change("POST", f"/queues/{name}/purge")
+        more = " There is more: purge it again." if purged.get("more") else ""
+        tasks = counted(purged["count"], "task")
+        visit.leave(_path(name), f"Purged the queue {name}: {tasks} cancelled.{more}")
+
+
+def _path(name: str) -> str:
+    return f"/ui/queues/{name}"

@@ -1,0 +1,92 @@
+"""Templates, and how numbers, times and values are shown in them."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def environment(now: Callable[[], float]) -> Environment:
+    """Return what renders the templates.
+
+    Args:
+        now: The present moment, Unix seconds.
+    """
+    made = Environment(
+        loader=PackageLoader("task_queue.api.ui", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    made.filters |= {
+        "ago": lambda moment: ago(moment, now()),
+        "duration": duration,
+        "number": number,
+        "pretty": pretty,
+        "query": lambda members: urlencode({k: v for k, v in members.items() if v}, doseq=True),
+        "counted": counted,
+    }
+    return made
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time span in its two greatest units, as in "2 h 5 min"."""
+    if seconds is None:
+        return "—"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 10:  # noqa: PLR2004 - below that a tenth matters
+        return f"{seconds:.1f} s"
+    left, parts = round(seconds), []
+    for size, unit in _UNITS:
+        if left >= size:
+            parts.append(f"{left // size} {unit}")
+            left %= size
+        elif parts:
+            break
+    return " ".join(parts[:2])
+
+
+def ago(moment: float | str | None, now: float) -> Markup:
+    """Return a moment as people say it, with the exact one behind it.
+
+    Args:
+        moment: Unix seconds, or RFC 3339; None: never.
+        now: The present moment, Unix seconds.
+    """
+    if moment is None:
+        return Markup('<span class="quiet">never</span>')
+    if isinstance(moment, str):
+        when = datetime.fromisoformat(moment)
+    else:
+        when = datetime.fromtimestamp(moment, UTC)
+    distance = now - when.timestamp()
+    if abs(distance) < 1:
+        words = "now"
+    else:
+        words = f"{duration(distance)} ago" if distance > 0 else f"in {duration(-distance)}"
+    exact = when.isoformat(timespec="milliseconds" if when.microsecond else "seconds")
+    shown = when.strftime("%Y-%m-%d %H:%M:%S %Z")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, shown, words)
+
+
+def number(value: float) -> str:
+    """Return a number with its thousands apart."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
+def counted(value: int, word: str, more: str = "") -> str:
+    """Return how many there are of something, as in "1 task", "2,000 tasks"."""
+    return f"{value:,} {word if value == 1 else more or f'{word}s'}"
+
+
+def pretty(value: Any) -> str:  # noqa: ANN401 - a JSON value
+    """Return a JSON value for people to read."""
+    return json.dumps(value, ensure_ascii=False, indent=2)

@@ -1,0 +1,59 @@
+"""The dashboard's routes: not part of the API, so not in its table."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.metadata import version
+
+from task_queue.actors.messages.changes import KeepSecret
+from task_queue.api.auth.admission import Admission
+from task_queue.api.auth.buckets import Buckets
+from task_queue.api.auth.sessions import Sessions, new_secret
+from task_queue.api.edge import Edge
+from task_queue.api.ui.frame import Frame
+from task_queue.api.ui.inside import Inside
+from task_queue.api.ui.log_in import TRIES, TRIES_PER_SECOND, LogInPage
+from task_queue.api.ui.overview import OverviewPage
+from task_queue.api.ui.queues import QueuePage
+from task_queue.api.ui.render import environment
+from task_queue.api.ui.static_files import StaticFiles
+
+_SECRET = "dashboard"  # noqa: S105 - its name
+_PAGES: tuple[tuple[str, Callable[[Frame], object], str | None], ...] = (
+    ("/ui/", OverviewPage, None),
+    ("/ui/queues/{name}", QueuePage, None),
+    ("/ui/queues/{name}/pause", QueuePage, "pause"),
+    ("/ui/queues/{name}/resume", QueuePage, "resume"),
+    ("/ui/queues/{name}/purge", QueuePage, "purge"),
+)
+"""The path of each page, what answers it, and the suffix of that responder."""
+
+
+def sessions_of(edge: Edge, admission: Admission, seconds: int) -> Sessions:
+    """Return who has logged in.
+
+    Args:
+        edge: The way to the database, which is asked for the secret when it is first needed.
+        admission: Judges keys.
+        seconds: How long a session lasts.
+    """
+    secret = cache(lambda: edge.ask_writer(KeepSecret(_SECRET, new_secret())))
+    return Sessions(admission.keyring, secret, seconds, edge.now)
+
+
+def frame_of(edge: Edge, inside: Inside, sessions: Sessions, *, needs_key: bool) -> Frame:
+    """Return what pages are made with."""
+    templates = environment(edge.now)
+    return Frame(
+        inside, sessions, templates, StaticFiles(), edge.now, needs_key, version("task-queue")
+    )
+
+
+def routes(frame: Frame, edge: Edge) -> Iterator[tuple[str, object, str | None]]:
+    """Yield the path of each page, what answers it, and the suffix of that responder."""
+    made = {page: page(frame) for _, page, _ in _PAGES}
+    for path, page, suffix in _PAGES:
+        yield path, made[page], suffix
+    log_in = LogInPage(frame, Buckets(TRIES_PER_SECOND, TRIES, edge.monotonic))
+    yield "/ui/login", log_in, None
+    yield "/ui/logout", log_in, "out"
+    yield "/ui/static/{digest}/{name}", frame.static, None
