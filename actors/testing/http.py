@@ -31,15 +31,21 @@ def transport(accept: Accept, tasks: Mapping[str, PublishedTask]) -> "httpx.Mock
     import httpx  # noqa: PLC0415 - importing it takes a tenth of a second
 
     def handle(request: httpx.Request) -> httpx.Response:
-        match request.method, request.url.path.split("/"):
+        path = request.url.path
+        match request.method, path.split("/"):
             case "POST", ["", "tasks"]:
                 status, headers, document = _published(accept, request.content)
+            case "POST", ["", "tasks", "batch"]:
+                status, headers, document = _batch(accept, request.content)
+            case "GET", ["", "tasks"]:
+                status, headers, document = _listed(request.url.params, tasks)
             case "GET", ["", "tasks", task_id] if task_id in tasks:
                 status, headers, document = _json(HTTPStatus.OK, _document(tasks[task_id]))
             case "GET", ["", "tasks", _]:
                 status, headers, document = _problem(HTTPStatus.NOT_FOUND, "task not found")
             case _:
-                status, headers, document = _problem(HTTPStatus.NOT_FOUND, "not found")
+                detail = f"no server is there: run_inline does not answer {request.method} {path}"
+                status, headers, document = _problem(HTTPStatus.NOT_FOUND, "not found", detail)
         return httpx.Response(status, headers=headers, content=orjson.dumps(document))
 
     return httpx.MockTransport(handle)
@@ -47,17 +53,41 @@ def transport(accept: Accept, tasks: Mapping[str, PublishedTask]) -> "httpx.Mock
 
 def _published(accept: Accept, body: bytes) -> _Answer:
     try:
-        run = accept(*_members(body))
-    except InvalidDataError as error:
-        return _problem(HTTPStatus.BAD_REQUEST, str(error))
-    except RefusedError as error:
-        return _problem(HTTPStatus.BAD_REQUEST, error.error, str(error))
+        run = _accepted(accept, _object(body))
+    except (InvalidDataError, RefusedError) as error:
+        return _refused(error)
     task = run()  # what the action raises is the test's
     return _json(HTTPStatus.ACCEPTED, {"id": task.id, "status": "queued"}, task.id)
 
 
-def _members(body: bytes) -> tuple[object, object, dict[str, Any]]:
-    """Return the action, the data and the other members of a body.
+def _batch(accept: Accept, body: bytes) -> _Answer:
+    try:
+        runs = [_accepted(accept, members) for members in _several(_object(body).get("tasks"))]
+    except (InvalidDataError, RefusedError) as error:
+        return _refused(error)
+    ids = [run().id for run in runs]  # only if all of them are accepted
+    return _json(HTTPStatus.ACCEPTED, {"ids": ids, "count": len(ids)})
+
+
+def _listed(query: Mapping[str, str], tasks: Mapping[str, PublishedTask]) -> _Answer:
+    """Return all tasks on one page, those with this `status`, `queue` and `action`, if given."""
+    documents = [_document(task) for task in tasks.values()]
+    if query.get("order") != "oldest":
+        documents.reverse()
+    found = [each for each in documents if _is_asked_for(each, query)]
+    return _json(HTTPStatus.OK, {"tasks": found, "count": len(found), "next_cursor": None})
+
+
+def _is_asked_for(document: Mapping[str, Any], query: Mapping[str, str]) -> bool:
+    return (
+        document["status"] in query.get("status", document["status"]).split(",")
+        and document["queue"] == query.get("queue", document["queue"])
+        and document["payload"]["action"] == query.get("action", document["payload"]["action"])
+    )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """Return what a body holds.
 
     Raises:
         RefusedError: It is not a JSON object.
@@ -66,9 +96,40 @@ def _members(body: bytes) -> tuple[object, object, dict[str, Any]]:
         members = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise RefusedError("invalid JSON", f"the body is not valid JSON: {error}") from error
-    if not isinstance(members, dict):
-        raise RefusedError("invalid JSON", "the body must be a JSON object")
-    return members.pop("action", None), members.pop("data", None), members
+    return _checked(members, "the body")
+
+
+def _several(value: object) -> list[Any]:
+    """Return the tasks of a batch.
+
+    Raises:
+        RefusedError: They are none.
+    """
+    if not isinstance(value, list) or not value:
+        raise RefusedError("tasks must be a list of at least one task")
+    return value
+
+
+def _accepted(accept: Accept, task: object) -> Callable[[], PublishedTask]:
+    """Return what runs a task, if it is accepted.
+
+    Raises:
+        RefusedError: It is not.
+        InvalidDataError: Its data is not what its action takes.
+    """
+    members = dict(_checked(task, "a task"))
+    return accept(members.pop("action", None), members.pop("data", None), members)
+
+
+def _checked(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise RefusedError("invalid JSON", f"{what} must be a JSON object")
+    return value
+
+
+def _refused(error: InvalidDataError | RefusedError) -> _Answer:
+    short = error.error if isinstance(error, RefusedError) else str(error)
+    return _problem(HTTPStatus.BAD_REQUEST, short, str(error))
 
 
 def _document(task: PublishedTask) -> dict[str, Any]:

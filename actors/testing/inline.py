@@ -19,7 +19,8 @@ As a fixture of pytest:
         with run_inline("shop.toml") as queue:
             yield queue
 
-Code that publishes over HTTP gets a client that is answered here:
+Code that publishes by `task_queue.client` is answered here, whatever URL its client was made with.
+Code that publishes over HTTP in another way gets a client of httpx that is:
 
     client = httpx.Client(transport=queue.transport, base_url="http://queue")
 """
@@ -167,8 +168,10 @@ class InlineQueue:
             assert client.get(answer.headers["Location"]).json()["result"] == {"area": 9}
 
         `POST /tasks` runs the task and answers `202`, or `400` with the service's `error`; the
-        action's own error is raised by the client's method. `GET /tasks/{id}` shows `id`,
-        `payload`, `status`, `result`, `queue`, `error` and `progress`. The rest is `404`.
+        action's own error is raised by the client's method. `POST /tasks/batch` runs several, once
+        all are accepted. `GET /tasks/{id}` shows `id`, `payload`, `status`, `result`, `queue`,
+        `error` and `progress`; `GET /tasks` has one page with all of them, or those with a
+        `status`, a `queue` and an `action`. The rest is `404`.
         """
         return transport(self._accepted, self._tasks)
 

@@ -1,19 +1,18 @@
 """The client that is awaited, and its tasks."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-import httpx
-
+from task_queue.api.client.address import address_of
 from task_queue.api.client.flow import Flow, Patience, Send
 from task_queue.api.client.members import Members
 from task_queue.api.client.one_task import OneTask
 from task_queue.api.client.operation import Awaited
 from task_queue.api.client.operations import Operations
-from task_queue.api.client.request import Answer, NoAnswer
-from task_queue.api.client.transport import Address, answer_of, no_answer
+
+if TYPE_CHECKING:
+    import httpx
 
 R = TypeVar("R")
 
@@ -34,16 +33,26 @@ class AsyncClient(Operations, Awaited):
         key: str | None = None,
         *,
         patience: Patience | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        transport: "httpx.AsyncBaseTransport | None" = None,
+        sleep: Callable[[float], Awaitable[object]] | None = None,
     ) -> None:
-        """Connect to nothing yet; see `Client`."""
-        self._address = Address.of(url, key)
+        """Connect to nothing yet.
+
+        Args:
+            url: As of `Client`, as are `key`, `patience` and `transport`.
+            key: See there.
+            patience: See there.
+            transport: See there.
+            sleep: Waits for so many seconds; None: that of asyncio.
+
+        Raises:
+            AddressError: The URL cannot be used.
+        """
+        from task_queue.api.client import transport as ways  # noqa: PLC0415 - see there
+
         self._patience = patience or Patience()
-        self._sleep = sleep
-        self._http = httpx.AsyncClient(
-            transport=transport or httpx.AsyncHTTPTransport(uds=self._address.uds)
-        )
+        self._sleep = sleep or ways.sleep_in_loop
+        self._transport = ways.AwaitedTransport(address_of(url, key), transport)
 
     async def task(
         self,
@@ -59,7 +68,7 @@ class AsyncClient(Operations, Awaited):
 
     async def close(self) -> None:
         """Close its connections."""
-        await self._http.aclose()
+        await self._transport.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,16 +90,10 @@ class AsyncClient(Operations, Awaited):
                 result: R = end.value
                 return result
             if isinstance(step, Send):
-                came = await self._sent(step)
+                came = await self._transport.send(step)
             else:
                 came = None
                 await self._sleep(step.seconds)
-
-    async def _sent(self, step: Send) -> Answer | NoAnswer:
-        try:
-            return answer_of(await self._http.request(**self._address.arguments(step)))
-        except httpx.RequestError as error:
-            return no_answer(self._address, error)
 
 
 class AsyncTaskHandle(OneTask, Awaited):

@@ -3,17 +3,17 @@
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-import httpx
-
+from task_queue.api.client.address import address_of
 from task_queue.api.client.flow import Flow, Patience, Send
 from task_queue.api.client.members import Members
 from task_queue.api.client.one_task import OneTask
 from task_queue.api.client.operation import Blocking
 from task_queue.api.client.operations import Operations
-from task_queue.api.client.request import Answer, NoAnswer
-from task_queue.api.client.transport import Address, answer_of, no_answer
+
+if TYPE_CHECKING:
+    import httpx
 
 R = TypeVar("R")
 
@@ -33,7 +33,7 @@ class Client(Operations, Blocking):
         key: str | None = None,
         *,
         patience: Patience | None = None,
-        transport: httpx.BaseTransport | None = None,
+        transport: "httpx.BaseTransport | None" = None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """Connect to nothing yet.
@@ -49,10 +49,11 @@ class Client(Operations, Blocking):
         Raises:
             AddressError: The URL cannot be used.
         """
-        self._address = Address.of(url, key)
+        from task_queue.api.client.transport import BlockingTransport  # noqa: PLC0415 - see there
+
         self._patience = patience or Patience()
         self._sleep = sleep
-        self._http = httpx.Client(transport=transport or httpx.HTTPTransport(uds=self._address.uds))
+        self._transport = BlockingTransport(address_of(url, key), transport)
 
     def task(
         self,
@@ -68,7 +69,7 @@ class Client(Operations, Blocking):
 
     def close(self) -> None:
         """Close its connections."""
-        self._http.close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -90,16 +91,10 @@ class Client(Operations, Blocking):
                 result: R = end.value
                 return result
             if isinstance(step, Send):
-                came = self._sent(step)
+                came = self._transport.send(step)
             else:
                 came = None
                 self._sleep(step.seconds)
-
-    def _sent(self, step: Send) -> Answer | NoAnswer:
-        try:
-            return answer_of(self._http.request(**self._address.arguments(step)))
-        except httpx.RequestError as error:
-            return no_answer(self._address, error)
 
 
 class TaskHandle(OneTask, Blocking):

@@ -1,89 +1,112 @@
-"""The two ways to send a request: by httpx, blocking or awaited."""
+"""The two ways to send a request once: by httpx, blocking or awaited.
 
-from dataclasses import dataclass
+This is the only file of the client that imports httpx, and it is imported when a client is made:
+an application that has the client at hand starts without it.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
-from task_queue.api.client.errors import AddressError
+from task_queue.api.client.address import Address
 from task_queue.api.client.flow import Send
+from task_queue.api.client.in_place import in_place
 from task_queue.api.client.request import Answer, NoAnswer
-from task_queue.config.server_address import server_key, server_url
 
-UNIX = "unix:"
-"""What the address of a Unix socket begins with, as in `unix:/run/task-queue/http.sock`."""
+sleep_in_loop = asyncio.sleep
+IN_PLACE = Address("http://queue", None, {})
+"""Where what answers in place of the server is, whatever path the server is below."""
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
+class BlockingTransport:
+    """Sends a request, and waits for its answer."""
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the server is, and as whom it is asked.
+    def __init__(self, address: Address, transport: httpx.BaseTransport | None) -> None:
+        """Connect to nothing yet.
 
-    Attributes:
-        url: What paths are put behind, without a slash at the end.
-        headers: Those of every request; they may hold the key.
-        uds: The Unix socket it listens at; None: it is found by the URL.
-    """
-
-    url: str
-    headers: dict[str, str]
-    uds: str | None
-
-    def __repr__(self) -> str:
-        """Leave the key out."""
-        return f"Address({self.uds or self.url!r})"
-
-    @classmethod
-    def of(cls, url: str | None, key: str | None) -> "Address":
-        """Return what is given, else what the environment says.
-
-        Raises:
-            AddressError: It is no URL with http or https, nor a Unix socket's.
+        Args:
+            address: Where to.
+            transport: By which way; None: over the network, or in a test to what answers there.
         """
-        given = server_url() if url is None else url
-        key = server_key() if key is None else key
-        headers = {"User-Agent": "task-queue-client"}
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
-        if given.startswith(UNIX):
-            return cls("http://localhost", headers, given.removeprefix(UNIX))
+        self._address, self._is_given = address, transport is not None
+        self._http = httpx.Client(
+            transport=transport or httpx.HTTPTransport(uds=address.socket, verify=_verify(address))
+        )
+
+    def send(self, send: Send) -> Answer | NoAnswer:
+        """Return what came back."""
+        instead = None if self._is_given else in_place()
         try:
-            parsed = httpx.URL(given)
-        except httpx.InvalidURL as error:
-            message = f"the server's URL {given!r} cannot be read: {error}"
-            raise AddressError(message) from error
-        if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.query:
-            message = (
-                f"the server's URL must be like http://127.0.0.1:8080, https://example.com/queue or"
-                f" unix:/run/task-queue.sock, not {given!r}"
-            )
-            raise AddressError(message)
-        return cls(given.rstrip("/"), headers, None)
+            if instead is None:
+                return _answer(self._http.request(**_arguments(self._address, send)))
+            with httpx.Client(transport=instead, trust_env=False) as http:
+                return _answer(http.request(**_arguments(IN_PLACE, send)))
+        except httpx.RequestError as error:
+            return _no_answer(self._address, error)
 
-    def arguments(self, send: Send) -> dict[str, Any]:
-        """Return the arguments of `httpx.Client.request` for this."""
-        request = send.request
-        return {
-            "method": request.method,
-            "url": self.url + request.path,
-            "content": request.body,
-            "headers": self.headers | request.all_headers,
-            "timeout": send.timeout_seconds,
-        }
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
 
 
-def answer_of(response: httpx.Response) -> Answer:
-    """Return what came back."""
+class AwaitedTransport:
+    """Sends a request, and awaits its answer."""
+
+    def __init__(self, address: Address, transport: httpx.AsyncBaseTransport | None) -> None:
+        """Connect to nothing yet; see `BlockingTransport`."""
+        self._address, self._is_given = address, transport is not None
+        self._http = httpx.AsyncClient(
+            transport=transport
+            or httpx.AsyncHTTPTransport(uds=address.socket, verify=_verify(address))
+        )
+
+    async def send(self, send: Send) -> Answer | NoAnswer:
+        """Return what came back."""
+        instead = None if self._is_given else in_place()
+        try:
+            if instead is None:
+                return _answer(await self._http.request(**_arguments(self._address, send)))
+            async with httpx.AsyncClient(transport=instead, trust_env=False) as http:
+                return _answer(await http.request(**_arguments(IN_PLACE, send)))
+        except httpx.RequestError as error:
+            return _no_answer(self._address, error)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+
+def _verify(address: Address) -> ssl.SSLContext | bool:
+    """Return what a server's certificate is checked with."""
+    # To read all certificates takes a tenth of a second. Without TLS nobody needs to be trusted.
+    return True if address.is_encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _arguments(address: Address, send: Send) -> Mapping[str, Any]:
+    """Return the arguments of `httpx.Client.request`."""
+    request = send.request
+    return {
+        "method": request.method,
+        "url": address.url + request.path,
+        "content": request.body,
+        "headers": address.headers | request.all_headers,
+        "timeout": send.timeout_seconds,
+    }
+
+
+def _answer(response: httpx.Response) -> Answer:
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(status=response.status_code, headers=headers, content=response.content)
 
 
-def no_answer(address: Address, error: httpx.RequestError) -> NoAnswer:
-    """Return why nothing came back."""
-    where = address.uds or address.url
+def _no_answer(address: Address, error: httpx.RequestError) -> NoAnswer:
+    why = f"no answer from {address}"
     if isinstance(error, httpx.TimeoutException):
-        why = f"no answer from {where} in time"
-    else:
-        why = f"no answer from {where}: {error or type(error).__name__}"
+        why += " in time"
+    elif str(error):
+        why += f": {error}"
     return NoAnswer(why=why, was_sent=not isinstance(error, _NOT_SENT))

@@ -15,6 +15,7 @@ from task_queue.api.client.errors import (
     UnavailableError,
 )
 from task_queue.api.client.flow import Patience
+from task_queue.api.client.function import TaskFunction, task
 from task_queue.api.client.members import NewTask
 from task_queue.api.client.results import Task
 
@@ -34,6 +35,8 @@ __all__ = [
     "RefusedError",
     "Task",
     "TaskFailedError",
+    "TaskFunction",
     "TaskHandle",
     "UnavailableError",
+    "task",
 ]

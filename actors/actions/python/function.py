@@ -22,6 +22,9 @@ from task_queue.actors.tasks.text import described, shown, titled
 
 CONTEXT_NAMES = {"task", "context"}
 """The names by which a second parameter with a default gets the context all the same."""
+AS_ACTION = "__action__"
+"""What an object has that is called in another way by its users, as what `@task` of the client
+makes: the function that takes the data and the context."""
 
 _NO_OBJECTS = {"array", "boolean", "integer", "null", "number", "string"}
 """The types of JSON but object."""
@@ -51,6 +54,7 @@ class PythonFunction:
             ActionLoadError: It cannot be called so, a call of it gives no result, or its data
                 cannot be checked by its type.
         """
+        function = _as_action(function)
         _check_kind(function)
         self._function = function
         parameters = _parameters(function)
@@ -184,6 +188,20 @@ async def _ended(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseExceptio
         raise
     except BaseException as error:  # noqa: BLE001 - raised again outside of the task
         return None, error
+
+
+def _as_action(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that takes the data.
+
+    Raises:
+        ActionLoadError: It cannot be made, as a type is not known.
+    """
+    try:
+        found: Callable[..., Any] = getattr(function, AS_ACTION, function)
+    except Exception as error:  # whatever evaluating a type raises
+        message = f"the type of its data is not known: {described(error)}"
+        raise ActionLoadError(message) from error
+    return found
 
 
 def _check_kind(function: object) -> None:

@@ -357,6 +357,33 @@ def test_a_publish_over_http_is_answered_as_by_the_service_once_it_is_run() -> N
     }
 
 
+def test_several_tasks_are_run_once_all_of_them_are_accepted() -> None:
+    tasks = [{"action": "double", "data": {"number": number}} for number in (1, 2)]
+    with run_inline(double=lambda data: data["number"] * 2) as queue, http(queue) as client:
+        refused = client.post("/tasks/batch", json={"tasks": [*tasks, {"action": "duoble"}]})
+        assert (refused.status_code, queue.published) == (400, [])
+        assert client.post("/tasks/batch", json={"tasks": []}).status_code == 400
+        answer = client.post("/tasks/batch", json={"tasks": tasks})
+        assert answer.json() == {"ids": [task.id for task in queue.published], "count": 2}
+        assert [task.result for task in queue.published] == [2, 4]
+
+
+def test_what_was_published_is_listed_by_status_queue_and_action() -> None:
+    with run_inline(mine=lambda data: 1) as queue, http(queue) as client:
+        for action, queue_name in (("mine", "tasks"), ("sum", "mail"), ("mine", "mail")):
+            queue.publish(action, {"numbers": []}, queue=queue_name)
+        first, second, third = (task.id for task in queue.published)
+
+        def listed(**query: str) -> list[str]:
+            page = client.get("/tasks", params=query).json()
+            return [task["id"] for task in page["tasks"]]
+
+        assert listed() == [third, second, first]
+        assert listed(order="oldest", queue="mail") == [second, third]
+        assert listed(action="mine", status="completed,dead") == [third, first]
+        assert listed(status="dead") == []
+
+
 @pytest.mark.parametrize("action", ["fast", "slow"])
 def test_a_client_in_an_event_loop_is_answered_too(action: str) -> None:
     async def publish(queue: InlineQueue) -> Any:  # noqa: ANN401 - the result
@@ -421,8 +448,8 @@ def test_a_publish_that_the_service_refuses_is_refused_in_its_words(body: bytes)
     ("method", "path", "error"),
     [
         ("GET", "/tasks/01a20149-5375-74f0-9794-6ec863164a48", "task not found"),
-        ("GET", "/tasks", "not found"),
-        ("POST", "/tasks/batch", "not found"),
+        ("GET", "/queues/tasks", "not found"),
+        ("POST", "/queues/tasks/pause", "not found"),
         ("DELETE", "/tasks/x", "not found"),
         ("GET", "/", "not found"),
     ],
