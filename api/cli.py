@@ -13,6 +13,9 @@ from task_queue.actors.actions.prints import fields_of_present_task, output_is_c
 from task_queue.actors.actions.python.thread import keep_output_open
 from task_queue.actors.errors import TaskQueueError
 from task_queue.api import standard_streams
+from task_queue.api.commands import dead, queues, schedules, tasks
+from task_queue.api.commands.errors import CommandError
+from task_queue.api.commands.publish import publish
 from task_queue.api.standard_streams import say
 from task_queue.config import logs
 from task_queue.config.layers import Loaded, effective, environment, load
@@ -88,6 +91,17 @@ keys = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(keys, name="keys")
+
+SERVER_PANEL = "Commands that ask a server"
+_asking = partial(app.command, rich_help_panel=SERVER_PANEL)
+_asking()(publish)
+app.add_typer(tasks.app, name="tasks", rich_help_panel=SERVER_PANEL)
+app.add_typer(queues.app, name="queues", rich_help_panel=SERVER_PANEL)
+_asking()(queues.pause)
+_asking()(queues.resume)
+_asking()(queues.purge)
+app.add_typer(dead.app, name="dead", rich_help_panel=SERVER_PANEL)
+app.add_typer(schedules.app, name="schedules", rich_help_panel=SERVER_PANEL)
 
 ConfigFile = Annotated[
     Path | None,
@@ -264,6 +278,9 @@ def main() -> None:
     except SettingsError as error:
         _complain(error)
         raise SystemExit(WRONG_SETTINGS) from None
+    except CommandError as error:
+        _complain(error)
+        raise SystemExit(error.exit_code) from None
     except TaskQueueError as error:
         _complain(error)
         raise SystemExit(1) from None

@@ -1,0 +1,1 @@
+"""The commands that ask a server, one file for each group of them."""

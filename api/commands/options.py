@@ -1,0 +1,22 @@
+"""The options and arguments that several commands have."""
+
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Show the server's document, for programs.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data", metavar="JSON|@FILE|-", help="The data, an object; - reads standard input."
+    ),
+]
+Members = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MEMBER=VALUE]...",
+        help="Members of the data: JSON if it is such, as in width=3, else text.",
+        show_default=False,
+    ),
+]
