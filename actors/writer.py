@@ -14,7 +14,13 @@ from task_queue.actors.errors import (
     UnavailableError,
 )
 from task_queue.actors.messages.base import Command, Message
-from task_queue.actors.messages.changes import CancelTask, Change, DeleteTask
+from task_queue.actors.messages.changes import (
+    CancelTask,
+    CancelTasks,
+    Change,
+    DeleteTask,
+    DeleteTasks,
+)
 from task_queue.actors.messages.queue import Stored
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import (
@@ -136,6 +142,8 @@ def _ended(write: AnyWrite) -> Sequence[str]:
             return _ended_by(waiter)
         case CancelTask() | DeleteTask():
             return (write.task_id,)
+        case CancelTasks() | DeleteTasks():
+            return write.task_ids
         case _:
             return ()
 

@@ -10,6 +10,7 @@ import falcon
 from task_queue.api.actions import ActionsResource
 from task_queue.api.audit import AuditResource
 from task_queue.api.auth.admission import NOBODY_NEEDS_A_KEY, Admission
+from task_queue.api.bulk import BulkResource
 from task_queue.api.contract.operation import Operations
 from task_queue.api.dead_letters import DeadLettersResource
 from task_queue.api.edge import Edge
@@ -89,6 +90,7 @@ def create_app(
         TasksResource(publisher, edge),
         publisher,
         TaskResource(edge),
+        BulkResource(edge),
         DeadLettersResource(edge),
         QueuesResource(edge),
         LeaseResource(edge),

@@ -5,14 +5,13 @@ from typing import Annotated, Any
 
 import falcon
 from orjson import dumps
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
 from task_queue.actors.messages.changes import Redrive
 from task_queue.actors.messages.reader import CountTasks, FindDead, GetTask, ListTasks
 from task_queue.actors.tasks.filters import Filters, LeftOut
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
-from task_queue.actors.tasks.text import shown
 from task_queue.api.auth.caller import Caller, caller_of
 from task_queue.api.edge import Edge
 from task_queue.api.requests.catalog import unknown_action, unknown_queue
@@ -22,12 +21,12 @@ from task_queue.api.requests.listing import (
     StoredName,
     page_of,
 )
-from task_queue.api.requests.validation import Body, canonical_id, checked_body, rule
+from task_queue.api.requests.selection import TaskIds
+from task_queue.api.requests.validation import Body, checked_body
 from task_queue.api.responses.documents import page_document
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.logger import get_logger
 
-MAX_IDS = 1_000
 MAX_REDRIVE = 10_000
 """How many tasks one request puts back at most."""
 DEFAULT_REDRIVE = 1_000
@@ -69,28 +68,12 @@ class RedriveBody(Body):
 
     queue: StoredName | None = None
     action: StoredName | None = None
-    ids: Annotated[
-        list[Annotated[str, Field(json_schema_extra={"format": "uuid"})]] | None,
-        Field(min_length=1, max_length=MAX_IDS),
-    ] = None
+    ids: TaskIds = None
     error_contains: Annotated[str | None, Field(min_length=1, max_length=MAX_ERROR_PART_CHARS)] = (
         None
     )
     limit: Annotated[int | None, Field(ge=1, le=MAX_REDRIVE)] = None
     per_second: Annotated[float | None, Field(ge=0.001, le=100_000)] = None
-
-    @field_validator("ids")
-    @classmethod
-    def _are_ids(cls, ids: list[str] | None) -> list[str] | None:
-        """Return the ids in the form that tasks have, each once, so that it is put back once."""
-        if ids is None:
-            return None
-        known: dict[str, None] = {}
-        for each in ids:
-            if (canonical := canonical_id(each)) is None:
-                raise rule(f"must be ids of tasks, not {shown(each)}")
-            known[canonical] = None
-        return list(known)
 
 
 class DeadLettersResource:
@@ -152,7 +135,7 @@ class DeadLettersResource:
             filters = Filters(
                 queue=queue,
                 action=body.action,
-                actions=self._edge.actions.known if self._runs(queue) else (),
+                actions=self._edge.actions.known if self._edge.has_rows(queue) else (),
                 error_contains=body.error_contains,
             )
             find = FindDead(filters, limit - len(ids), self._edge.actions.isolated)
@@ -171,7 +154,7 @@ class DeadLettersResource:
             found = self._edge.ask_reader(GetTask(task_id, caller.queues))
             if found is None or not _matches(found[0], body):
                 continue
-            if self._runs(found[0].queue) and self._edge.actions.knows(found[0].action):
+            if self._edge.has_rows(found[0].queue) and self._edge.actions.knows(found[0].action):
                 ids.append(task_id)
             else:
                 unknown += 1
@@ -182,11 +165,6 @@ class DeadLettersResource:
         counted = self._edge.ask_reader(CountTasks())
         queues = filter(caller.sees, dict.fromkeys((*self._edge.queues, *counted)))
         return [name for name in queues if counted.get(name, {}).get(Status.DEAD)]
-
-    def _runs(self, queue: str) -> bool:
-        """Return whether the queue would run what is put back on it."""
-        info = self._edge.queue_info(queue)
-        return info is not None and info.durable
 
     def _redrive(self, ids: list[str], per_second: float | None) -> int:
         """Put the tasks back in steps that block no publish for long; return how many were dead."""

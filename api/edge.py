@@ -127,6 +127,28 @@ class Edge:
             text = f"the queue {name} keeps its tasks in memory, where this cannot be done to them"
             raise ConflictError(text)
 
+    def has_rows(self, name: str) -> bool:
+        """Return whether there is such a queue, and its tasks are rows before they are final."""
+        info = self.queue_info(name)
+        return info is not None and info.durable
+
+    def check_would_run(self, queue: str | None, action: str | None) -> None:
+        """Accept a queue and an action that stored tasks have, if something runs these.
+
+        Raises:
+            ConflictError: Nothing does.
+        """
+        gone = None
+        if queue is not None and self.queue_info(queue) is None:
+            gone = f"the queue {queue}"
+        elif action is not None and not self.actions.knows(action):
+            gone = f"the action {action}"
+        if gone is not None:
+            message = f"{gone} is no longer in the settings; nothing would run the task"
+            raise ConflictError(message)
+        if queue is not None:
+            self.check_has_rows(queue)
+
     def check_names(self, filters: Filters) -> None:
         """Accept the filters of a listing by a queue and an action that there are or have been.
 
@@ -190,9 +212,9 @@ class Edge:
         """Ask the database for a key; nobody waits here."""
         return self.system.key_reader.ask_later(question)
 
-    def note_status(self, number: int, status: int) -> None:
+    def note_status(self, number: int, status: int, target: str | None) -> None:
         """Have it noted in the audit log how a request was answered; nobody waits for that."""
-        self.system.writer.ask_later(NoteStatus(number, status))
+        self.system.writer.ask_later(NoteStatus(number, status, target))
 
     def watch(self, task_id: str, until: float) -> Watch:
         """Have the database writer tell of the end of a task from now on.

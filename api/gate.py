@@ -24,8 +24,8 @@ from task_queue.api.responses.late import HOLDS_KEY
 from task_queue.config.logger import get_logger
 
 REALM = "task-queue"
-MAX_TARGET_CHARS = 300
-"""What the audit log keeps of a path."""
+MAX_TARGET_CHARS = 1_000
+"""What the audit log keeps of a path with its query."""
 
 _ALIVE = "/healthz"
 """Where no key is looked at: whether the process lives is to be known without the database."""
@@ -121,7 +121,7 @@ class Gate:
                 at=self._edge.now(),
                 who=caller.who,
                 what=operation.operation_id,
-                target=printable(one_line(req.path, MAX_TARGET_CHARS)),
+                target=_target(req, operation),
                 source=req.env.get("REMOTE_ADDR", ""),
             )
             req.context.recorded = (self._edge.ask_writer(Record(entry)), entry)
@@ -145,12 +145,14 @@ class Gate:
                 resp.append_header(name, value)
         if (recorded := getattr(req.context, "recorded", None)) is not None:
             number, entry = recorded
-            self._edge.note_status(number, resp.status_code)
+            selected = getattr(req.context, "selected", None)
+            target = None if selected is None else f"{entry.target} ({selected})"
+            self._edge.note_status(number, resp.status_code, target)
             _log.info(
                 "operator's request",
                 who=entry.who,
                 what=entry.what,
-                target=entry.target,
+                target=target or entry.target,
                 source=entry.source,
                 status=resp.status_code,
             )
@@ -226,6 +228,13 @@ class Gate:
         except RefusedKeyError as error:
             resp.set_header("WWW-Authenticate", _challenge("invalid_token"))
             raise InvalidRequestError("key refused", str(error), problems.KEY_NEEDED) from error
+
+
+def _target(req: falcon.Request, operation: Operation) -> str:
+    """Return what is asked for: the path, and the query of an operation that takes one."""
+    asked = bool(req.query_string) and operation.query is not None
+    text = f"{req.path}?{req.query_string}" if asked else req.path
+    return printable(one_line(text, MAX_TARGET_CHARS))
 
 
 def _challenge(error: str | None = None, scope: Scope | None = None) -> str:

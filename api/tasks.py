@@ -7,7 +7,7 @@ from typing import Any
 import falcon
 from orjson import dumps
 
-from task_queue.actors.errors import ConflictError, NotFoundError
+from task_queue.actors.errors import NotFoundError
 from task_queue.actors.messages.changes import CancelTask, DeleteTask, RetryTask
 from task_queue.actors.messages.reader import GetTask, ListTasks
 from task_queue.actors.tasks.states import Status
@@ -104,19 +104,12 @@ class TaskResource:
         refuse_members(req)
         own_id = _known(task_id)
         task, _ = self._look_up(req, own_id)
-        self._refuse_unserved(task)
+        self._edge.check_would_run(task.queue, task.action)
         retry = RetryTask(own_id, self._edge.now(), caller_of(req).queues)
         status = self._edge.ask_writer(retry)
         _log.info("task put back", id=own_id)
         resp.status = HTTPStatus.ACCEPTED.value
         resp.data = dumps({"id": own_id, "status": status.shown})
-
-    def _refuse_unserved(self, task: Task) -> None:
-        if self._edge.queue_info(task.queue) is None:
-            raise _unserved(f"the queue {task.queue}")
-        if not self._edge.actions.knows(task.action):
-            raise _unserved(f"the action {task.action}")
-        self._edge.check_has_rows(task.queue)
 
     def _look_up(self, req: falcon.Request, task_id: str) -> tuple[Task, list[Attempt]]:
         return _there(self._edge.ask_reader(GetTask(task_id, caller_of(req).queues)))
@@ -143,10 +136,6 @@ def _known(task_id: str) -> str:
     if (canonical := canonical_id(task_id)) is None:
         raise _not_found()
     return canonical
-
-
-def _unserved(what: str) -> ConflictError:
-    return ConflictError(f"{what} is no longer in the settings; nothing would run the task")
 
 
 def _not_found() -> NotFoundError:

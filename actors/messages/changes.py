@@ -63,17 +63,53 @@ class DeleteTask(Change[None]):
 
 
 @dataclass(frozen=True, slots=True)
-class Redrive(Change[int]):
-    """Put dead tasks back on their queues. Answered with how many.
+class CancelTasks(Change[int]):
+    """Cancel tasks, or tell them to stop if they run. Answered with how many.
 
     Attributes:
-        run_at: When each is to run, by id, Unix seconds; tasks that are no longer dead stay as they
-            are.
+        task_ids: Their ids; those that are in none of the states stay as they are.
+        statuses: The states, none of them final.
         now: The present moment, Unix seconds.
+        queues: Those that the caller sees; None: all.
+    """
+
+    task_ids: tuple[str, ...]
+    statuses: tuple[Status, ...]
+    now: float
+    queues: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteTasks(Change[int]):
+    """Delete tasks. Answered with how many.
+
+    Attributes:
+        task_ids: Their ids; those that are in none of the states stay.
+        statuses: The states, all of them final.
+        queues: Those that the caller sees; None: all.
+    """
+
+    task_ids: tuple[str, ...]
+    statuses: tuple[Status, ...]
+    queues: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive(Change[int]):
+    """Put tasks back on their queues. Answered with how many.
+
+    Attributes:
+        run_at: When each is to run, by id, Unix seconds; tasks that are in none of the states stay
+            as they are.
+        now: The present moment, Unix seconds.
+        statuses: `dead`, `cancelled`, or both.
+        queues: Those that the caller sees; None: all.
     """
 
     run_at: Mapping[str, float]
     now: float
+    statuses: tuple[Status, ...] = (Status.DEAD,)
+    queues: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +202,12 @@ class NoteStatus(Change[None]):
     Attributes:
         seq: The entry's number.
         status: The HTTP status.
+        target: What is known by now to be its target; None: it was known before.
     """
 
     seq: int
     status: int
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

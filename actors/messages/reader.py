@@ -68,6 +68,34 @@ class FindDead(Request[tuple[list[str], LeftOut]]):
 
 
 @dataclass(frozen=True, slots=True)
+class FindTasks(Request[tuple[list[str], Cursor | None]]):
+    """The ids of tasks, and where to go on if there may be more.
+
+    Attributes:
+        filters: Which tasks, in which order.
+        limit: At most so many.
+        after: Only those behind this place; None: from the beginning.
+    """
+
+    filters: Filters
+    limit: int
+    after: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindNamed(Request[list[str]]):
+    """Those of these ids that are of tasks that match.
+
+    Attributes:
+        filters: Which tasks.
+        task_ids: The ids.
+    """
+
+    filters: Filters
+    task_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CountTasks(Request[dict[str, dict[Status, int]]]):
     """How many tasks there are, by queue and state."""
 

@@ -12,7 +12,12 @@ STEP_ROWS = 200
 
 _RECORD = sa.insert(audit).returning(audit.c.seq)
 _NOTE = (
-    sa.update(audit).where(audit.c.seq == sa.bindparam("number")).values(status=sa.bindparam("now"))
+    sa.update(audit)
+    .where(audit.c.seq == sa.bindparam("number"))
+    .values(
+        status=sa.bindparam("answered"),
+        target=sa.func.coalesce(sa.bindparam("found", type_=sa.Text), audit.c.target),
+    )
 )
 _FORGET = sa.delete(audit).where(
     audit.c.seq.in_(
@@ -37,9 +42,11 @@ def record(connection: sa.Connection, entry: AuditEntry) -> int:
     return int(connection.execute(_RECORD, columns).scalar_one())
 
 
-def note_status(connection: sa.Connection, seq: int, status: int) -> None:
-    """Add to an entry how it was answered."""
-    connection.execute(_NOTE, {"number": seq, "now": status})
+def note_status(
+    connection: sa.Connection, seq: int, status: int, target: str | None = None
+) -> None:
+    """Add to an entry how it was answered, and its target, if it is known better by now."""
+    connection.execute(_NOTE, {"number": seq, "answered": status, "found": target})
 
 
 def page(

@@ -1,9 +1,9 @@
-"""Changes that users make to stored tasks: cancel, retry, delete, redrive, purge.
+"""Changes that users make to stored tasks: cancel, retry, delete, one or many; redrive, purge.
 
 `queues` are those that the user sees; None: all. A task of another is one that there is not.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -31,8 +31,23 @@ class _Found(NamedTuple):
     cancel_requested_at: float | None
 
 
+_COLUMNS = [tasks.c[name] for name in _Found._fields]
+
+
+class Cancelled(NamedTuple):
+    """What became of tasks that were to be cancelled.
+
+    Attributes:
+        number: How many are cancelled, or now asked to stop.
+        ended: The ids of those that are cancelled.
+    """
+
+    number: int
+    ended: list[str]
+
+
 _FIND = (
-    sa.select(*(tasks.c[name] for name in _Found._fields))
+    sa.select(*_COLUMNS)
     .where(_this)
     .with_for_update()  # nobody changes the state between the check and the change
 )
@@ -97,19 +112,69 @@ def retry(
     return _put_back(connection, row, run_at=now, now=now)
 
 
-def redrive(connection: sa.Connection, run_at: Mapping[str, float], now: float) -> int:
-    """Put those of these tasks that are still dead back on their queues, each at its time.
+def redrive(
+    connection: sa.Connection,
+    run_at: Mapping[str, float],
+    now: float,
+    statuses: Collection[Status] = (Status.DEAD,),
+    queues: Collection[str] | None = None,
+) -> int:
+    """Put those of these tasks that are in one of the states back on their queues, at their times.
 
     Returns:
-        How many; a task whose unique key has gone to another stays dead.
+        How many; a task whose unique key has gone to another stays as it is.
     """
     count = 0
     for task_id, moment in sorted(run_at.items()):
-        row = _look(connection, task_id)
-        if row is not None and row.status == Status.DEAD and _holder(connection, row) is None:
+        row = _look(connection, task_id, queues)
+        if row is not None and row.status in statuses and _holder(connection, row) is None:
             _put_back(connection, row, run_at=moment, now=now)
             count += 1
     return count
+
+
+def cancel_many(
+    connection: sa.Connection,
+    task_ids: Sequence[str],
+    now: float,
+    statuses: Collection[Status],
+    queues: Collection[str] | None = None,
+) -> Cancelled:
+    """Cancel those of these tasks that are in one of the states, or ask them to stop if they run.
+
+    Args:
+        connection: Inside a transaction.
+        task_ids: Their ids.
+        now: The present moment, Unix seconds.
+        statuses: None of them final.
+        queues: See the module.
+    """
+    rows = [
+        row
+        for row in _locked(connection, task_ids, statuses, queues)
+        if row.status != Status.RUNNING or row.cancel_requested_at is None
+    ]
+    waiting = [row.id for row in rows if row.status != Status.RUNNING]
+    running = [row.id for row in rows if row.status == Status.RUNNING]
+    moment: dict[str, object] = {"cancel_requested_at": int(now)}
+    _update_many(connection, running, **moment)
+    _update_many(
+        connection, waiting, status=Status.CANCELLED.value, processed_at=int(now), **moment
+    )
+    return Cancelled(len(rows), waiting)
+
+
+def delete_many(
+    connection: sa.Connection,
+    task_ids: Sequence[str],
+    statuses: Collection[Status],
+    queues: Collection[str] | None = None,
+) -> int:
+    """Delete those of these tasks that are in one of these final states; return how many."""
+    ids = [row.id for row in _locked(connection, task_ids, statuses, queues)]
+    connection.execute(sa.delete(attempts).where(attempts.c.task_id.in_(ids)))
+    connection.execute(sa.delete(tasks).where(tasks.c.id.in_(ids)))
+    return len(ids)
 
 
 def delete(connection: sa.Connection, task_id: str, queues: Collection[str] | None = None) -> None:
@@ -182,6 +247,23 @@ def _look(
     return None if row is None else _Found(*row)
 
 
+def _locked(
+    connection: sa.Connection,
+    task_ids: Sequence[str],
+    statuses: Collection[Status],
+    queues: Collection[str] | None,
+) -> list[_Found]:
+    """Return those of these tasks that are in one of the states, and stay so until the commit."""
+    find = sa.select(*_COLUMNS).where(
+        tasks.c.id.in_(task_ids), tasks.c.status.in_([each.value for each in statuses])
+    )
+    if queues is not None:
+        find = find.where(tasks.c.queue.in_(queues))
+    # One order on every node, so that two of them never wait for each other.
+    locked = find.order_by(tasks.c.id).with_for_update()
+    return [_Found(*row) for row in connection.execute(locked)]
+
+
 def _found(connection: sa.Connection, task_id: str, queues: Collection[str] | None) -> _Found:
     row = _look(connection, task_id, queues)
     if row is None:
@@ -222,3 +304,7 @@ def _put_back(connection: sa.Connection, row: _Found, *, run_at: float, now: flo
 
 def _update(connection: sa.Connection, task_id: str, **columns: object) -> None:
     connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(**columns))
+
+
+def _update_many(connection: sa.Connection, task_ids: Sequence[str], **columns: object) -> None:
+    connection.execute(sa.update(tasks).where(tasks.c.id.in_(task_ids)).values(**columns))

@@ -12,9 +12,11 @@ from task_queue.actors.errors import BadRowError, LockedError, TaskQueueError
 from task_queue.actors.messages.base import Command, Recipient
 from task_queue.actors.messages.changes import (
     CancelTask,
+    CancelTasks,
     Change,
     DeleteSchedule,
     DeleteTask,
+    DeleteTasks,
     KeepActions,
     KeepAnswer,
     KeepSecret,
@@ -85,7 +87,15 @@ _CHANGES: Mapping[type[Change[Any]], Callable[[sa.Connection, Any], Any]] = {
     CancelTask: lambda connection, c: changes.cancel(connection, c.task_id, c.now, c.queues),
     RetryTask: lambda connection, c: changes.retry(connection, c.task_id, c.now, c.queues),
     DeleteTask: lambda connection, c: changes.delete(connection, c.task_id, c.queues),
-    Redrive: lambda connection, c: changes.redrive(connection, c.run_at, c.now),
+    CancelTasks: lambda connection, c: changes.cancel_many(
+        connection, c.task_ids, c.now, c.statuses, c.queues
+    ),
+    DeleteTasks: lambda connection, c: changes.delete_many(
+        connection, c.task_ids, c.statuses, c.queues
+    ),
+    Redrive: lambda connection, c: changes.redrive(
+        connection, c.run_at, c.now, c.statuses, c.queues
+    ),
     Purge: lambda connection, c: changes.purge(
         connection, c.queue, c.limit, c.created_until, c.now
     ),
@@ -95,7 +105,7 @@ _CHANGES: Mapping[type[Change[Any]], Callable[[sa.Connection, Any], Any]] = {
     KeepAnswer: lambda connection, c: conditional.keep_answer(connection, c.key, c.answered),
     KeepSecret: lambda connection, c: secrets.keep(connection, c.name, c.drawn),
     Record: lambda connection, c: audit.record(connection, c.entry),
-    NoteStatus: lambda connection, c: audit.note_status(connection, c.seq, c.status),
+    NoteStatus: lambda connection, c: audit.note_status(connection, c.seq, c.status, c.target),
 }
 """Maps each `Change` to the store function that makes it."""
 
@@ -290,6 +300,9 @@ class Commit:
             return
         if isinstance(write, CancelTask):
             self._announce([write.task_id])
+        elif isinstance(write, CancelTasks):
+            self._announce(answer.ended)
+            answer = answer.number
         elif isinstance(write, Purge):
             self._announce(answer)
             answer = len(answer)

@@ -78,6 +78,42 @@ def page(
     return _shown(connection, filters, places, end)
 
 
+def ids(
+    connection: sa.Connection, filters: Filters, limit: int, after: Cursor | None = None
+) -> tuple[list[str], Cursor | None]:
+    """Return the ids of a page of tasks, and where it ends, as `page` does; the data is not read.
+
+    Args:
+        connection: Inside a transaction.
+        filters: Which tasks, and in which order.
+        limit: How many at most.
+        after: Only those behind this place.
+    """
+    walk = _walk(connection, filters)
+    end = walk.end(connection, _span(filters, after))
+    places = walk.first(connection, _span(filters, after, end), limit + 1)
+    if len(places) > limit:
+        places, end = places[:limit], places[limit - 1]
+    return _ids_at(connection, places), end
+
+
+def named_ids(connection: sa.Connection, filters: Filters, task_ids: Sequence[str]) -> list[str]:
+    """Return those of these ids, in their order, whose tasks match the filters."""
+    low, high = _span(filters)
+    conditions = [
+        *_conditions(connection, filters),
+        sa.tuple_(tasks.c.created_at, tasks.c.seq) > sa.tuple_(*low),
+        sa.tuple_(tasks.c.created_at, tasks.c.seq) < sa.tuple_(*high),
+    ]
+    if filters.queues is not None:
+        conditions.append(tasks.c.queue.in_(sorted(filters.queues)))
+    found: set[str] = set()
+    for start in range(0, len(task_ids), IDS_AT_ONCE):
+        some = tasks.c.id.in_(task_ids[start : start + IDS_AT_ONCE])
+        found |= set(connection.scalars(sa.select(tasks.c.id).where(some, *conditions)))
+    return [each for each in task_ids if each in found]
+
+
 def dead_ids(
     connection: sa.Connection, filters: Filters, limit: int, isolated: Collection[str] = ()
 ) -> tuple[list[str], LeftOut]:
@@ -111,12 +147,7 @@ def dead_ids(
         quarantined=len(first(passed, MAX_WALK, *known, in_quarantine)),
         unknown=sum(len(first(passed, MAX_WALK, sa.not_(each))) for each in known),
     )
-    found: list[str] = []
-    for start in range(0, len(places), IDS_AT_ONCE):
-        seqs = [seq for _, seq in places[start : start + IDS_AT_ONCE]]
-        ids = {row.seq: row.id for row in connection.execute(_IDS.where(tasks.c.seq.in_(seqs)))}
-        found += [ids[seq] for seq in seqs if seq in ids]
-    return found, left
+    return _ids_at(connection, places), left
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +335,17 @@ def _conditions(
 def _looked_up(column: sa.Column[str]) -> sa.ColumnElement[str]:
     """Return the column as an expression, so that no database uses an index on it."""
     return column.concat(sa.literal_column("''"))
+
+
+def _ids_at(connection: sa.Connection, places: Sequence[Cursor]) -> list[str]:
+    """Return the ids of the tasks at these places, in their order."""
+    found: list[str] = []
+    for start in range(0, len(places), IDS_AT_ONCE):
+        seqs = [seq for _, seq in places[start : start + IDS_AT_ONCE]]
+        rows = connection.execute(_IDS.where(tasks.c.seq.in_(seqs)))
+        ids_of = {row.seq: row.id for row in rows}
+        found += [ids_of[seq] for seq in seqs if seq in ids_of]
+    return found
 
 
 def _shown(

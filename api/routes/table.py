@@ -3,6 +3,7 @@
 from task_queue.api.contract.operation import Operation
 from task_queue.api.routes import (
     audit,
+    bulk,
     dead_letters,
     leases,
     queues,
@@ -13,6 +14,7 @@ from task_queue.api.routes import (
 
 OPERATIONS: tuple[Operation, ...] = (
     *tasks.OPERATIONS,
+    *bulk.OPERATIONS,
     *dead_letters.OPERATIONS,
     *queues.OPERATIONS,
     *leases.OPERATIONS,

@@ -41,6 +41,9 @@ BODIES: Mapping[str, tuple[object, ...]] = {
         {"ids": "IDS", "queue": "WORD"},
         {"queue": "mail", "error_contains": "WORD"},
     ),
+    **dict.fromkeys(
+        ("cancel_tasks", "retry_tasks", "delete_tasks"), ({"ids": "IDS"}, {"ids": "IDS"})
+    ),
     "settle_leases": ({"settlements": [{"lease": "ID-lease", "ack": {}}]},),
     "lease_tasks": ({"max": 10}, {"actions": ["WORD-action"]}),
     "put_schedule": ({**NIGHTLY, "task": {**TASK, "queue": "WORD"}}, NIGHTLY),
