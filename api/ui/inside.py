@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -35,6 +36,8 @@ _AS_THEY_ARE = (
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Query = Mapping[str, str | int | float | list[str] | None]
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class RefusedError(Exception):
@@ -77,13 +80,15 @@ class Inside:
         self._application = application
         self._prefix = prefix
 
-    def send(
+    def send(  # noqa: PLR0913 - the parts of a request
         self,
         req: falcon.Request,
         method: str,
         path: str,
         query: Query | None = None,
         body: object = None,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> Answered:
         """Return what the API answers to whoever has sent the request; waits for it.
 
@@ -93,6 +98,7 @@ class Inside:
             path: As in the table of operations.
             query: Its parameters; those that are None are left out.
             body: A JSON value; None: there is no body.
+            headers: Further ones, by name.
 
         Raises:
             RefusedError: It is a problem.
@@ -114,6 +120,8 @@ class Inside:
             environ["CONTENT_TYPE"] = "application/json"
         if request_id is not None:
             environ["HTTP_X_REQUEST_ID"] = request_id
+        for name, value in headers.items():
+            environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
         started: list[tuple[str, list[tuple[str, str]]]] = []
         try:
             parts = self._application(environ, lambda *said, **_: started.append(said[:2]))

@@ -9,6 +9,9 @@ from task_queue.api.auth.admission import Admission
 from task_queue.api.auth.buckets import Buckets
 from task_queue.api.auth.sessions import Sessions, new_secret
 from task_queue.api.edge import Edge
+from task_queue.api.ui.actions import ActionsPage
+from task_queue.api.ui.bulk import BulkPage
+from task_queue.api.ui.dead_letters import DeadLettersPage
 from task_queue.api.ui.frame import Frame
 from task_queue.api.ui.inside import Inside
 from task_queue.api.ui.log_in import TRIES, TRIES_PER_SECOND, LogInPage
@@ -16,6 +19,8 @@ from task_queue.api.ui.overview import OverviewPage
 from task_queue.api.ui.queues import QueuePage
 from task_queue.api.ui.render import environment
 from task_queue.api.ui.static_files import StaticFiles
+from task_queue.api.ui.task import TaskPage
+from task_queue.api.ui.tasks import TasksPage
 
 _SECRET = "dashboard"  # noqa: S105 - its name
 _PAGES: tuple[tuple[str, Callable[[Frame], object], str | None], ...] = (
@@ -24,6 +29,17 @@ _PAGES: tuple[tuple[str, Callable[[Frame], object], str | None], ...] = (
     ("/ui/queues/{name}/pause", QueuePage, "pause"),
     ("/ui/queues/{name}/resume", QueuePage, "resume"),
     ("/ui/queues/{name}/purge", QueuePage, "purge"),
+    ("/ui/tasks", TasksPage, None),
+    ("/ui/tasks/{task_id}", TaskPage, None),
+    ("/ui/tasks/{task_id}/cancel", TaskPage, "cancel"),
+    ("/ui/tasks/{task_id}/retry", TaskPage, "retry"),
+    ("/ui/tasks/{task_id}/delete", TaskPage, "delete"),
+    ("/ui/bulk", BulkPage, None),
+    ("/ui/bulk/step", BulkPage, "step"),
+    ("/ui/dead-letters", DeadLettersPage, None),
+    ("/ui/dead-letters/redrive", DeadLettersPage, "redrive"),
+    ("/ui/actions", ActionsPage, None),
+    ("/ui/actions/{name}", ActionsPage, "one"),
 )
 """The path of each page, what answers it, and the suffix of that responder."""
 

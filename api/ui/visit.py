@@ -12,7 +12,7 @@ from task_queue.api.auth.caller import Caller, caller_of
 from task_queue.api.auth.scopes import Scope
 from task_queue.api.responses.urls import url
 from task_queue.api.ui.frame import Frame
-from task_queue.api.ui.inside import Query, RefusedError
+from task_queue.api.ui.inside import NO_HEADERS, Query, RefusedError
 
 SAID = "said"
 """The parameter of a page that holds what was said of a change."""
@@ -119,14 +119,22 @@ class Visit:
             raise
 
     def change(
-        self, method: str, path: str, body: object = None, query: Query | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        query: Query | None = None,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> Any:  # noqa: ANN401 - a document
         """Change something through the API, and return what it answers.
 
         Raises:
             RefusedError: It is refused. The answer is a page that says why.
         """
-        return self._frame.inside.send(self.req, method, path, query, body).document
+        return self._frame.inside.send(
+            self.req, method, path, query, body, headers=headers
+        ).document
 
     def field(self, name: str, default: str = "") -> str:
         """Return a field of the form that was sent, or of the query."""
