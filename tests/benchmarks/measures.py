@@ -333,6 +333,21 @@ GROWN_DRAIN_RATIO = Measure(
     GROWN_PUBLISH_RATIO.includes,
     more_is_better=True,
 )
+DASHBOARD_PAGE = Measure(
+    "dashboard_page",
+    "a page of the dashboard",
+    Unit.SECONDS,
+    "median answer to one client, with so many tasks in the table, of which five in a hundred wait"
+    " on a paused queue and five are dead; the two servers in turn, three times",
+    more_is_better=False,
+)
+DASHBOARD_RATIO = Measure(
+    "dashboard_ratio",
+    "a page, large table ÷ small one",
+    Unit.RATIO,
+    DASHBOARD_PAGE.includes,
+    more_is_better=False,
+)
 
 BY_KEY = {each.key: each for each in tuple(globals().values()) if isinstance(each, Measure)}
 """Every measure by what samples name it."""

@@ -7,6 +7,7 @@ from tests.benchmarks.own.variants import DEFAULT, NAME, PREFETCH_500, QUIET
 from tests.benchmarks.results import About, Results
 from tests.benchmarks.shown import NOTHING, summarized
 from tests.benchmarks.system import Measure
+from tests.benchmarks.systems import task_queue_dashboard as dashboard
 from tests.benchmarks.systems.task_queue_growth import FINISHED, variant_of
 from tests.benchmarks.targets import targets
 
@@ -107,6 +108,22 @@ def _lines(results: Results) -> Iterator[str]:
         (
             [f"{rows:,}", *(_cell(results, NAME, each, variant_of(rows)) for each in _GROWN)]
             for rows in FINISHED
+        ),
+    )
+    yield "## The dashboard with more and more tasks in the table"
+    yield ""
+    yield from _table(
+        ("page", *(f"{rows:,} tasks" for rows in dashboard.ROWS), "ratio"),
+        (
+            [
+                page,
+                *(
+                    _cell(results, NAME, measures.DASHBOARD_PAGE, dashboard.variant_of(page, rows))
+                    for rows in dashboard.ROWS
+                ),
+                _cell(results, NAME, measures.DASHBOARD_RATIO, page),
+            ]
+            for page in dashboard.PAGES
         ),
     )
     yield "## What the figures include"

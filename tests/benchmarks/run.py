@@ -21,6 +21,7 @@ from tests.benchmarks.systems.procrastinate import Procrastinate
 from tests.benchmarks.systems.rq import RQ
 from tests.benchmarks.systems.task_queue import TaskQueue
 from tests.benchmarks.systems.task_queue_cpu import TaskQueueCPU
+from tests.benchmarks.systems.task_queue_dashboard import TaskQueueDashboard
 from tests.benchmarks.systems.task_queue_growth import TaskQueueGrowth
 from tests.benchmarks.systems.task_queue_keys import TaskQueueKeys
 from tests.benchmarks.systems.task_queue_waiting import TaskQueueWaiting
@@ -31,6 +32,7 @@ SYSTEMS: tuple[System, ...] = (
     TaskQueueKeys(),
     TaskQueueWaiting(),
     TaskQueueGrowth(),
+    TaskQueueDashboard(),
     Huey(),
     RQ(),
     Dramatiq(),

@@ -9,6 +9,7 @@ from tests.benchmarks.own.variants import DEFAULT, NAME, PREFETCH_500, QUIET
 from tests.benchmarks.results import Results
 from tests.benchmarks.shown import NOTHING, shown
 from tests.benchmarks.system import Measure, Unit
+from tests.benchmarks.systems import task_queue_dashboard as dashboard
 from tests.benchmarks.systems.task_queue_growth import LARGE, SMALL, variant_of
 
 
@@ -81,6 +82,9 @@ def targets(results: Results) -> Iterator[Target]:
     large, small = (own(measures.FIRST_PAGE, variant_of(rows)) for rows in (LARGE, SMALL))
     title = f"`GET /tasks`, {LARGE:,} finished tasks ÷ {SMALL:,}"
     yield ratio(title, _ratio(large, small), 1.5, at_least=False)
+    for page in dashboard.PAGES:
+        title = f"dashboard, {page}, {dashboard.LARGE:,} tasks ÷ {dashboard.SMALL:,}"
+        yield ratio(title, own(measures.DASHBOARD_RATIO, page), 1.5, at_least=False)
     idle, full = own(measures.MEMORY_IDLE), own(measures.MEMORY_FULL)
     more = None if idle is None or full is None else full - idle
     title = "memory with a million tasks queued, above idle"
