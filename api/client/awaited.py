@@ -9,7 +9,7 @@ from task_queue.api.client.flow import Flow, Patience, Send
 from task_queue.api.client.members import Members
 from task_queue.api.client.one_task import OneTask
 from task_queue.api.client.operation import Awaited
-from task_queue.api.client.operations import Operations
+from task_queue.api.client.operations.every import Operations
 
 if TYPE_CHECKING:
     import httpx

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from task_queue.api.client.results import Task
+    from task_queue.api.client.results.tasks import Task
 
 
 class ClientError(Exception):
@@ -16,6 +16,10 @@ class ClientError(Exception):
 
 class AddressError(ClientError):
     """The URL of the server is none that a client can use."""
+
+
+class UnexpectedAnswerError(ClientError):
+    """What has answered is no task queue, or one of a version that this client does not know."""
 
 
 class RefusedError(ClientError):

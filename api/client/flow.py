@@ -20,6 +20,7 @@ from task_queue.api.client.errors import (
     OutcomeUnknownError,
     RefusedError,
     UnavailableError,
+    UnexpectedAnswerError,
 )
 from task_queue.api.client.request import Answer, NoAnswer, Request
 
@@ -96,6 +97,7 @@ def asked(request: Request[R], patience: Patience, until: float | None = None) -
         RefusedError: The server refuses it.
         OutcomeUnknownError: It was sent and perhaps done; nobody knows.
         UnavailableError: There was no useful answer.
+        UnexpectedAnswerError: There was one that cannot be read.
     """
     if until is None:
         until = patience.now() + patience.deadline_seconds + request.wait_seconds
@@ -105,7 +107,7 @@ def asked(request: Request[R], patience: Patience, until: float | None = None) -
         timeout = min(patience.answer_seconds + request.wait_seconds, left)
         answer = yield Send(request, timeout)
         if isinstance(answer, Answer) and request.is_answered_by(answer):
-            return request.read(json.loads(answer.content) if answer.content else None)
+            return _result(request, answer)
         failure = _failure(answer)
         perhaps_done = request.changes and (perhaps_done or failure.perhaps_done)
         pause = _pause_seconds(attempt, answer, patience)
@@ -117,6 +119,15 @@ def asked(request: Request[R], patience: Patience, until: float | None = None) -
             raise _raised(request, failure, perhaps_done=perhaps_done)
         yield Pause(pause)
         attempt += 1
+
+
+def _result(request: Request[R], answer: Answer) -> R:
+    try:
+        return request.read(json.loads(answer.content) if answer.content else None)
+    except (ValueError, TypeError, LookupError) as error:
+        path = request.path.partition("?")[0]
+        message = f"the answer to {request.method} {path} is not what a task queue answers"
+        raise UnexpectedAnswerError(message) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 
-from task_queue.api.client.results import ChangedMany, State
+from task_queue.api.client.results.document import State
+from task_queue.api.client.results.tasks import ChangedMany
 
 Moment = float | str | datetime
 """A time: Unix seconds, RFC 3339 with an offset, or a `datetime` with a time zone."""

@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from task_queue.api.client.flow import Flow
-from task_queue.api.client.results import Page
+from task_queue.api.client.results.document import Page
 
 P = ParamSpec("P")
 R = TypeVar("R")

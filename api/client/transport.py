@@ -33,9 +33,7 @@ class BlockingTransport:
             transport: By which way; None: over the network, or in a test to what answers there.
         """
         self._address, self._is_given = address, transport is not None
-        self._http = httpx.Client(
-            transport=transport or httpx.HTTPTransport(uds=address.socket, verify=_verify(address))
-        )
+        self._http = httpx.Client(transport=transport or over_network(address))
 
     def send(self, send: Send) -> Answer | NoAnswer:
         """Return what came back."""
@@ -78,6 +76,11 @@ class AwaitedTransport:
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()
+
+
+def over_network(address: Address) -> httpx.HTTPTransport:
+    """Return what connects to the address; it takes no proxies from the environment."""
+    return httpx.HTTPTransport(uds=address.socket, verify=_verify(address))
 
 
 def _verify(address: Address) -> ssl.SSLContext | bool:

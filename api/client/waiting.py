@@ -6,7 +6,7 @@ from dataclasses import replace
 from task_queue.api.client.errors import NotFinishedError, NotFoundError, UnavailableError
 from task_queue.api.client.flow import Flow, Patience, Pause
 from task_queue.api.client.request import Request, get, segment
-from task_queue.api.client.results import Task
+from task_queue.api.client.results.tasks import Task
 
 SLICE_SECONDS = 20
 """How long one request waits at most. Proxies give up after 60 seconds, as does the server."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from task_queue.api.client.address import address_of
 from task_queue.api.client.blocking import Client
 from task_queue.api.client.errors import (
     AddressError,
@@ -17,7 +18,7 @@ from task_queue.api.client.errors import (
     UnavailableError,
 )
 from task_queue.api.client.flow import Patience
-from task_queue.api.client.transport import Address
+from task_queue.api.client.transport import over_network
 from task_queue.api.commands.errors import (
     FAILED,
     INTERRUPTED,
@@ -64,7 +65,7 @@ class Transport(httpx.BaseTransport):
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._inner = httpx.HTTPTransport(uds=Address.of(address, None).uds)
+        self._inner = over_network(address_of(address, None))
         self.date: str | None = None
         self._was_reached = False
 

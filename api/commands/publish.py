@@ -11,7 +11,7 @@ from task_queue.api.commands.values import backoff_of, data_of, future, seconds,
 from task_queue.api.standard_streams import say
 
 if TYPE_CHECKING:
-    from task_queue.api.client.results import Task
+    from task_queue.api.client.results.tasks import Task
 
 
 @asks_server

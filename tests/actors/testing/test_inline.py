@@ -369,7 +369,7 @@ def test_several_tasks_are_run_once_all_of_them_are_accepted() -> None:
 
 
 def test_what_was_published_is_listed_by_status_queue_and_action() -> None:
-    with run_inline(mine=lambda data: 1) as queue, http(queue) as client:
+    with run_inline(mine=lambda _: 1) as queue, http(queue) as client:
         for action, queue_name in (("mine", "tasks"), ("sum", "mail"), ("mine", "mail")):
             queue.publish(action, {"numbers": []}, queue=queue_name)
         first, second, third = (task.id for task in queue.published)
