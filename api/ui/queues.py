@@ -2,6 +2,7 @@
 
 import falcon
 
+from task_queue.api.ui.charts import chart
 from task_queue.api.ui.frame import Frame
 from task_queue.api.ui.render import counted
 from task_queue.api.ui.visit import Question, Visit
@@ -17,7 +18,15 @@ class QueuePage:
         """Show the queue."""
         visit = Visit(self._frame, req, resp)
         queue = visit.get(f"/queues/{name}")
-        visit.show("queue.html", f"Queue {name}", queue=queue)
+        hour = visit.look("/queues/figures", span="hour", queue=name)
+        day = visit.look("/queues/figures", span="day", queue=name)
+        charts = [chart(hour, name, "hour"), chart(day, name, "day")]
+        visit.show(
+            "queue.html",
+            f"Queue {name}",
+            queue=queue,
+            charts=[each for each in charts if each is not None],
+        )
 
     def on_get_pause(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Ask whether to pause it."""

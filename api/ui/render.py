@@ -32,6 +32,7 @@ def environment(now: Callable[[], float]) -> Environment:
         "pretty": pretty,
         "query": lambda members: urlencode({k: v for k, v in members.items() if v}, doseq=True),
         "counted": counted,
+        "clock": clock,
     }
     return made
 
@@ -80,6 +81,11 @@ def ago(moment: float | str | None, now: float) -> Markup:
 def number(value: float) -> str:
     """Return a number with its thousands apart."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
+def clock(moment: float) -> str:
+    """Return the time of day, in UTC."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%H:%M")
 
 
 def counted(value: int, word: str, more: str = "") -> str:

@@ -10,14 +10,17 @@ from task_queue.api.auth.buckets import Buckets
 from task_queue.api.auth.sessions import Sessions, new_secret
 from task_queue.api.edge import Edge
 from task_queue.api.ui.actions import ActionsPage
+from task_queue.api.ui.audit import AuditPage
 from task_queue.api.ui.bulk import BulkPage
 from task_queue.api.ui.dead_letters import DeadLettersPage
 from task_queue.api.ui.frame import Frame
 from task_queue.api.ui.inside import Inside
 from task_queue.api.ui.log_in import TRIES, TRIES_PER_SECOND, LogInPage
+from task_queue.api.ui.nodes import NodesPage
 from task_queue.api.ui.overview import OverviewPage
 from task_queue.api.ui.queues import QueuePage
 from task_queue.api.ui.render import environment
+from task_queue.api.ui.schedules import SchedulePage, SchedulesPage
 from task_queue.api.ui.static_files import StaticFiles
 from task_queue.api.ui.task import TaskPage
 from task_queue.api.ui.tasks import TasksPage
@@ -40,6 +43,14 @@ _PAGES: tuple[tuple[str, Callable[[Frame], object], str | None], ...] = (
     ("/ui/dead-letters/redrive", DeadLettersPage, "redrive"),
     ("/ui/actions", ActionsPage, None),
     ("/ui/actions/{name}", ActionsPage, "one"),
+    ("/ui/schedules", SchedulesPage, None),
+    ("/ui/new-schedule", SchedulesPage, "new"),
+    ("/ui/schedules/{name}", SchedulePage, None),
+    ("/ui/schedules/{name}/change", SchedulesPage, "change"),
+    ("/ui/schedules/{name}/run", SchedulePage, "run"),
+    ("/ui/schedules/{name}/delete", SchedulePage, "delete"),
+    ("/ui/nodes", NodesPage, None),
+    ("/ui/audit", AuditPage, None),
 )
 """The path of each page, what answers it, and the suffix of that responder."""
 
