@@ -234,7 +234,8 @@ class Lessor(Actor):
     def _give_back(self, lot: Sequence[LeasedTask]) -> None:
         for leased in lot:
             self._returned.add(leased.claimed.lease)
-            self._writer.tell(Settle(self._address, requeue(leased.claimed)))
+            settlement = requeue(leased.claimed)
+            self._writer.tell(Settle(self._address, settlement, queue=leased.queue))
 
     def _settle(self, asked: SettleLeases) -> None:
         hear = Hear(

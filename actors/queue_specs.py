@@ -77,6 +77,7 @@ class QueueSpecs:
     def _driver(self, queue: RunningQueue) -> Driver:
         if queue.settings.driver == "memory":
             return MemoryDriver(
+                queue=queue.name,
                 queue_address=queue.address,
                 writer=self.writer,
                 now=self.now,

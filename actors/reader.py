@@ -13,17 +13,20 @@ from task_queue.actors.messages.reader import (
     FindKey,
     FindNamed,
     FindTasks,
+    GetFigures,
     GetTask,
     HasKey,
     ListAudit,
+    ListNodes,
     ListPaused,
+    ListRunning,
     ListSchedules,
     ListTasks,
     NextReady,
     OldestReady,
 )
 from task_queue.actors.runtime.actor import Actor, Life
-from task_queue.actors.store import audit, counts, keys, listing, queues, schedules
+from task_queue.actors.store import audit, counts, figures, keys, listing, nodes, queues, schedules
 from task_queue.actors.store.ended import ended
 from task_queue.actors.store.history import history
 from task_queue.actors.store.session import Session
@@ -40,6 +43,11 @@ _ANSWERS: Mapping[type[Request[Any]], Callable[[Any, Any], object]] = {
     NextReady: lambda connection, m: counts.next_ready(connection, m.queue),
     CountTasks: lambda connection, _: counts.by_state(connection),
     ListPaused: lambda connection, _: queues.paused_queues(connection),
+    GetFigures: lambda connection, m: figures.by_step(
+        connection, m.begin, m.steps, m.minutes, m.queues
+    ),
+    ListNodes: lambda connection, _: nodes.every(connection),
+    ListRunning: lambda connection, m: nodes.running(connection, m.queues),
     ListSchedules: lambda connection, _: schedules.every(connection),
     FindKey: lambda connection, m: keys.find(connection, m.key_id),
     HasKey: lambda connection, m: keys.has_valid(connection, m.now),

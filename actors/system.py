@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
+from importlib.metadata import version
 from random import Random
 from typing import Any
 
@@ -48,6 +49,7 @@ from task_queue.actors.supervisor import ONE_SHOT_SECONDS, Supervisor, Watchdog
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.event import CALLBACKS
 from task_queue.actors.tasks.meters import Meters
+from task_queue.actors.tasks.nodes import Node
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.writer import DatabaseWriter, DiskFloor
@@ -128,6 +130,7 @@ class ActorSystem:
             settings.queues, supervisor=self.supervisor, specs=self._queue_specs
         )
         self.is_draining = False
+        self._started_at, self._version = now(), version("task-queue")
         self._reloading = threading.Lock()
         self._settings = settings
         self._on_too_many_restarts = on_too_many_restarts
@@ -358,7 +361,19 @@ class ActorSystem:
                 Status.CANCELLED: kept.cancelled_seconds,
             },
             audit_seconds=kept.audit_seconds,
+            node=self._node,
+            alone=self.database.is_sqlite,
             now=self._now,
+        )
+
+    def _node(self) -> Node:
+        return Node(
+            name=self._queue_specs.node,
+            version=self._version,
+            started_at=self._started_at,
+            seen_at=self._now(),
+            draining=self.is_draining,
+            queues={name: each.concurrency for name, each in self._settings.queues.items()},
         )
 
     def _start_clock(self, life: Life, others: Sequence[Address]) -> pykka.ActorRef[Any]:

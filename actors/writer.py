@@ -15,35 +15,32 @@ from task_queue.actors.errors import (
 )
 from task_queue.actors.messages.base import Command, Message
 from task_queue.actors.messages.changes import (
-    CancelTask,
-    CancelTasks,
     Change,
-    DeleteTask,
-    DeleteTasks,
 )
 from task_queue.actors.messages.queue import Stored
-from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import (
+    AddFigures,
     DatabaseState,
     GetDatabaseState,
-    Hear,
     Insert,
-    Settle,
+    NoteFigures,
     Watch,
     Write,
+    WriteFailed,
 )
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.store.callbacks import NOBODY, Deliverer
-from task_queue.actors.store.commit import Commit, each_alone
+from task_queue.actors.store.commit import Commit
+from task_queue.actors.store.each_alone import each_alone
 from task_queue.actors.store.insert import rehearse
 from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.session import Session
 from task_queue.actors.store.upkeep import Upkeep
+from task_queue.actors.store.watches import Watches
 from task_queue.actors.tasks.event import CALLBACKS, DELIVERY
+from task_queue.actors.tasks.figures import Unwritten
 from task_queue.actors.tasks.meters import WriterMeter
-from task_queue.actors.tasks.states import FINAL
 from task_queue.actors.tasks.task import Task
-from task_queue.actors.tasks.verdict import Refusal, Taken
 
 HELD_UP_SECONDS = 3.0
 """How long no commit may go through because of locks, until the database counts as unavailable."""
@@ -53,8 +50,6 @@ MANY_SETTLED = 16
 """How many results in one commit are many: only consumers with a large window get there."""
 SETTLE_PAUSE_SECONDS = 0.001
 """How long the next result then waits for others: at full speed, 25 come in that time."""
-FIRST_FULL = 1_000
-"""At how many watches to look for the first time which of them somebody still waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,76 +80,6 @@ class DiskFloor:
             except OSError:  # the directory is gone: `DatabaseFile` tells so
                 self._low = False
         return self._low
-
-
-class Watches:
-    """Who waits for the end of which task; see `Watch`."""
-
-    def __init__(self) -> None:
-        self._by_task: dict[str, list[Watch]] = {}
-        self._count = 0  # of those added since all were looked at, and of those that stayed then
-        self._full_at = FIRST_FULL
-
-    def __bool__(self) -> bool:
-        return bool(self._by_task)
-
-    def add(self, watch: Watch, now: float) -> None:
-        """Note who waits; now and then forget those that do so no more.
-
-        Args:
-            watch: Who waits for what.
-            now: The present moment, on the clock that is never set.
-        """
-        self._by_task.setdefault(watch.task_id, []).append(watch)
-        self._count += 1
-        if self._count >= self._full_at:
-            self._forget(now)
-
-    def _forget(self, now: float) -> None:
-        still = [
-            each
-            for watches in self._by_task.values()
-            for each in watches
-            if each.until > now and not each.reply_to.is_done
-        ]
-        self._by_task.clear()
-        for each in still:
-            self._by_task.setdefault(each.task_id, []).append(each)
-        self._count = len(still)
-        self._full_at = max(FIRST_FULL, 2 * self._count)
-
-    def tell(self, writes: Sequence[AnyWrite]) -> None:
-        """Answer those that wait for the end of tasks that these writes, now on disk, may be."""
-        for write in writes:
-            for task_id in _ended(write):
-                for watch in self._by_task.pop(task_id, ()):
-                    watch.reply_to.answer(True)  # noqa: FBT003 - the reply's value
-
-
-def _ended(write: AnyWrite) -> Sequence[str]:
-    """Return the ids of the tasks that this write, if it took effect, has ended or removed."""
-    match write:
-        case Settle(settlement=settlement) if settlement.status in FINAL:
-            return (settlement.lease.task_id,)
-        case Insert(tasks=(task,)) if task.status in FINAL:  # of a queue in memory
-            return (task.id,)
-        case Hear(waiter=waiter):
-            return _ended_by(waiter)
-        case CancelTask() | DeleteTask():
-            return (write.task_id,)
-        case CancelTasks() | DeleteTasks():
-            return write.task_ids
-        case _:
-            return ()
-
-
-def _ended_by(waiter: "Reply[tuple[Taken | Refusal, ...]]") -> Sequence[str]:
-    """Return the ids of the tasks that are final by what workers over HTTP said."""
-    try:
-        outcomes = waiter.outcome()
-    except TaskQueueError:
-        return ()
-    return [each.task_id for each in outcomes if isinstance(each, Taken) and each.status in FINAL]
 
 
 class DatabaseWriter(Actor):
@@ -222,6 +147,7 @@ class DatabaseWriter(Actor):
         self._through_at = monotonic()
         self._warnings: tuple[str, ...] = ()
         self._pause_seconds: float | None = None
+        self._figures = Unwritten(monotonic())
 
     def receive(self, message: Message) -> None:
         """Handle one message."""
@@ -230,6 +156,10 @@ class DatabaseWriter(Actor):
                 self._take(message)
             case _Flush():
                 self._flush()
+            case NoteFigures(queue=queue, figures=figures):
+                self._figures.note([(queue, figures)], self._now())
+            case WriteFailed(write=AddFigures(rows=rows)):
+                self._figures.put_back(rows)
             case Watch():
                 self._watches.add(message, self._monotonic())
             case GetDatabaseState():
@@ -244,8 +174,11 @@ class DatabaseWriter(Actor):
         self._doing, self._buffer, self._held, self._size = [], [], [], 0
 
     def on_stop(self) -> None:
-        """Close the connection."""
+        """Write the last figures, and close the connection."""
         super().on_stop()
+        if self._problem is None and (rows := self._figures.take()):
+            self._doing = [AddFigures(self._life.address, rows)]
+            self._write()
         self._session.close()
 
     def _take(self, write: AnyWrite) -> None:
@@ -261,6 +194,8 @@ class DatabaseWriter(Actor):
     def _flush(self) -> None:
         waiting = len(self._held)
         self._doing, self._buffer, self._size = self._buffer, [], 0
+        if rows := self._figures.take_due(self._monotonic()):
+            self._doing.append(AddFigures(self._life.address, rows))
         self._write()
         # By themselves: those that wait for a lock do not hold up the others.
         self._doing, self._held = self._held[:waiting], self._held[waiting:]
@@ -298,6 +233,7 @@ class DatabaseWriter(Actor):
             self._through_at = self._monotonic()
         self._pause_seconds = pause_after(notices)
         notices.send()  # before anything else that may fail: it is on disk
+        self._figures.note(notices.figures, now)
         self._hold(notices.locked)
         self._count(len(writes), seconds, notices)
         if self._watches:  # by now whoever waited for a write of workers over HTTP has an answer

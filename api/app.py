@@ -14,12 +14,14 @@ from task_queue.api.bulk import BulkResource
 from task_queue.api.contract.operation import Operations
 from task_queue.api.dead_letters import DeadLettersResource
 from task_queue.api.edge import Edge
+from task_queue.api.figures import FiguresResource
 from task_queue.api.forwarded import BehindProxies, Below
 from task_queue.api.gate import Gate
 from task_queue.api.health import HealthResource, ReadinessResource
 from task_queue.api.hosts import Hosts
 from task_queue.api.leases import LeaseResource, LeasesResource
 from task_queue.api.middleware import OneUrl, RequestId
+from task_queue.api.nodes import NodesResource
 from task_queue.api.openapi.descriptions import Descriptions
 from task_queue.api.openapi.resources import DocsResource, OpenApiResource
 from task_queue.api.origin import OwnOrigin
@@ -93,6 +95,8 @@ def create_app(
         BulkResource(edge),
         DeadLettersResource(edge),
         QueuesResource(edge),
+        FiguresResource(edge),
+        NodesResource(edge),
         LeaseResource(edge),
         LeasesResource(edge),
         SchedulesResource(edge),

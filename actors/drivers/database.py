@@ -134,7 +134,7 @@ class DatabaseDriver:
         """Have it written, and keep it until it is. The first settlement of a lease counts."""
         if settlement.lease in self._unsettled:
             return
-        settle = Settle(self._queue_address, settlement, self._place_of(settlement))
+        settle = Settle(self._queue_address, settlement, self._place_of(settlement), self._queue)
         self._unsettled[settlement.lease] = settle
         self._writer.tell(settle)
 

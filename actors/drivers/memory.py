@@ -17,9 +17,10 @@ from task_queue.actors.messages.queue import (
     SuspectClaimed,
 )
 from task_queue.actors.messages.reply import Reply
-from task_queue.actors.messages.writer import Insert, WriteFailed
+from task_queue.actors.messages.writer import Insert, NoteFigures, WriteFailed
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.clock import Watch
+from task_queue.actors.tasks.figures import Tally
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.settlement import Settlement
 from task_queue.actors.tasks.slot import Progress
@@ -46,16 +47,19 @@ class MemoryDriver:
         writer: Recipient,
         now: Callable[[], float],
         on_published: Callable[[Task], None] = lambda _task: None,
+        queue: str = "tasks",
     ) -> None:
         """Store what is needed.
 
         Args:
+            queue: The queue's name.
             queue_address: The queue, which is told what came of a call.
             writer: The database writer, for finished tasks.
             now: The present moment, Unix seconds.
             on_published: Called with each task that is taken.
         """
         self._on_published = on_published
+        self._queue = queue
         self._queue_address = queue_address
         self._writer = writer
         self._now = now
@@ -66,6 +70,7 @@ class MemoryDriver:
         self._failed = False
         self._numbers = count(1)
         self._watch = Watch()
+        self._tally = Tally()
 
     def recover(self) -> None:
         """Do nothing: what a former life held is lost."""
@@ -82,6 +87,7 @@ class MemoryDriver:
                 self._schedule(task)
             else:
                 self._ready.append(task)
+        self._tally.published += len(publish.tasks)
         publish.reply_to.answer(None)
         self._queue_address.tell(Stored(tuple(task.id for task in publish.tasks)))
 
@@ -100,14 +106,15 @@ class MemoryDriver:
                     task.data,
                     task.attempt,
                     task.max_attempts,
-                    ready_at=task.run_at,
                     terms=Terms(
                         postponed=task.course.postponed,
                         traceparent=task.options.traceparent,
                         tracestate=task.options.tracestate,
                     ),
+                    ready_at=task.run_at,
                 )
             )
+        self._tally.start(claimed, self._now())
         self._queue_address.tell(Claimed(tuple(claimed), bool(self._ready)))
 
     def claim_suspect(self) -> None:
@@ -120,6 +127,7 @@ class MemoryDriver:
         if task is None:
             self._queue_address.tell(Settled((), (settlement.lease,)))
             return
+        self._tally.end(settlement)
         task = task._replace(
             status=settlement.status,
             attempt=settlement.attempt,
@@ -156,6 +164,7 @@ class MemoryDriver:
             self._failed = False
             for insert in self._finished.values():
                 self._writer.tell(insert)
+        self._hand_over_figures()
 
     def report(self, progress: Progress) -> None:
         """Do nothing: an unfinished task is shown nowhere."""
@@ -172,8 +181,9 @@ class MemoryDriver:
         """Forget finished tasks that are rows now, and plan to repeat a write that failed."""
         match notice:
             case Stored():
-                for task_id in notice.task_ids:
-                    self._finished.pop(task_id, None)
+                written = [self._finished.pop(task_id, None) for task_id in notice.task_ids]
+                if any(written) and not self._finished:
+                    self._hand_over_figures()
             case WriteFailed():
                 self._on_write_failed(notice)
 
@@ -200,6 +210,12 @@ class MemoryDriver:
     def _write(self, task: Task) -> None:
         self._finished[task.id] = insert = Insert(self._queue_address, (task,))
         self._writer.tell(insert)
+
+    def _hand_over_figures(self) -> None:
+        """Tell the writer what has happened: now and then, and when nothing is left to write."""
+        if any(figures := self._tally.figures()):
+            self._tally = Tally()
+            self._writer.tell(NoteFigures(self._queue, figures))
 
     def _recount(self, now: float) -> None:
         """Count waits anew that began later than now, as the clock was ahead."""

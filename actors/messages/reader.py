@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from task_queue.actors.messages.base import Request
 from task_queue.actors.tasks.audit import AuditEntry, AuditFilters
+from task_queue.actors.tasks.figures import Figures
 from task_queue.actors.tasks.filters import ALL, Cursor, Filters, LeftOut
 from task_queue.actors.tasks.keys import StoredKey
+from task_queue.actors.tasks.nodes import Node, RunningTask
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Attempt, Task
@@ -120,6 +122,39 @@ class NextReady(Request[float | None]):
     """
 
     queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetFigures(Request[Mapping[str, Mapping[int, Figures]]]):
+    """What happened on the queues, by queue and number of the step; those with nothing are missing.
+
+    Attributes:
+        begin: The first minute, Unix seconds divided by 60.
+        steps: How many steps.
+        minutes: How long each is.
+        queues: The names of the queues; None: all.
+    """
+
+    begin: int
+    steps: int
+    minutes: int
+    queues: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListNodes(Request[list[Node]]):
+    """All nodes, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRunning(Request[list[RunningTask]]):
+    """The tasks that run, as many as are shown at once.
+
+    Attributes:
+        queues: Those that the caller sees; None: all.
+    """
+
+    queues: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

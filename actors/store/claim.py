@@ -14,11 +14,11 @@ from task_queue.actors.tasks.settlement import EXPIRED
 from task_queue.actors.tasks.states import Status
 
 Tell = Callable[[Sequence[str]], None]
-"""Called with the ids of tasks that have become final and have a callback."""
+"""Called with the ids of tasks that were too late to start, and have become dead."""
 
 
 def tell_nobody(_task_ids: Sequence[str]) -> None:
-    """Do nothing: who claims knows that no task has a callback."""
+    """Do nothing: who claims knows that nobody waits for that."""
 
 
 class _Parameters(NamedTuple):
@@ -149,7 +149,7 @@ def startable(
         return claimed
     if expired := [task for task in claimed if task.has_expired(now)]:
         _undo(connection, expired, Status.DEAD, error=EXPIRED, processed_at=int(now))
-        tell([task.lease.task_id for task in expired if task.terms.callback is not None])
+        tell([task.lease.task_id for task in expired])
     return [task for task in claimed if task not in expired]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from task_queue.actors.errors import BadRowError, LockedError, TaskQueueError
+from task_queue.actors.errors import LockedError, TaskQueueError
 from task_queue.actors.messages.base import Command, Recipient
 from task_queue.actors.messages.changes import (
     CancelTask,
@@ -40,6 +40,7 @@ from task_queue.actors.messages.queue import (
 )
 from task_queue.actors.messages.scheduler import Fired, SchedulesLoaded
 from task_queue.actors.messages.writer import (
+    AddFigures,
     Claim,
     ClaimSuspect,
     Fire,
@@ -52,6 +53,8 @@ from task_queue.actors.messages.writer import (
     Prune,
     Renew,
     Report,
+    SayAlive,
+    SayFarewell,
     SetPaused,
     Settle,
     Tend,
@@ -64,7 +67,9 @@ from task_queue.actors.store import (
     due,
     external,
     external_marks,
+    figures,
     leases,
+    nodes,
     own_actions,
     queues,
     retention,
@@ -78,6 +83,8 @@ from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.recount import RECOUNT_LIMIT, recount
 from task_queue.actors.store.session import Session
 from task_queue.actors.store.settle import settle
+from task_queue.actors.tasks.event import CALLBACKS
+from task_queue.actors.tasks.figures import Tally
 from task_queue.actors.tasks.states import Status
 
 _FREQUENT = (Insert, Settle, Claim, ClaimSuspect, Lend)
@@ -126,6 +133,7 @@ class Commit:
         self._connection = session.connection
         self._now = now
         self._deliverer = deliverer
+        self._tallies: defaultdict[str, Tally] = defaultdict(Tally)  # what happens, by queue
         # Who has to hear of tasks that may run because a place among those with their key is free.
         self._places: dict[KeyPlace, Recipient] = {}
 
@@ -160,7 +168,15 @@ class Commit:
         # In one order on every node: a claim may have to lock its queue's rate.
         for write in sorted(claims, key=attrgetter("queue_name")):
             self._claim(write)
+        self._count()
         return self.notices
+
+    def _count(self) -> None:
+        for task in self.notices.published:
+            if task.processed_at is None:  # the others are what queues in memory have finished
+                self._tallies[task.queue].published += 1
+        figures_of = ((queue, tally.figures()) for queue, tally in self._tallies.items())
+        self.notices.figures = [(queue, each) for queue, each in figures_of if any(each)]
 
     def _insert(self, inserts: Sequence[Insert]) -> None:
         plain = [write for write in inserts if is_plain(write)]
@@ -171,7 +187,7 @@ class Commit:
             self.notices.published += tasks
         if len(plain) < len(inserts):
             others = [write for write in inserts if not is_plain(write)]
-            _lock(self._connection, others)
+            lock(self._connection, others)
             for write in others:
                 self._insert_conditionally(write)
 
@@ -202,7 +218,10 @@ class Commit:
         refused = settle(self._connection, [write.settlement for write in settles])
         for write in settles:
             lease = write.settlement.lease
-            self.notices.settled[write.requester].append((lease, lease not in refused))
+            is_held = lease not in refused
+            self.notices.settled[write.requester].append((lease, is_held))
+            if is_held and write.queue:
+                self._tallies[write.queue].end(write.settlement)
             if write.place is not None:
                 self._places[write.place] = write.requester
         # At once, before a retry in the same commit can begin their next life.
@@ -213,22 +232,32 @@ class Commit:
         """Store what tells how these tasks ended, as far as anybody wants to hear it."""
         _, max_attempts = self._deliverer
         stored = announce(self._connection, task_ids, self._now, max_attempts)
+        if stored:
+            self._tallies[CALLBACKS].published += len(stored)
         if stored and (queue := self._deliverer.queue) is not None:
             self.notices.other.append((queue, Stored(tuple(stored))))
 
     def _claim(self, write: Claim | ClaimSuspect | Lend) -> None:
+        tally = self._tallies[write.queue_name]
         notice: Command
+
+        def tell(expired: Sequence[str]) -> None:
+            tally.dead += len(expired)
+            self._announce(expired)
+
         match write:
             case ClaimSuspect(claimant=claimant):
-                task = claim_suspect(self._connection, claimant, tell=self._announce)
+                task = claim_suspect(self._connection, claimant, tell=tell)
+                tally.start([] if task is None else [task], claimant.now)
                 notice = SuspectClaimed(task)
             case Claim(claimant=claimant, limit=limit, free=free):
-                tasks, more = claim(
-                    self._connection, claimant, limit=limit, free=free, tell=self._announce
-                )
+                tasks, more = claim(self._connection, claimant, limit=limit, free=free, tell=tell)
+                tally.start(tasks, claimant.now)
                 notice = Claimed(tuple(tasks), more)
-            case Lend():
-                lots, more = external.lend(self._connection, write, tell=self._announce)
+            case Lend(now=now):
+                lots, more = external.lend(self._connection, write, tell=tell)
+                for lot in lots:
+                    tally.start((leased.claimed for leased in lot), now)
                 notice = Lent(write, lots, more)
         self.notices.other.append((write.requester, notice))
 
@@ -250,11 +279,16 @@ class Commit:
             Fire: self._fire,
             Prune: self._prune,
             Mark: self._mark,
+            AddFigures: lambda w: figures.add(self._connection, w.rows),
+            SayAlive: lambda w: nodes.say_alive(self._connection, w.node, alone=w.alone),
+            SayFarewell: lambda w: nodes.forget(self._connection, w.name),
         }
 
     def _hear(self, write: Hear) -> None:
-        outcomes, places, told = external.hear(self._connection, write)
-        self._announce(told)
+        outcomes, places, settled = external.hear(self._connection, write)
+        self._announce([each.lease.task_id for _, each in settled if each.has_callback])
+        for queue, settlement in settled:
+            self._tallies[queue].end(settlement)
         self._places |= dict.fromkeys(places, write.requester)
         self.notices.answers.append((write.waiter, outcomes))
         task_ids = tuple(said.lease.task_id for said in write.said)
@@ -333,9 +367,12 @@ class Commit:
     def _prune(self, write: Prune) -> None:
         connection, now = self._connection, write.now
         expired = retention.expire(connection, now)
-        self._announce(expired)
+        self._announce(list(expired))
+        for queue in expired.values():
+            self._tallies[queue].dead += 1
         removed = len(expired) + retention.forget_keys(connection, now)
         removed += audit.forget(connection, now, write.audit_seconds)
+        removed += figures.forget(connection, now)
         deleted, terms_to = retention.delete_out_of_term(connection, now, write.terms_after)
         removed += deleted
         swept_to = None
@@ -344,45 +381,6 @@ class Commit:
             removed += swept
         retention.vacuum(connection)
         self.notices.other.append((write.requester, Pruned(removed, swept_to, terms_to)))
-
-
-def each_alone(
-    session: Session,
-    writes: Sequence[AnyWrite],
-    now: float,
-    deliverer: Deliverer = NOBODY,
-    *,
-    patient: bool,
-) -> Notices:
-    """Do each write in a savepoint of its own, so that it fails alone.
-
-    Args:
-        session: The database, inside a transaction.
-        writes: The writes.
-        now: The present moment, Unix seconds.
-        deliverer: See `Commit`.
-        patient: Whether to wait for locks of other sessions, until the first that is not to be had.
-    """
-    notices = Notices()
-    inserts = [write for write in writes if isinstance(write, Insert)]
-    if patient:
-        try:
-            with session.savepoint():
-                _lock(session.connection, inserts)
-        except LockedError:
-            patient = False
-    if not patient:
-        session.wait_for_no_lock()
-    for write in writes:
-        try:
-            with session.savepoint():
-                notices.add(Commit(session, now, deliverer).run([write]))
-        except BadRowError as error:
-            notices.failed.append((write, error))
-        except LockedError as error:
-            notices.locked.append((write, error))
-            session.wait_for_no_lock()
-    return notices
 
 
 def is_plain(write: Insert) -> bool:
@@ -394,6 +392,6 @@ def is_plain(write: Insert) -> bool:
     return all(task.options.is_plain for task in write.tasks)
 
 
-def _lock(connection: sa.Connection, inserts: Sequence[Insert]) -> None:
+def lock(connection: sa.Connection, inserts: Sequence[Insert]) -> None:
     """Take the advisory locks that these inserts need."""
     conditional.lock(connection, [(write.tasks, write.conditions) for write in inserts])

@@ -133,12 +133,12 @@ class Hearing(NamedTuple):
     Attributes:
         outcomes: Of each, in their order.
         places: The places that are free among the tasks with a key.
-        told: The ids of tasks with a callback that may have become final.
+        settled: What became of their tasks, with the name of the queue.
     """
 
     outcomes: tuple[Taken | Refusal, ...]
     places: tuple[KeyPlace, ...]
-    told: tuple[str, ...]
+    settled: tuple[tuple[str, Settlement], ...]
 
 
 def lend(
@@ -239,7 +239,7 @@ def hear(connection: sa.Connection, write: Hear) -> Hearing:
             for queue, each in settled
             if each.key is not None and limits.get(queue)
         ),
-        tuple(each.lease.task_id for _, each in settled if each.has_callback),
+        tuple(settled),
     )
 
 

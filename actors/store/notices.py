@@ -11,6 +11,7 @@ from task_queue.actors.messages.queue import Settled, Stored
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import Insert, Write
 from task_queue.actors.tasks.claim import Lease
+from task_queue.actors.tasks.figures import Figures
 from task_queue.actors.tasks.task import Task
 
 AnyWrite = Write | Change[Any]
@@ -34,6 +35,7 @@ class Notices:
     other: list[tuple[Recipient, Command]] = field(default_factory=list)
     failed: list[tuple[AnyWrite, TaskQueueError]] = field(default_factory=list)
     locked: list[tuple[AnyWrite, LockedError]] = field(default_factory=list)
+    figures: list[tuple[str, Figures]] = field(default_factory=list)
 
     def add(self, other: "Notices") -> None:
         """Merge another commit's notices."""
@@ -45,6 +47,7 @@ class Notices:
         self.other += other.other
         self.failed += other.failed
         self.locked += other.locked
+        self.figures += other.figures
 
     def send(self) -> None:
         """Answer whoever waits, then tell each requester once per kind."""

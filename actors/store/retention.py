@@ -35,7 +35,7 @@ _EXPIRE = (
     sa.update(tasks)
     .where(tasks.c.seq.in_(sa.select(_expired.c.seq)))
     .values(status=Status.DEAD.value, error=EXPIRED, processed_at=sa.bindparam("second"))
-    .returning(tasks.c.id)
+    .returning(tasks.c.id, tasks.c.queue)
 )
 _FORGET = sa.delete(idempotency_keys).where(
     idempotency_keys.c.key.in_(
@@ -89,9 +89,10 @@ MAX_TERMS = 100
 """How many different `keep_result_seconds` one step looks at."""
 
 
-def expire(connection: sa.Connection, now: float) -> Sequence[str]:
-    """Make tasks that were not started in time dead; return their ids."""
-    return connection.scalars(_EXPIRE, {"now": now, "second": int(now)}).all()
+def expire(connection: sa.Connection, now: float) -> dict[str, str]:
+    """Make tasks that were not started in time dead; return the queue of each, by id."""
+    rows = connection.execute(_EXPIRE, {"now": now, "second": int(now)})
+    return {row.id: row.queue for row in rows}
 
 
 def forget_keys(connection: sa.Connection, now: float) -> int:

@@ -28,6 +28,7 @@ TAGS = {
     "Dead letters": "Tasks that failed for good.",
     "Workers": "Programs in any language that do the tasks of external actions.",
     "Queues": "What tasks wait on.",
+    "Nodes": "Who works.",
     "Schedules": "What is published at set times.",
     "Actions": "What tasks can do.",
     "Audit": "Who has done what.",

@@ -3,8 +3,15 @@
 from http import HTTPStatus
 
 from task_queue.api.auth.scopes import Scope
-from task_queue.api.contract.documents.queues import Paused, Purged, QueueDocument, QueueList
+from task_queue.api.contract.documents.queues import (
+    FiguresDocument,
+    Paused,
+    Purged,
+    QueueDocument,
+    QueueList,
+)
 from task_queue.api.contract.operation import Answered, Example, Operation
+from task_queue.api.figures import FiguresParameters, FiguresResource
 from task_queue.api.queues import QueuesResource
 from task_queue.api.responses import problems
 
@@ -28,6 +35,22 @@ OPERATIONS = (
         scope=Scope.READ,
         answers={HTTPStatus.OK: Answered(description="All queues.", model=QueueList)},
         problems=_OF_READS,
+    ),
+    Operation(
+        method="GET",
+        path="/queues/figures",
+        operation_id="get_figures",
+        summary="Show what happened on the queues",
+        description="Over the last hour by the minute, or over the last day by ten minutes: kept in"
+        " the database, so it outlives restarts and is the same on every node. A queue by the name"
+        " `figures` is not to be seen by `GET /queues/{name}`.",
+        tag="Queues",
+        resource=FiguresResource,
+        scope=Scope.READ,
+        query=FiguresParameters,
+        answers={HTTPStatus.OK: Answered(description="The figures.", model=FiguresDocument)},
+        problems=_OF_READS,
+        example=Example(query={"span": "day", "queue": "tasks"}),
     ),
     Operation(
         method="GET",

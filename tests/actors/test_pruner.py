@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from task_queue.actors.store.database import Database
 from task_queue.actors.store.retention import RESERVE_PAGES, STEP_ROWS
 from task_queue.actors.store.schema import tasks
 from task_queue.actors.store.session import Session
+from task_queue.actors.tasks.nodes import Node
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.writer import DatabaseWriter
 from tests.actors.store.calls import call, find, get, put
@@ -28,6 +30,9 @@ from tests.harness import eventually
 
 HOUR, DAY = 3_600, 86_400
 RETENTION = {Status.COMPLETED: DAY, Status.DEAD: 3 * DAY, Status.CANCELLED: 2 * DAY}
+NODE = Node(
+    name="host:1", version="1.0", started_at=NOW, seen_at=NOW, draining=False, queues={"tasks": 2}
+)
 DONE = Pruned(0, None)
 FOUND = Pruned(7, None)
 
@@ -43,6 +48,8 @@ class Idle:
             writer=self.writer,
             retention=RETENTION,
             audit_seconds=AUDIT_SECONDS,
+            node=lambda: replace(NODE, seen_at=self.clock()),
+            alone=True,
             now=self.clock,
         )
 
@@ -163,6 +170,8 @@ def live(database: Database, clock: ManualClock) -> Iterator[Address]:
             writer=writer,
             retention=RETENTION,
             audit_seconds=AUDIT_SECONDS,
+            node=lambda: NODE,
+            alone=True,
             now=clock,
         )
         address.bind(ref)

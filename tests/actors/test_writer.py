@@ -58,6 +58,7 @@ from task_queue.actors.store.insert import insert as add
 from task_queue.actors.store.notices import Notices
 from task_queue.actors.store.session import Session
 from task_queue.actors.store.upkeep import Upkeep
+from task_queue.actors.store.watches import FIRST_FULL
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.conditions import ACCEPTED, Conditions, Idempotency, Published
 from task_queue.actors.tasks.limits import QueueLimits, Room
@@ -69,7 +70,6 @@ from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Options, Receipt, Task
 from task_queue.actors.tasks.verdict import Acked, Said
 from task_queue.actors.writer import (
-    FIRST_FULL,
     HELD_UP_SECONDS,
     MANY_SETTLED,
     SETTLE_PAUSE_SECONDS,

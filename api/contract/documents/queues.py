@@ -73,6 +73,44 @@ class QueueList(Document):
     queues: list[QueueDocument]
 
 
+class QueueFigures(Document):
+    """What happened on a queue, one number for each step.
+
+    Attributes:
+        published: Tasks that came.
+        started: Attempts that began.
+        completed: Tasks that completed.
+        failed: Attempts that failed; not those that were cancelled, put off or given back.
+        dead: Tasks that died.
+        wait_seconds: From ready to started, the sum over those that started.
+        run_seconds: From begin to end, the sum over those that completed or failed.
+    """
+
+    published: list[Count]
+    started: list[Count]
+    completed: list[Count]
+    failed: list[Count]
+    dead: list[Count]
+    wait_seconds: list[float]
+    run_seconds: list[float]
+
+
+class FiguresDocument(Document):
+    """What happened on the queues.
+
+    Attributes:
+        span: Over which time.
+        begin: When the first step begins, Unix seconds.
+        step_seconds: How long each step is. There are 60 or 144, and the last is the present one.
+        queues: By name.
+    """
+
+    span: Literal["hour", "day"]
+    begin: int
+    step_seconds: Literal[60, 600]
+    queues: dict[str, QueueFigures]
+
+
 class Paused(Document):
     """Whether a queue is paused.
 

@@ -56,9 +56,10 @@ from task_queue.actors.messages.writer import (
     Tend,
 )
 from task_queue.actors.store import queues, schedules
-from task_queue.actors.store.commit import Commit, each_alone
+from task_queue.actors.store.commit import Commit
 from task_queue.actors.store.counts import by_state, unfinished
 from task_queue.actors.store.database import Database
+from task_queue.actors.store.each_alone import each_alone
 from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.schema import attempts, counts, idempotency_keys, tasks
 from task_queue.actors.store.schema import queues as queue_rows
