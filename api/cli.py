@@ -15,6 +15,8 @@ from task_queue.actors.errors import TaskQueueError
 from task_queue.api import standard_streams
 from task_queue.api.commands import dead, queues, schedules, tasks
 from task_queue.api.commands.errors import CommandError
+from task_queue.api.commands.exporting import export_tasks
+from task_queue.api.commands.importing import import_tasks
 from task_queue.api.commands.publish import publish
 from task_queue.api.standard_streams import say
 from task_queue.config import logs
@@ -102,6 +104,8 @@ _asking()(queues.resume)
 _asking()(queues.purge)
 app.add_typer(dead.app, name="dead", rich_help_panel=SERVER_PANEL)
 app.add_typer(schedules.app, name="schedules", rich_help_panel=SERVER_PANEL)
+_asking("export")(export_tasks)
+_asking("import")(import_tasks)
 
 ConfigFile = Annotated[
     Path | None,
