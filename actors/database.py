@@ -15,6 +15,7 @@ def database(settings: DatabaseSettings) -> Database:
         statement_timeout_seconds=settings.statement_timeout_seconds,
         options=settings.postgresql_options,
         environment=environment(settings.url),
+        copy_before_migration=settings.backup_before_migration,
     )
 
 

@@ -11,7 +11,8 @@ from task_queue.actors.errors import DatabaseInUseError, MigrationError, NotFoun
 from task_queue.actors.store import audit, keys
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.file_lock import FileLock
-from task_queue.actors.store.migrate import REVISIONS, has_table, is_at_head, migrate
+from task_queue.actors.store.migrate import has_table, is_at_head, migrate
+from task_queue.actors.store.revisions import REVISIONS
 from task_queue.actors.store.schema import api_keys
 from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.audit import AuditEntry

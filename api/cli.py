@@ -120,6 +120,11 @@ Overrides = Annotated[
     ),
 ]
 
+NewFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
+
 
 @app.command(epilog=EXAMPLES)
 def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
@@ -183,6 +188,19 @@ def migrate(config: ConfigFile = None, overrides: Overrides = None) -> None:
 
     migrate_only(settings.database)
     say("the schema is up to date")
+
+
+@app.command()
+def backup(
+    file: NewFile, *, force: Force = False, config: ConfigFile = None, overrides: Overrides = None
+) -> None:
+    """Copy the database to FILE, with the server running or not."""
+    settings = _load(config, overrides).settings
+    from task_queue.actors.database import database  # noqa: PLC0415 - see `serve`
+    from task_queue.api.commands.backup import backup as back_up  # noqa: PLC0415
+
+    least = settings.database.min_free_bytes
+    back_up(database(settings.database), file, least, force=force)
 
 
 @keys.command("create")

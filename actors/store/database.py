@@ -37,6 +37,7 @@ class Database:
         idle_timeout_seconds: PostgreSQL: how long a transaction may wait for its next statement.
         options: PostgreSQL: settings of the server that the URL asks for, by name.
         environment: PostgreSQL: what libpq's environment variables say besides, by parameter.
+        copy_before_migration: SQLite: whether a copy is made before a migration rewrites rows.
     """
 
     url: str
@@ -47,6 +48,7 @@ class Database:
     idle_timeout_seconds: float = IDLE_SECONDS
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    copy_before_migration: bool = False
 
     @property
     def is_sqlite(self) -> bool:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import sqlalchemy as sa
 from task_queue.actors.errors import MigrationError, StoreUnavailableError
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.database_file import LOG
+from task_queue.actors.store.file_copy import copy_to
+from task_queue.actors.store.revisions import REVISIONS, STEPS, check_is_known, known
+from task_queue.config.logger import get_logger
 
-_STEPS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 7_461_736_173
 """Held while migrating on PostgreSQL, so that processes that start at once take turns."""
-REVISIONS = "alembic_version"
-"""The table in which Alembic notes what has been done."""
-
+_log = get_logger()
 
 STEP_SECONDS = 3_600.0
 """How long one statement of a migration may take, as one over a large table does, and how long to
@@ -45,7 +46,7 @@ def migrate(database: Database) -> None:
     try:
         with database.engine(create=True).connect() as connection, connection.begin():
             try:
-                if _revisions(connection) != [_newest()]:
+                if _revisions(connection) != [known()[-1]]:
                     _upgrade(connection, database)
             except sa.exc.SQLAlchemyError as error:
                 message = f"cannot migrate the database {database.shown}: {_first_line(error)}"
@@ -63,7 +64,7 @@ def is_at_head(database: Database) -> bool:
     Raises:
         StoreUnavailableError: It cannot be opened; so of `has_table`.
     """
-    return _looked_at(database, lambda connection: _revisions(connection) == [_newest()])
+    return _looked_at(database, lambda connection: _revisions(connection) == [known()[-1]])
 
 
 def has_table(database: Database, name: str) -> bool:
@@ -89,11 +90,6 @@ def _revisions(connection: sa.Connection) -> list[str]:
     return list(connection.scalars(sa.text(f"SELECT version_num FROM {REVISIONS}")))  # noqa: S608
 
 
-def _newest() -> str:
-    """Return the newest revision: the steps' files begin with theirs."""
-    return max(step.name.partition("_")[0] for step in (_STEPS / "versions").glob("[0-9]*_*.py"))
-
-
 def _upgrade(connection: sa.Connection, database: Database) -> None:
     if not database.is_sqlite:  # first: to load Alembic may take longer than is allowed else
         raw: Any = connection.connection.driver_connection
@@ -106,19 +102,33 @@ def _upgrade(connection: sa.Connection, database: Database) -> None:
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(_STEPS))
+    config.set_main_option("script_location", str(STEPS))
     config.attributes["connection"] = connection
     scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
-    if unknown := set(_revisions(connection)) - known:
-        message = (
-            f"the database {database.shown} was made by a newer version of task-queue"
-            f" (revision {', '.join(sorted(unknown))}); upgrade task-queue, or use another"
-        )
-        raise MigrationError(message)
+    revisions = _revisions(connection)
+    check_is_known(revisions, database.shown)
+    if database.is_sqlite and database.copy_before_migration and revisions:
+        pending = [step for step in scripts.walk_revisions() if step.revision > max(revisions)]
+        if any(getattr(step.module, "rewrites", False) for step in pending):
+            _copy_beside(database, max(revisions))
     if not database.is_sqlite:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
     command.upgrade(config, "head")
+
+
+def _copy_beside(database: Database, revision: str) -> None:
+    """Copy the file, as it is committed, before its rows are rewritten: a way back."""
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    copy = database.path.with_name(f"{database.path.name}.{revision}-{moment}.bak")
+    try:
+        copied = copy_to(database.path, copy)
+    except StoreUnavailableError as error:
+        message = (
+            f"not migrated, since the copy that is made before could not be: {error}."
+            " To do without it, set database.backup_before_migration = false"
+        )
+        raise MigrationError(message) from error
+    _log.info("database copied before its migration", file=str(copy), size=copied.size)
 
 
 def _check_log_has_its_file(path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The commands that ask a server, one file for each group of them."""
+"""Commands of the command line, one file for each, or for each group of those that ask a server."""

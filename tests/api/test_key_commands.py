@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from task_queue.actors.store.database import Database
-from task_queue.actors.store.migrate import REVISIONS, has_table
+from task_queue.actors.store.migrate import has_table
+from task_queue.actors.store.revisions import REVISIONS
 from tests.api.keys import get, make_key, task_queue
 from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess
 

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0004"
 down_revision = "0003"
+rewrites = True
 
 _WAITS = "status = 'scheduled' AND counted_from IS NOT NULL"
 

@@ -7,6 +7,7 @@ from alembic import op
 
 revision = "0008"
 down_revision = "0007"
+rewrites = True
 
 _AT_ONCE = 1_000
 """How many dead tasks are read together."""
