@@ -203,6 +203,28 @@ def backup(
     back_up(database(settings.database), file, least, force=force)
 
 
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup.", show_default=False)],
+    *,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace a database that is there; it is kept beside."),
+    ] = False,
+    paused: Annotated[
+        bool, typer.Option("--paused", help="Pause all queues, to look at it first.")
+    ] = False,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Put the backup FILE in the place of the database, with no server running."""
+    settings = _load(config, overrides).settings
+    from task_queue.actors.database import database  # noqa: PLC0415 - see `serve`
+    from task_queue.api.commands.restore import restore as put_back  # noqa: PLC0415
+
+    put_back(database(settings.database), file, settings, force=force, paused=paused)
+
+
 @keys.command("create")
 def create_key(  # noqa: PLR0913, PLR0917 - typer makes options of them
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)],

@@ -14,8 +14,9 @@ from task_queue.actors.errors import StoreUnavailableError
 from task_queue.actors.store.database_file import LOG
 from task_queue.actors.store.revisions import check_is_ours, revision_of
 
-STEP_PAGES = 64
-"""How many pages are copied at once: 256 KiB, about a millisecond."""
+STEP_PAGES = 256
+"""How many pages are copied at once: 1 MiB, some milliseconds. With 64 a copy takes twice as long,
+and publishes beside it are not faster."""
 REST = 3.0
 """How long a copy beside a server rests after each step, in times that the step took: it leaves
 three quarters of the disk and of a processor to the server."""
@@ -128,7 +129,7 @@ def copy_file(source: Path, target: Path, pace: Pace = AT_ONCE) -> Copied:
         MigrationError: It is not a database of ours, or that of a newer version.
         OSError: The target cannot be made.
     """
-    with _explained(f"cannot copy the database {source} to {target}"):
+    with _explained(f"cannot copy the database {source}"):
         with closing(open_to_read(source)) as reader:
             reader.execute("BEGIN")
             revision = check_is_ours(reader, source)

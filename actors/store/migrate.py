@@ -68,8 +68,17 @@ def is_at_head(database: Database) -> bool:
 
 
 def has_table(database: Database, name: str) -> bool:
-    """Return whether the database is there, with this table, whichever version has made it."""
-    return _looked_at(database, lambda connection: sa.inspect(connection).has_table(name))
+    """Return whether the database is there, with this table, whichever version has made it.
+
+    Raises:
+        MigrationError: A newer one has.
+    """
+
+    def look(connection: sa.Connection) -> bool:
+        check_is_known(_revisions(connection), database.shown)
+        return sa.inspect(connection).has_table(name)
+
+    return _looked_at(database, look)
 
 
 def _looked_at(database: Database, look: Callable[[sa.Connection], bool]) -> bool:
