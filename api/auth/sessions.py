@@ -6,6 +6,7 @@ request asks the keyring anew: a key that is revoked is out here as it is everyw
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
@@ -61,8 +62,8 @@ class Sessions:
         self.seconds = seconds
         self._now = now
 
-    def begin(self, key: str) -> str:
-        """Return a cookie for whoever has this key.
+    def begin(self, key: str) -> tuple[str, Caller]:
+        """Return a cookie for whoever has this key, and who that is.
 
         Raises:
             RefusedKeyError: It does not hold.
@@ -70,9 +71,9 @@ class Sessions:
         """
         if self._keyring is None:
             raise RefusedKeyError("nobody has a key here")
-        self._keyring.judge(key)
+        caller = self._keyring.judge(key)
         said = [self._keyring.name_of(key), self._now() + self.seconds, _new_id()]
-        return self._dumped("session", said)
+        return self._dumped("session", said), caller
 
     def find(self, cookie: str) -> Session | None:
         """Return the session of this cookie; None: it is over, or the key does not hold any more.
@@ -82,10 +83,8 @@ class Sessions:
         """
         match self._loaded("session", cookie):
             case [str(name), float(until), str(own_id)] if self._keyring and self._now() < until:
-                try:
+                with suppress(RefusedKeyError):
                     return Session(own_id, self._keyring.judge_named(name))
-                except RefusedKeyError:
-                    return None
         return None
 
     def token(self, session_id: str) -> str:

@@ -3,18 +3,21 @@
 import falcon
 
 from task_queue.actors.errors import TaskQueueError
+from task_queue.actors.messages.changes import Record
+from task_queue.actors.tasks.audit import AuditEntry
 from task_queue.actors.tasks.text import counted
 from task_queue.api.auth.buckets import Buckets
 from task_queue.api.auth.keyring import RefusedKeyError
 from task_queue.api.auth.keys import MAX_KEY_CHARS
 from task_queue.api.auth.sessions import COOKIE, DASHBOARD
+from task_queue.api.edge import Edge
 from task_queue.api.responses.urls import url
 from task_queue.api.ui.frame import Frame
 from task_queue.api.ui.visit import LOG_IN, Visit
 from task_queue.config.logger import get_logger
 
 TRIES = 10
-"""How many wrong keys may come from one address at once."""
+"""How many keys may come from one address at once, right ones too."""
 TRIES_PER_SECOND = 0.2
 """How many may come from it on the average."""
 
@@ -24,15 +27,16 @@ _log = get_logger()
 class LogInPage:
     """`/ui/login` takes a key, once; `/ui/logout` forgets it."""
 
-    def __init__(self, frame: Frame, tries: Buckets) -> None:
+    def __init__(self, frame: Frame, edge: Edge) -> None:
         """Keep what it takes.
 
         Args:
             frame: What pages are made with.
-            tries: Counts the wrong keys of each address.
+            edge: The way to the audit log.
         """
         self._frame = frame
-        self._tries = tries
+        self._edge = edge
+        self._tries = Buckets(TRIES_PER_SECOND, TRIES, edge.monotonic)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Show the form."""
@@ -50,7 +54,9 @@ class LogInPage:
             self._show(visit, f"Too many tries from {source}: wait {wait}.")
             return
         try:
-            cookie = self._frame.sessions.begin(key[:MAX_KEY_CHARS])
+            cookie, caller = self._frame.sessions.begin(key[: MAX_KEY_CHARS + 1])
+            entry = AuditEntry(self._frame.now(), caller.who, "log_in", LOG_IN, source, 303)
+            self._edge.ask_writer(Record(entry))
         except RefusedKeyError as error:
             _log.warning("log-in refused", source=source, reason=str(error))
             resp.status = falcon.HTTP_403
@@ -58,9 +64,9 @@ class LogInPage:
             return
         except TaskQueueError:
             resp.status = falcon.HTTP_503
-            self._show(visit, "The database does not say whether the key holds. Try again soon.")
+            self._show(visit, "The database does not answer, so nobody can log in. Try again soon.")
             return
-        _log.info("logged in to the dashboard", source=source)
+        _log.info("logged in to the dashboard", who=caller.who, source=source)
         self._set_cookie(req, resp, cookie, self._frame.sessions.seconds)
         visit.lead(_own(visit.field("next")))
 

@@ -6,7 +6,6 @@ from importlib.metadata import version
 
 from task_queue.actors.messages.changes import KeepSecret
 from task_queue.api.auth.admission import Admission
-from task_queue.api.auth.buckets import Buckets
 from task_queue.api.auth.sessions import Sessions, new_secret
 from task_queue.api.edge import Edge
 from task_queue.api.ui.actions import ActionsPage
@@ -15,7 +14,7 @@ from task_queue.api.ui.bulk import BulkPage
 from task_queue.api.ui.dead_letters import DeadLettersPage
 from task_queue.api.ui.frame import Frame
 from task_queue.api.ui.inside import Inside
-from task_queue.api.ui.log_in import TRIES, TRIES_PER_SECOND, LogInPage
+from task_queue.api.ui.log_in import LogInPage
 from task_queue.api.ui.nodes import NodesPage
 from task_queue.api.ui.overview import OverviewPage
 from task_queue.api.ui.queues import QueuePage
@@ -80,7 +79,7 @@ def routes(frame: Frame, edge: Edge) -> Iterator[tuple[str, object, str | None]]
     made = {page: page(frame) for _, page, _ in _PAGES}
     for path, page, suffix in _PAGES:
         yield path, made[page], suffix
-    log_in = LogInPage(frame, Buckets(TRIES_PER_SECOND, TRIES, edge.monotonic))
+    log_in = LogInPage(frame, edge)
     yield "/ui/login", log_in, None
     yield "/ui/logout", log_in, "out"
     yield "/ui/static/{digest}/{name}", frame.static, None
