@@ -10,18 +10,10 @@ import random as randomness
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, TypeVar
 
-from task_queue.api.client.errors import (
-    ConflictError,
-    NotAllowedError,
-    NotFoundError,
-    OutcomeUnknownError,
-    RefusedError,
-    UnavailableError,
-    UnexpectedAnswerError,
-)
+from task_queue.api.client.errors import UnexpectedAnswerError
+from task_queue.api.client.failure import failure_of, raised
 from task_queue.api.client.request import Answer, NoAnswer, Request
 
 FIRST_PAUSE_SECONDS = 0.1
@@ -30,16 +22,6 @@ MAX_PAUSE_SECONDS = 5.0
 """What no pause exceeds, unless the server asks for more by `Retry-After`."""
 MIN_ATTEMPT_SECONDS = 0.5
 """What an attempt is given even if the deadline is nearer."""
-
-_NOTHING_DONE = frozenset({408, 429})
-"""The statuses of a server that has not begun with the request, and may take it later."""
-_AWAY = frozenset({502, 503, 504})
-"""Those of a server that is busy, stops or has lost its database, and of a proxy before it. Whether
-a change was made is not known."""
-_STILL_ANSWERED = "still-answered"
-_DEFECTS = frozenset({"", "internal-error"})
-"""The problems of a 500 that leave open whether a change was made."""
-_KINDS = {401: NotAllowedError, 403: NotAllowedError, 404: NotFoundError, 409: ConflictError}
 
 R = TypeVar("R")
 
@@ -108,7 +90,7 @@ def asked(request: Request[R], patience: Patience, until: float | None = None) -
         answer = yield Send(request, timeout)
         if isinstance(answer, Answer) and request.is_answered_by(answer):
             return _result(request, answer)
-        failure = _failure(answer)
+        failure = failure_of(answer)
         perhaps_done = request.changes and (perhaps_done or failure.perhaps_done)
         pause = _pause_seconds(attempt, answer, patience)
         if (
@@ -116,7 +98,7 @@ def asked(request: Request[R], patience: Patience, until: float | None = None) -
             or (perhaps_done and not request.repeatable)
             or patience.now() + pause >= until
         ):
-            raise _raised(request, failure, perhaps_done=perhaps_done)
+            raise raised(request, failure, perhaps_done=perhaps_done)
         yield Pause(pause)
         attempt += 1
 
@@ -128,70 +110,6 @@ def _result(request: Request[R], answer: Answer) -> R:
         path = request.path.partition("?")[0]
         message = f"the answer to {request.method} {path} is not what a task queue answers"
         raise UnexpectedAnswerError(message) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """An answer that is not what was asked for, or none.
-
-    Attributes:
-        error: What to raise if it is not repeated.
-        may_pass: Whether the same request may be answered differently soon.
-        perhaps_done: Whether a change may have been made.
-    """
-
-    error: RefusedError | UnavailableError
-    may_pass: bool
-    perhaps_done: bool
-
-
-def _failure(answer: Answer | NoAnswer | None) -> _Failure:
-    if not isinstance(answer, Answer):
-        why, was_sent = (answer.why, answer.was_sent) if answer else ("no answer", True)
-        return _Failure(UnavailableError(why), may_pass=True, perhaps_done=was_sent)
-    status, problem = answer.status, _problem(answer)
-    kind = str(problem.get("type", "")).rpartition("#")[2]
-    detail = str(problem.get("detail") or f"the server answered {status}, and not why")
-    if status in _AWAY:
-        away = UnavailableError(detail, status=status, problem=kind)
-        return _Failure(away, may_pass=True, perhaps_done=True)
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR and kind in _DEFECTS:
-        defect = UnavailableError(detail, status=status, problem=kind)
-        return _Failure(defect, may_pass=False, perhaps_done=True)
-    refused = _KINDS.get(status, RefusedError)(
-        detail,
-        status=status,
-        problem=kind,
-        error=str(problem.get("error", "")),
-        request_id=answer.headers.get("x-request-id"),
-    )
-    is_still_answered = kind == _STILL_ANSWERED
-    may_pass = is_still_answered or status in _NOTHING_DONE
-    return _Failure(refused, may_pass=may_pass, perhaps_done=is_still_answered)
-
-
-def _raised(
-    request: Request[Any], failure: _Failure, *, perhaps_done: bool
-) -> RefusedError | UnavailableError:
-    error = failure.error
-    is_answer = isinstance(error, RefusedError) and not failure.may_pass
-    if is_answer or not perhaps_done:
-        return error
-    key = request.headers.get("Idempotency-Key")
-    remedy = "look before you send it again" if key is None else "send it again with the same key"
-    detail = f"{error}; whether the request took effect is not known: {remedy}"
-    return OutcomeUnknownError(
-        detail, status=error.status, problem=error.problem, idempotency_key=key
-    )
-
-
-def _problem(answer: Answer) -> dict[str, Any]:
-    """Return the problem document of an answer; empty if it has none, as that of a proxy."""
-    try:
-        document = json.loads(answer.content)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _pause_seconds(attempt: int, answer: Answer | NoAnswer | None, patience: Patience) -> float:

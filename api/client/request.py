@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -127,6 +128,8 @@ def query_of(parameters: Mapping[str, object]) -> str:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Iterable) and not isinstance(value, str):
@@ -148,6 +151,10 @@ def json_of(value: object) -> bytes:
 
 def _plain(value: object) -> object:
     # Imported where it is needed: most data is plain, and a start is quicker without.
-    from pydantic_core import to_jsonable_python  # noqa: PLC0415
+    from pydantic_core import PydanticSerializationError, to_jsonable_python  # noqa: PLC0415
 
-    return to_jsonable_python(value)
+    try:
+        return to_jsonable_python(value)
+    except PydanticSerializationError as error:
+        message = f"a value of the type {type(value).__name__} cannot be written as JSON"
+        raise TypeError(message) from error

@@ -1,13 +1,16 @@
 """What a worker needs: lease tasks, and settle them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Unpack
 
+from task_queue.api.client.errors import RefusedError
+from task_queue.api.client.failure import refusal_of
 from task_queue.api.client.flow import Flow
 from task_queue.api.client.members import Wishes
 from task_queue.api.client.operation import operation
 from task_queue.api.client.operations.base import Base, given, one
 from task_queue.api.client.request import Request, json_of, post, segment
+from task_queue.api.client.results.document import read
 from task_queue.api.client.results.leases import Lease, Settled
 
 R = TypeVar("R")
@@ -96,6 +99,22 @@ class LeaseOperations(Base):
             )
         return self._settle(lease, "extend", body)
 
+    @operation
+    def settle(
+        self, settlements: Iterable[Mapping[str, Any]]
+    ) -> Flow[Sequence[Settled | RefusedError]]:
+        """Settle up to 100 leases in one commit; repeated until there is an answer.
+
+        Args:
+            settlements: Each with `lease` and one of `ack`, `nack`, `release` and `extend`, whose
+                value is what the method of this name says: `{"lease": …, "ack": {"result": 3}}`.
+
+        Returns:
+            What became of each, in this order: an error if nothing was recorded.
+        """
+        body = {"settlements": list(settlements)}
+        return self._ask(post("/leases/settle", _outcomes, body, repeatable=True))
+
     def _settle(self, lease: str, verb: str, body: object) -> Flow[Settled]:
         path = f"/leases/{segment(lease)}/{verb}"
         return self._ask(post(path, one(Settled), body, repeatable=True))
@@ -103,3 +122,12 @@ class LeaseOperations(Base):
 
 def _leases(document: Mapping[str, Any]) -> Sequence[Lease]:
     return tuple(Lease.of(each) for each in document["leases"])
+
+
+def _outcomes(document: Mapping[str, Any]) -> Sequence[Settled | RefusedError]:
+    return tuple(
+        read(Settled, each)
+        if each["ok"]
+        else refusal_of(each["problem"]["status"], each["problem"])
+        for each in document["settlements"]
+    )
