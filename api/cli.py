@@ -18,6 +18,8 @@ from task_queue.api.commands.errors import CommandError
 from task_queue.api.commands.exporting import export_tasks
 from task_queue.api.commands.importing import import_tasks
 from task_queue.api.commands.publish import publish
+from task_queue.api.commands.tail import tail
+from task_queue.api.commands.watch import watch
 from task_queue.api.standard_streams import say
 from task_queue.config import logs
 from task_queue.config.layers import Loaded, effective, environment, load
@@ -104,6 +106,8 @@ _asking()(queues.resume)
 _asking()(queues.purge)
 app.add_typer(dead.app, name="dead", rich_help_panel=SERVER_PANEL)
 app.add_typer(schedules.app, name="schedules", rich_help_panel=SERVER_PANEL)
+_asking()(tail)
+_asking()(watch)
 _asking("export")(export_tasks)
 _asking("import")(import_tasks)
 

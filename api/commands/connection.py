@@ -61,12 +61,14 @@ class Transport(httpx.BaseTransport):
 
     Attributes:
         date: The header `Date` of the last answer.
+        is_patient: Whether one that was reached before is asked again and again.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._inner = over_network(address_of(address, None))
         self.date: str | None = None
+        self.is_patient = True
         self._was_reached = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -78,7 +80,7 @@ class Transport(httpx.BaseTransport):
         try:
             response = self._inner.handle_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            if self._was_reached:
+            if self._was_reached and self.is_patient:
                 raise
             why = "it takes too long" if isinstance(error, httpx.ConnectTimeout) else str(error)
             message = (

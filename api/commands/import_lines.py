@@ -5,12 +5,10 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from task_queue.actors.tasks.text import one_line
-
-if TYPE_CHECKING:
-    from task_queue.api.client.members import NewTask
+from task_queue.api.client.members import NewTask
 
 MAX_LINES = 1_000
 """As many as the server takes at once."""
@@ -41,7 +39,7 @@ class Line:
 
     text: bytes
     size: int
-    task: "NewTask | None" = None
+    task: NewTask | None = None
     problem: str | None = None
 
 
@@ -60,7 +58,7 @@ class Batch:
     lines: list[Line]
 
     @property
-    def tasks(self) -> "list[NewTask]":
+    def tasks(self) -> list[NewTask]:
         """What is to be published."""
         return [line.task for line in self.lines if line.task is not None]
 
@@ -146,7 +144,7 @@ def _line(text: bytes) -> Line:
     return Line(text, len(text), task)
 
 
-def _task(text: bytes) -> "NewTask | str":
+def _task(text: bytes) -> NewTask | str:
     """Return what is to be published, or why nothing is."""
     try:
         document = json.loads(text)
@@ -160,8 +158,6 @@ def _task(text: bytes) -> "NewTask | str":
         return "action is missing or no text; it names what to do"
     if not isinstance(data, Mapping | None):
         return "data must be an object"
-    from task_queue.api.client.members import NewTask  # noqa: PLC0415 - see `connected`
-
     return NewTask(action, data, wish)  # type: ignore[arg-type] # the server checks it
 
 

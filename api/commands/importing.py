@@ -2,11 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from task_queue.actors.tasks.text import counted
+from task_queue.api.client.errors import RefusedError
+from task_queue.api.client.results.tasks import PublishedBatch
 from task_queue.api.commands import options, show
 from task_queue.api.commands.errors import CommandError
 from task_queue.api.commands.import_lines import Batch, Lines
@@ -14,9 +16,6 @@ from task_queue.api.commands.import_state import Import, State
 from task_queue.api.commands.progress import progress
 from task_queue.api.commands.server import Server, asks_server
 from task_queue.api.standard_streams import say
-
-if TYPE_CHECKING:
-    from task_queue.api.client.results.tasks import PublishedBatch
 
 MAX_SHOWN = 20
 """How many bad lines are named."""
@@ -99,8 +98,6 @@ class _Run:
 
     def _send(self, batch: Batch) -> None:
         """Publish a batch, in ever smaller parts if something is wrong with it."""
-        from task_queue.api.client.errors import RefusedError  # noqa: PLC0415 - see `connected`
-
         self._state.save(batch, self.done)
         tasks = batch.tasks
         if tasks:
@@ -118,7 +115,7 @@ class _Run:
         for number, problem in batch.problems:
             self._is_bad(number, problem)
 
-    def _count(self, published: "PublishedBatch") -> None:
+    def _count(self, published: PublishedBatch) -> None:
         self.done.published += len(published.ids) - published.duplicates
         self.done.duplicates += published.duplicates
 

@@ -16,10 +16,10 @@ COLUMNS = (
     Column("id"),
     Column("status"),
     Column("action", may_be_cut=True),
-    Column("queue", may_be_cut=True),
+    Column("queue", may_be_cut=True, may_be_left_out=True),
     Column("published"),
-    Column("attempt"),
-    Column("took"),
+    Column("attempt", may_be_left_out=True),
+    Column("took", may_be_left_out=True),
     Column("error", may_be_cut=True),
 )
 

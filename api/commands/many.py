@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from task_queue.actors.tasks.text import counted
+from task_queue.api.client.errors import ConflictError, NotFoundError
 from task_queue.api.commands import show
 from task_queue.api.commands.errors import CommandError, UsageError
 from task_queue.api.commands.filters import Query
@@ -112,9 +113,6 @@ def _change_all(server: Server, path: str, query: Query, total: int | None) -> d
 
 
 def _change_each(server: Server, verb: Verb, ids: Sequence[str], *, as_json: bool) -> None:
-    # Imported by now: a client has been made.
-    from task_queue.api.client.errors import ConflictError, NotFoundError  # noqa: PLC0415
-
     documents: list[dict[str, Any]] = []
     refused = 0
     for task_id in ids:

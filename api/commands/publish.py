@@ -1,17 +1,15 @@
 """`task-queue publish`."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from task_queue.api.client.results.tasks import Task
 from task_queue.api.commands import options, show
 from task_queue.api.commands.errors import CommandError
 from task_queue.api.commands.server import Server, asks_server
 from task_queue.api.commands.values import backoff_of, data_of, future, seconds, whole
 from task_queue.api.standard_streams import say
-
-if TYPE_CHECKING:
-    from task_queue.api.client.results.tasks import Task
 
 
 @asks_server
@@ -102,7 +100,7 @@ def publish(  # noqa: PLR0913 - typer makes options of them
         say(published.id)
 
 
-def _show_end(task: "Task", *, as_json: bool) -> None:
+def _show_end(task: Task, *, as_json: bool) -> None:
     """Show how the task has ended.
 
     Raises:

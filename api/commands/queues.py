@@ -17,13 +17,15 @@ app = typer.Typer(help="Show the queues: what waits, runs and has ended.")
 Name = Annotated[str, typer.Argument(metavar="QUEUE", help="Its name.", show_default=False)]
 
 STATES = ("scheduled", "queued", "running", "completed", "dead", "cancelled")
+FINISHED = frozenset({"completed", "cancelled"})
+"""What has ended well: a narrow screen does without."""
 RATES = ("published", "completed", "failed")
 COLUMNS = (
     Column("queue", may_be_cut=True),
     Column("state"),
-    *(Column(state, is_number=True) for state in STATES),
+    *(Column(state, is_number=True, may_be_left_out=state in FINISHED) for state in STATES),
     Column("oldest ready", is_number=True),
-    *(Column(f"{rate}/s", is_number=True) for rate in RATES),
+    *(Column(f"{rate}/s", is_number=True, may_be_left_out=True) for rate in RATES),
 )
 
 

@@ -20,10 +20,10 @@ COLUMNS = (
     Column("schedule"),
     Column("when"),
     Column("action", may_be_cut=True),
-    Column("queue", may_be_cut=True),
+    Column("queue", may_be_cut=True, may_be_left_out=True),
     Column("next"),
     Column("last"),
-    Column("set in"),
+    Column("set in", may_be_left_out=True),
 )
 
 

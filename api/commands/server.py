@@ -37,6 +37,10 @@ class Server:
         """The header `Date` of its last answer."""
         return self._transport.date
 
+    def ask_once(self) -> None:
+        """Let a request fail at once if the server cannot be reached, also later."""
+        self._transport.is_patient = False
+
     @staticmethod
     def path(*names: str) -> str:
         """Return the path below which something with these names is."""

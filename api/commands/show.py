@@ -43,13 +43,17 @@ class Column:
         title: Its head.
         is_number: Whether it is set to the right.
         may_be_cut: Whether a narrow screen may show less of it.
+        may_be_left_out: Whether a narrow screen may do without, the last of these first.
     """
 
     title: str
     is_number: bool = False
     may_be_cut: bool = False
+    may_be_left_out: bool = False
 
 
+LEAST_WIDTH = 12
+"""What is shown of a cell that may be cut, before other columns are left out."""
 Cell = str | int | float | None
 
 
@@ -66,7 +70,8 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
         return
     from rich.console import Console  # noqa: PLC0415 - what is piped does without
 
-    Console().print(rich_table(columns, rows))
+    console = Console()
+    console.print(rich_table(columns, rows, console.width))
 
 
 def plain(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> list[str]:
@@ -82,22 +87,42 @@ def plain(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> list[str
     ]
 
 
-def rich_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> "Table":
-    """Return the table for a terminal, which cuts only what may be cut."""
+def rich_table(
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], screen_width: int
+) -> "Table":
+    """Return the table for a terminal, which cuts and leaves out what may be, if it is narrow."""
     from rich.table import Table  # noqa: PLC0415 - see `table`
 
+    least = [_least_width(column, at, rows) for at, column in enumerate(columns)]
+    shown = _fitting(columns, least, screen_width)
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
+    for at in shown:
         made.add_column(
-            column.title,
-            justify="right" if column.is_number else "left",
+            columns[at].title,
+            justify="right" if columns[at].is_number else "left",
             no_wrap=True,
-            overflow="ellipsis" if column.may_be_cut else "fold",
-            min_width=None if column.may_be_cut else len(column.title),
+            overflow="ellipsis" if columns[at].may_be_cut else "fold",
+            min_width=least[at],
         )
     for row in rows:
-        made.add_row(*map(coloured, row))
+        made.add_row(*(coloured(row[at]) for at in shown))
     return made
+
+
+def _least_width(column: Column, at: int, rows: Sequence[Sequence[Cell]]) -> int:
+    width = max([len(column.title), *(len(cell(row[at])) for row in rows)])
+    return min(width, LEAST_WIDTH) if column.may_be_cut else width
+
+
+def _fitting(columns: Sequence[Column], least: Sequence[int], screen_width: int) -> list[int]:
+    """Return which columns fit on the screen with their least widths."""
+    shown = list(range(len(columns)))
+    for at in reversed(range(len(columns))):
+        if sum(least[each] + 2 for each in shown) - 2 <= screen_width:
+            break
+        if columns[at].may_be_left_out:
+            shown.remove(at)
+    return shown
 
 
 def coloured(value: Cell) -> "Text":
@@ -128,6 +153,25 @@ def visible(text: str) -> str:
 def escaped(char: str) -> str:
     """Return the character as Python spells it."""
     return char.encode("unicode_escape").decode()
+
+
+def styled(*parts: str | tuple[str, str]) -> str:
+    """Return a line; where a terminal shows it, with its parts in their colours.
+
+    Args:
+        parts: Texts, and texts with a colour.
+    """
+    plain_parts = [part if isinstance(part, str) else part[0] for part in parts]
+    if not sys.stdout.isatty():
+        return visible("".join(plain_parts))
+    from rich.console import Console  # noqa: PLC0415 - see `table`
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console()
+    with console.capture() as captured:
+        text = Text.assemble(*(p if isinstance(p, str) else (visible(p[0]), p[1]) for p in parts))
+        console.print(text, end="", soft_wrap=True)
+    return captured.get()
 
 
 def fields(pairs: Iterable[tuple[str, Cell]]) -> None:
