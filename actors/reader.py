@@ -22,6 +22,7 @@ from task_queue.actors.messages.reader import (
     ListRunning,
     ListSchedules,
     ListTasks,
+    MeasureDatabase,
     NextReady,
     OldestReady,
 )
@@ -30,6 +31,7 @@ from task_queue.actors.store import audit, counts, figures, keys, listing, nodes
 from task_queue.actors.store.ended import ended
 from task_queue.actors.store.history import history
 from task_queue.actors.store.session import Session
+from task_queue.actors.store.size import size
 from task_queue.actors.tasks.filters import ALL
 
 _ANSWERS: Mapping[type[Request[Any]], Callable[[Any, Any], object]] = {
@@ -42,6 +44,7 @@ _ANSWERS: Mapping[type[Request[Any]], Callable[[Any, Any], object]] = {
     OldestReady: lambda connection, m: counts.oldest_ready(connection, m.queue),
     NextReady: lambda connection, m: counts.next_ready(connection, m.queue),
     CountTasks: lambda connection, _: counts.by_state(connection),
+    MeasureDatabase: lambda connection, _: size(connection),
     ListPaused: lambda connection, _: queues.paused_queues(connection),
     GetFigures: lambda connection, m: figures.by_step(
         connection, m.begin, m.steps, m.minutes, m.queues

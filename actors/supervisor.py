@@ -116,6 +116,9 @@ class Supervisor(Actor):
         self._random = random
         self._after = after
         self._restarts = Counter() if restarts is None else restarts
+        # From 0 on, or the first of each would not show as an increase.
+        kept = [spec for spec in specs if spec.restart is Restart.PERMANENT]
+        self._restarts.update({spec.kind: 0 for spec in kept})
         self._max_stuck = max_stuck
         self._left_behind: list[pykka.ActorRef[Any]] = []
         self._restarts_scheduled = 0

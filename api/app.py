@@ -11,7 +11,7 @@ from task_queue.api.actions import ActionsResource
 from task_queue.api.audit import AuditResource
 from task_queue.api.auth.admission import NOBODY_NEEDS_A_KEY, Admission
 from task_queue.api.bulk import BulkResource
-from task_queue.api.contract.operation import Operations
+from task_queue.api.contract.operation import Operations, opened
 from task_queue.api.dead_letters import DeadLettersResource
 from task_queue.api.edge import Edge
 from task_queue.api.figures import FiguresResource
@@ -20,6 +20,7 @@ from task_queue.api.gate import Gate
 from task_queue.api.health import HealthResource, ReadinessResource
 from task_queue.api.hosts import Hosts
 from task_queue.api.leases import LeaseResource, LeasesResource
+from task_queue.api.metrics.resource import MetricsResource
 from task_queue.api.middleware import OneUrl, RequestId
 from task_queue.api.nodes import NodesResource
 from task_queue.api.openapi.descriptions import Descriptions
@@ -32,6 +33,7 @@ from task_queue.api.responses.answer import JSON
 from task_queue.api.routes.table import OPERATIONS
 from task_queue.api.schedules import ScheduleResource, SchedulesResource
 from task_queue.api.tasks import TaskResource, TasksResource
+from task_queue.api.traffic import Traffic
 from task_queue.api.ui import routes as ui_routes
 from task_queue.api.ui.as_pages import AsPages
 from task_queue.api.ui.inside import Inside, RefusedError
@@ -45,6 +47,7 @@ def create_app(
     *addresses: str,
     admission: Admission = NOBODY_NEEDS_A_KEY,
     ui: UiSettings | None = None,
+    traffic: Traffic | None = None,
 ) -> "falcon.App[falcon.Request, falcon.Response]":
     """Return the application over the actors behind the edge.
 
@@ -54,10 +57,12 @@ def create_app(
         addresses: What the server is bound to, where `http.host` is a name.
         admission: Who is let in.
         ui: The dashboard's settings; None: there is none.
+        traffic: What the server counts of the requests.
     """
     listens_on = () if http.socket else (http.host, *addresses)
     hosts = Hosts(listens_on, http.allowed_hosts, socket.gethostname())
-    operations = Operations(OPERATIONS)
+    table = opened(OPERATIONS, *admission.open_operations)
+    operations = Operations(table)
     frame = None
     if ui is not None and ui.enabled:
 
@@ -85,9 +90,7 @@ def create_app(
     errors.install(app)
     urls.begin_with(http.url_prefix)
     publisher = Publisher(edge)
-    descriptions = Descriptions(
-        edge, OPERATIONS, version("task-queue"), needs_key=admission.needs_key
-    )
+    descriptions = Descriptions(edge, table, version("task-queue"), needs_key=admission.needs_key)
     resources = (
         TasksResource(publisher, edge),
         publisher,
@@ -103,6 +106,7 @@ def create_app(
         ScheduleResource(edge),
         ActionsResource(edge),
         AuditResource(edge),
+        MetricsResource(edge, traffic or Traffic()),
         HealthResource(),
         ReadinessResource(edge),
         OpenApiResource(descriptions),

@@ -21,6 +21,7 @@ from task_queue.api.origin import check_origin
 from task_queue.api.responses import problems, rate_limit
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.api.responses.late import HOLDS_KEY
+from task_queue.api.traffic import OPERATION
 from task_queue.config.logger import get_logger
 
 REALM = "task-queue"
@@ -105,7 +106,10 @@ class Gate:
             UnavailableError: It could not be recorded, so it is not done.
         """
         operation = self._operations.of(req)
-        if operation is None or operation.scope is None:
+        if operation is None:
+            return
+        req.env[OPERATION] = operation.operation_id
+        if operation.scope is None:
             return
         caller = caller_of(req)
         if not caller.may(operation.scope):

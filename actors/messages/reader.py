@@ -158,6 +158,11 @@ class ListRunning(Request[list[RunningTask]]):
 
 
 @dataclass(frozen=True, slots=True)
+class MeasureDatabase(Request[int]):
+    """How large a database on a server is, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListSchedules(Request[list[Schedule]]):
     """All schedules, by name."""
 

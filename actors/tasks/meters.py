@@ -61,6 +61,14 @@ class Histogram:
             index = ceil(log2(value) * 2**SCHEMA)
             self.fine[index] = self.fine.get(index, 0) + 1
 
+    def add(self, other: "Histogram") -> None:
+        """Add what another one with the same bounds has counted."""
+        self.counts = [a + b for a, b in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
+        if self.fine is not None and other.fine is not None:
+            for index, number in list(other.fine.items()):
+                self.fine[index] = self.fine.get(index, 0) + number
+
     @property
     def count(self) -> int:
         """How many values there were."""

@@ -15,11 +15,13 @@ class Admission:
         keyring: Judges keys; None: nobody has one.
         needs_key: Whether every request has to have one.
         buckets: Counts the requests of each key; None: they are not counted.
+        open_operations: The names of operations that take no key at all.
     """
 
     keyring: Keyring | None = None
     needs_key: bool = False
     buckets: Buckets | None = None
+    open_operations: tuple[str, ...] = ()
 
 
 NOBODY_NEEDS_A_KEY = Admission()

@@ -58,6 +58,13 @@ REQUEST_ID = Header(
 )
 REQUEST_ID_GIVEN = replace(REQUEST_ID, schema=_TEXT)
 """The same in a request, where one that is not of this form is taken for none."""
+ACCEPT_OF_METRICS = Header(
+    name="Accept",
+    description="`application/openmetrics-text` with `version=1.0.0`, or `2.0.0` for native"
+    " histograms; anything else is answered as plain text.",
+    schema=_TEXT,
+    example="application/openmetrics-text; version=1.0.0",
+)
 ACCEPT_ENCODING = Header(
     name="Accept-Encoding",
     description="The codings in which a body may be packed, if it was packed in another one.",

@@ -1,7 +1,7 @@
 """An operation of the HTTP API: one method of one path, and all that is promised of it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -125,6 +125,13 @@ class Operation:
 def may_be_empty(body: type[BaseModel]) -> bool:
     """Return whether an empty body counts as `{}`: no member is required."""
     return not any(field.is_required() for field in body.model_fields.values())
+
+
+def opened(operations: Iterable[Operation], *names: str) -> tuple[Operation, ...]:
+    """Return the operations, of which those with these names are open to everybody."""
+    return tuple(
+        replace(each, scope=None) if each.operation_id in names else each for each in operations
+    )
 
 
 class Operations:

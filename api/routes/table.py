@@ -6,6 +6,7 @@ from task_queue.api.routes import (
     bulk,
     dead_letters,
     leases,
+    metrics,
     nodes,
     queues,
     schedules,
@@ -22,6 +23,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *nodes.OPERATIONS,
     *schedules.OPERATIONS,
     *audit.OPERATIONS,
+    *metrics.OPERATIONS,
     *service.OPERATIONS,
 )
 """In the order in which they are shown."""

@@ -7,6 +7,7 @@ from task_queue.api.auth.buckets import Buckets
 from task_queue.api.auth.keyring import Keyring
 from task_queue.api.auth.keys_file import KeysFile, callers
 from task_queue.api.edge import Edge
+from task_queue.api.routes.metrics import METRICS
 from task_queue.config.logger import get_logger
 from task_queue.config.settings import Settings, SettingsError
 
@@ -47,7 +48,12 @@ def admission(
     if auth.rate_limit:
         buckets = Buckets(auth.rate_limit, auth.rate_burst, edge.monotonic)
     keyring = Keyring(configured, file, edge.ask_for_key, now=edge.now, monotonic=edge.monotonic)
-    return Admission(keyring, needs_key=needed, buckets=buckets)
+    return Admission(
+        keyring,
+        needs_key=needed,
+        buckets=buckets,
+        open_operations=(METRICS,) if settings.metrics.open else (),
+    )
 
 
 def tell_who_is_let_in(

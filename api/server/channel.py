@@ -14,6 +14,7 @@ from waitress.channel import HTTPChannel
 from waitress.task import WSGITask
 
 from task_queue.actors.messages.reply import Reply
+from task_queue.actors.tasks.meters import OTHER
 from task_queue.api.middleware import REQUEST_ID_HEADER
 from task_queue.api.responses.answer import Answer, Headers
 from task_queue.api.responses.late import ENVIRON_KEY, HOLDS_KEY, Late
@@ -21,6 +22,7 @@ from task_queue.api.responses.urls import without_lease
 from task_queue.api.server.parser import Parser, ProblemTask
 from task_queue.api.server.patience import Seen, Stage, TooSlowError
 from task_queue.api.server.waiting import has_gone
+from task_queue.api.traffic import OPERATION
 from task_queue.config.logger import get_logger
 
 _REQUEST_ID = REQUEST_ID_HEADER.lower()  # as Falcon writes it
@@ -77,6 +79,7 @@ class _Request(Parser):
     lost: Callable[[], None] | None = None  # called before that if nobody is there to read it
     path = ""  # of one that was refused before its head was read, for waitress's log
     client = ""  # its address, which a proxy may have told
+    operation = OTHER  # the name of what it is for
 
     def leave(self) -> None:
         """Give back what is held until the answer leaves, once."""
@@ -121,10 +124,11 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         )
         [(status, headers)] = started
         self.request.holds = environ.get(HOLDS_KEY)
-        self.request.client = client = environ["REMOTE_ADDR"]
+        self.request.client = environ["REMOTE_ADDR"]
+        self.request.operation = environ.get(OPERATION, OTHER)
         if not late:
             seconds = perf_counter() - began
-            _log_request(environ["REQUEST_METHOD"], path, client, status, seconds)
+            self._note(environ["REQUEST_METHOD"], path, status, seconds)
         return _Prepared(status, headers, b"".join(body), *late)
 
     def _decided(self, prepared: _Prepared, late: Late[Any]) -> _Prepared:
@@ -142,9 +146,14 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         if outcome is not None:
             answer = _replaced(prepared, outcome, is_head=self.request.command == "HEAD")
         seconds = perf_counter() - late.asked_at
-        request = self.request
-        _log_request(request.command, request.path, request.client, answer.status, seconds)
+        self._note(self.request.command, self.request.path, answer.status, seconds)
         return answer
+
+    def _note(self, method: str, path: str, status: str, seconds: float) -> None:
+        """Count the request, and log it."""
+        request = self.request
+        self.channel.server.traffic.note(request.operation, int(status[:3]), seconds)
+        _log_request(method, path, request.client, status, seconds)
 
     def _head(self, answer: _Prepared) -> bytes:
         """Return the answer's head, to leave with the body in one system call instead of two."""
@@ -246,6 +255,8 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
             return parked.late.reply
         if lost is not None:
             lost()
+        if request.error:
+            self.server.traffic.refused(request.error.code)
         request.leave()
         self._answered += 1
         return None

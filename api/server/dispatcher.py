@@ -50,6 +50,7 @@ class Dispatcher:
         self._parked: set[Connection] = set()
         self._lock = threading.Lock()
         self._places = max(1, threads - 1)
+        self._busy: set[str] = set()  # the names of threads; each adds and removes its own
         self._held_back: deque[Connection] = deque()
         self._threads = [
             threading.Thread(target=self._work, name=f"http-{number}", daemon=True)
@@ -89,9 +90,27 @@ class Dispatcher:
                 if (turn := self._waiting.get(timeout=left)) is not None:
                     self._visit(*turn)
 
+    @property
+    def size(self) -> int:
+        """How many threads there are."""
+        return len(self._threads)
+
+    @property
+    def busy(self) -> int:
+        """How many threads work on a request."""
+        return len(self._busy)
+
+    @property
+    def queued(self) -> int:
+        """How many requests wait for a thread."""
+        return self._waiting.qsize() + len(self._held_back)
+
     def _work(self) -> None:
+        name = threading.current_thread().name
         while (turn := self._waiting.get()) is not None:
+            self._busy.add(name)
             self._visit(*turn)
+            self._busy.discard(name)
 
     def _visit(self, channel: Connection, is_quick: bool) -> None:  # noqa: FBT001
         self._parked.discard(channel)

@@ -36,6 +36,7 @@ from task_queue.api.server.patience import Patience
 from task_queue.api.server.server import Server, UnixServer
 from task_queue.api.server.signals import Signals, Stopped
 from task_queue.api.server.unix_socket import UnixListener
+from task_queue.api.traffic import Traffic
 from task_queue.config import logs
 from task_queue.config.layers import Loaded, variables
 from task_queue.config.logger import get_logger
@@ -222,16 +223,18 @@ def _server(edge: Edge, settings: Settings, listener: socket.socket, admitted: A
         ident=None,
         clear_untrusted_proxy_headers=False,  # they are looked at in `api.forwarded` alone
     )
+    traffic = Traffic()
     kind, addresses = Server, listener.getsockname()[:1]
     if isinstance(listener, UnixListener):
         kind, addresses = UnixServer, ()
     try:
         return kind(
-            create_app(edge, http, *addresses, admission=admitted, ui=settings.ui),
+            create_app(edge, http, *addresses, admission=admitted, ui=settings.ui, traffic=traffic),
             limits,
             Patience(http),
             edge.look_at_waits,
             http.url_prefix,
+            traffic=traffic,
             _sock=listener,
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             dispatcher=Dispatcher(http.threads),  # in place of waitress's pool of threads

@@ -15,6 +15,7 @@ from task_queue.api.server.channel import Channel
 from task_queue.api.server.listener import refuse_handshakes
 from task_queue.api.server.patience import LOOK_SECONDS, Patience, Stage
 from task_queue.api.server.waiting import Waiting
+from task_queue.api.traffic import Pool, Traffic
 from task_queue.config import logs
 from task_queue.config.logger import get_logger
 
@@ -35,18 +36,21 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
         is_draining: Whether each connection is closed with its next answer.
         waiting: The connections whose answer waits for long; these are not among the active ones.
         url_prefix: What all paths begin with.
+        traffic: Counts the requests.
     """
 
     channel_class = Channel
     is_draining = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired in one place
         self,
         application: Any,  # noqa: ANN401 - waitress has no types
         adj: Adjustments,
         patience: Patience,
         on_look: Callable[[float], None],
         url_prefix: str,
+        *,
+        traffic: Traffic,
         **rest: Any,  # noqa: ANN401
     ) -> None:
         """Listen, and let nobody in yet.
@@ -58,15 +62,18 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
             on_look: Called every `LOOK_SECONDS` with the present moment, on the clock
                 `time.monotonic`.
             url_prefix: What all paths begin with.
+            traffic: Counts the requests.
             rest: What else waitress takes.
         """
         self._patience = patience
         self._on_look = on_look
         self.url_prefix = url_prefix
+        self.traffic = traffic
         self._looked_at = time.monotonic()
         self._is_out_of_descriptors = False
         super().__init__(application, adj=adj, bind_socket=False, **rest)
         self.waiting = Waiting(self._map, self.active_channels)
+        traffic.watch(self._pool)
         self._descriptor = self.socket.fileno()
         self._port = os.fstat(self._descriptor)
 
@@ -87,6 +94,17 @@ class Server(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
             too_many = self._patience.look(self.active_channels.values(), now, len(self.waiting))
             if is_due:  # not with every turn: those that were just asked to have not yet gone
                 self.waiting.make_room(too_many)
+
+    def _pool(self) -> Pool:
+        """Return what the threads and connections do; called by any thread."""
+        dispatcher = self.task_dispatcher
+        return Pool(
+            threads=dispatcher.size,
+            busy=dispatcher.busy,
+            queued=dispatcher.queued,
+            connections=len(self.active_channels),
+            waiting=len(self.waiting),
+        )
 
     @property
     def _connections(self) -> int:

@@ -51,6 +51,8 @@ BODIES: Mapping[str, tuple[object, ...]] = {
 """What is asked of operations besides their example; `WORD` and `IDS` stand for what is hidden."""
 VARIES = re.compile(
     r'"(created_at|next_cursor|oldest_ready_seconds|processed_at|started_at|run_at)":[^,}]*'
+    r"|(?<=^task_queue_oldest_ready_age_seconds\{queue=.mail.\} ).*$",
+    re.MULTILINE,
 )
 
 

@@ -1,0 +1,1 @@
+"""`GET /metrics`: the figures of this process and of the database, for Prometheus."""
