@@ -153,10 +153,12 @@ def test_no_other_name_can_be_imported(installed: Path, tmp_path: Path) -> None:
 def test_the_public_names_have_types(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "use.py").write_text(
         "from task_queue import Cancelled, Context, Reject, RetryLater, TimedOut\n"
+        "from task_queue.client import Client\n"
         "from task_queue.testing import run_inline\n\n"
         "def act(data: dict[str, int], task: Context) -> None:\n"
         "    task.progress(0.5)\n"
         "    reveal_type(task.attempt)\n"
+        "    reveal_type(Client().task('resize', {'width': 3}).wait(30).status == 'dead')\n"
         "    raise RetryLater(1)\n"
     )
     command = ("--python-executable", installed / "python", "--strict", "use.py")

@@ -4,11 +4,12 @@ import pickle
 from typing import Any
 
 import task_queue
+import task_queue.client
 import task_queue.testing
 
 
 def test_every_public_name_is_there_and_listed() -> None:
-    for module in (task_queue, task_queue.testing):
+    for module in (task_queue, task_queue.client, task_queue.testing):
         assert all(hasattr(module, name) for name in module.__all__)
         assert set(module.__all__) <= set(dir(module))
 
