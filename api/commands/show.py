@@ -93,36 +93,47 @@ def rich_table(
     """Return the table for a terminal, which cuts and leaves out what may be, if it is narrow."""
     from rich.table import Table  # noqa: PLC0415 - see `table`
 
-    least = [_least_width(column, at, rows) for at, column in enumerate(columns)]
-    shown = _fitting(columns, least, screen_width)
+    widths = [
+        max([len(column.title), *(len(cell(row[at])) for row in rows)])
+        for at, column in enumerate(columns)
+    ]
+    widths = _fitting(columns, widths, screen_width)
     made = Table(box=None, pad_edge=False, header_style="bold")
+    shown = [at for at, width in enumerate(widths) if width]
     for at in shown:
         made.add_column(
             columns[at].title,
             justify="right" if columns[at].is_number else "left",
             no_wrap=True,
             overflow="ellipsis" if columns[at].may_be_cut else "fold",
-            min_width=least[at],
+            width=widths[at],
         )
     for row in rows:
         made.add_row(*(coloured(row[at]) for at in shown))
     return made
 
 
-def _least_width(column: Column, at: int, rows: Sequence[Sequence[Cell]]) -> int:
-    width = max([len(column.title), *(len(cell(row[at])) for row in rows)])
-    return min(width, LEAST_WIDTH) if column.may_be_cut else width
-
-
-def _fitting(columns: Sequence[Column], least: Sequence[int], screen_width: int) -> list[int]:
-    """Return which columns fit on the screen with their least widths."""
-    shown = list(range(len(columns)))
+def _fitting(columns: Sequence[Column], wanted: Sequence[int], screen_width: int) -> list[int]:
+    """Return the widths that the columns have on the screen; 0: left out."""
+    widths = list(wanted)
+    least = [
+        min(width, LEAST_WIDTH) if column.may_be_cut else width
+        for width, column in zip(widths, columns, strict=True)
+    ]
     for at in reversed(range(len(columns))):
-        if sum(least[each] + 2 for each in shown) - 2 <= screen_width:
+        if _excess(least, screen_width) <= 0:
             break
         if columns[at].may_be_left_out:
-            shown.remove(at)
-    return shown
+            widths[at] = least[at] = 0
+    while (excess := _excess(widths, screen_width)) > 0 and widths != least:
+        cut = max(range(len(widths)), key=lambda at: widths[at] - least[at])
+        widths[cut] = max(widths[cut] - excess, least[cut])
+    return widths
+
+
+def _excess(widths: Sequence[int], screen_width: int) -> int:
+    shown = [width for width in widths if width]
+    return sum(shown) + 2 * (len(shown) - 1) - screen_width
 
 
 def coloured(value: Cell) -> "Text":
