@@ -12,8 +12,9 @@ import typer
 from task_queue.actors.actions.prints import fields_of_present_task, output_is_caught
 from task_queue.actors.actions.python.thread import keep_output_open
 from task_queue.actors.errors import TaskQueueError
+from task_queue.actors.tasks.text import one_line, titled
 from task_queue.api import standard_streams
-from task_queue.api.commands import dead, queues, schedules, tasks
+from task_queue.api.commands import completion, dead, queues, schedules, tasks
 from task_queue.api.commands.errors import CommandError
 from task_queue.api.commands.exporting import export_tasks
 from task_queue.api.commands.importing import import_tasks
@@ -24,6 +25,7 @@ from task_queue.api.standard_streams import say
 from task_queue.config import logs
 from task_queue.config.layers import Loaded, effective, environment, load
 from task_queue.config.logger import get_logger
+from task_queue.config.server_address import URL_VARIABLE
 from task_queue.config.settings import SettingsError
 
 WRONG_SETTINGS = 2
@@ -304,6 +306,33 @@ def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
 
 
 @app.command()
+def doctor(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            metavar="URL",
+            envvar=URL_VARIABLE,
+            help="The server; that of the settings unless given.",
+        ),
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", metavar="FILE", help="A file with the key.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Show one document.")] = False,  # noqa: FBT002
+) -> None:
+    """Look at settings, database, disk, clocks, server and key; say what to do."""
+    from task_queue.api.commands.doctor import doctor as look  # noqa: PLC0415 - see `serve`
+
+    look(config, overrides or [], url, key_file, _version(), as_json=as_json)
+
+
+app.command()(completion.completion)
+
+
+@app.command()
 def openapi(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Show what the HTTP API is, as OpenAPI 3.1."""
     settings = _load(config, overrides).settings
@@ -321,6 +350,7 @@ def version() -> None:
 def main() -> None:
     """Run the command; an expected error is one line and its exit code, never a traceback."""
     standard_streams.make_usable()
+    completion.complete()
     try:
         app()
     except SettingsError as error:
@@ -331,6 +361,9 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
     except TaskQueueError as error:
         _complain(error)
+        raise SystemExit(1) from None
+    except Exception as error:  # noqa: BLE001 - a defect: one line, too
+        _complain_of_defect(error)
         raise SystemExit(1) from None
 
 
@@ -355,6 +388,16 @@ def _load(config: Path | None, overrides: list[str] | None) -> Loaded:
 
 def _complain(error: Exception) -> None:
     sys.stderr.write(f"task-queue: {error}\n")
+
+
+def _complain_of_defect(error: Exception) -> None:
+    """Say what is wrong with this program, and where: that is what a report needs."""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
+    text = f"a defect of this program: {titled(error)}, at {place}; please report it"
+    sys.stderr.write(f"task-queue: {one_line(text, 1_000)}\n")
 
 
 def _version() -> str:
