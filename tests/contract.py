@@ -75,10 +75,10 @@ def check(request: httpx.Request, response: httpx.Response, prefix: str = "") ->
     kind = response.headers.get("Content-Type", "").partition(";")[0]
     if response.headers.get("X-Request-ID") is None:
         raise ContractError(f"without an id: {said}")
-    if path == DASHBOARD.rstrip("/") or path.startswith(DASHBOARD) or _leads_there(path, response):
-        _check_page(response, kind, said)
-    elif kind == PROBLEM_TYPE:
+    if kind == PROBLEM_TYPE:
         _check_problem(operation, request, response, said)
+    elif f"{path}/".startswith(DASHBOARD) or _leads_there(path, response):
+        _check_page(response, kind, said)
     elif operation is not None and request.method != "OPTIONS":
         _check_document(operation, request, response, said)
     elif request.method != "OPTIONS":
