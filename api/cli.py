@@ -231,6 +231,24 @@ def restore(
     put_back(database(settings.database), file, settings, force=force, paused=paused)
 
 
+@app.command()
+def check(
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended; servers may run.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Look whether all that is stored goes together, with servers running or not."""
+    settings = _load(config, overrides).settings
+    from task_queue.actors.database import database  # noqa: PLC0415 - see `serve`
+    from task_queue.api.commands.check import check as look  # noqa: PLC0415
+
+    raise SystemExit(look(database(settings.database), repair=repair, as_json=as_json))
+
+
 @keys.command("create")
 def create_key(  # noqa: PLR0913, PLR0917 - typer makes options of them
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)],

@@ -138,6 +138,7 @@ def test_of_postgresql_it_says_which_program_does_it(tmp_path: Path, name: str) 
         ["keys", "list"],
         ["keys", "revoke", "shop"],
         ["backup", "backup.db"],
+        ["check"],
     ],
 )
 def test_a_newer_database_is_refused_and_left_alone(
