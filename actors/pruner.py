@@ -6,7 +6,7 @@ from dataclasses import replace
 from task_queue.actors.messages.base import Message, Recipient
 from task_queue.actors.messages.clock import Tick
 from task_queue.actors.messages.pruner import Pruned
-from task_queue.actors.messages.writer import Prune, SayAlive, SayFarewell, WriteFailed
+from task_queue.actors.messages.writer import Prune, SayAlive, WriteFailed
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.tasks.nodes import ALIVE_SECONDS, Node
 from task_queue.actors.tasks.states import Status
@@ -64,10 +64,9 @@ class Pruner(Actor):
         self._sweep_at = 0.0
         self._last: Pruned | None = None
 
-    def on_stop(self) -> None:
-        """Say that this node ends as it should."""
-        super().on_stop()
-        self._writer.tell(SayFarewell(self._address, self._node().name))
+    def setup(self) -> None:
+        """Say that this node lives."""
+        self._say_alive()
 
     def receive(self, message: Message) -> None:
         """Handle one message."""

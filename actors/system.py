@@ -306,6 +306,7 @@ class ActorSystem:
             deliverer=self._deliverer,
             floor=self._disk_floor(),
             upkeep=ServerUpkeep(session) if self._file is None else FileUpkeep(session, self._file),
+            node=self._queue_specs.node,
             meter=self.meters.writer,
         )
 

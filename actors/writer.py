@@ -24,6 +24,7 @@ from task_queue.actors.messages.writer import (
     GetDatabaseState,
     Insert,
     NoteFigures,
+    SayFarewell,
     Watch,
     Write,
     WriteFailed,
@@ -113,6 +114,7 @@ class DatabaseWriter(Actor):
         floor: DiskFloor | None = None,
         upkeep: Upkeep | None = None,
         meter: WriterMeter | None = None,
+        node: str = "",
     ) -> None:
         """Store what is needed.
 
@@ -126,6 +128,7 @@ class DatabaseWriter(Actor):
             floor: The room that must be left on the disk, if any.
             upkeep: What there is to look after besides.
             meter: Counts the commits.
+            node: The name of this node, which is forgotten when it ends; empty: it has said none.
         """
         super().__init__(life)
         self._deliverer = deliverer
@@ -148,6 +151,7 @@ class DatabaseWriter(Actor):
         self._warnings: tuple[str, ...] = ()
         self._pause_seconds: float | None = None
         self._figures = Unwritten(monotonic())
+        self._node = node
 
     def receive(self, message: Message) -> None:
         """Handle one message."""
@@ -174,10 +178,13 @@ class DatabaseWriter(Actor):
         self._doing, self._buffer, self._held, self._size = [], [], [], 0
 
     def on_stop(self) -> None:
-        """Write the last figures, and close the connection."""
+        """Write the last figures, and that this node has ended as it should; then close."""
         super().on_stop()
-        if self._problem is None and (rows := self._figures.take()):
-            self._doing = [AddFigures(self._life.address, rows)]
+        if self._problem is None:
+            own = self._life.address
+            self._doing = [SayFarewell(own, self._node)] if self._node else []
+            if rows := self._figures.take():
+                self._doing.append(AddFigures(own, rows))
             self._write()
         self._session.close()
 

@@ -73,7 +73,7 @@ def by_step(
         minutes: How long each is.
         queues: The names of the queues; None: all.
     """
-    step = ((figures.c.minute - begin) / sa.literal(minutes, sa.BigInteger)).label("step")
+    step = ((figures.c.minute - begin) // minutes).label("step")
     query = (
         sa.select(figures.c.queue, step, *_SUMS)
         .where(figures.c.minute >= begin, figures.c.minute < begin + steps * minutes)

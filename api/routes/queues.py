@@ -49,7 +49,7 @@ OPERATIONS = (
         scope=Scope.READ,
         query=FiguresParameters,
         answers={HTTPStatus.OK: Answered(description="The figures.", model=FiguresDocument)},
-        problems=_OF_READS,
+        problems=(*_OF_READS, problems.UNKNOWN_QUEUE),
         example=Example(query={"span": "day", "queue": "tasks"}),
     ),
     Operation(

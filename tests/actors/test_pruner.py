@@ -11,7 +11,7 @@ from task_queue.actors.errors import StoreUnavailableError
 from task_queue.actors.messages.base import Command
 from task_queue.actors.messages.clock import Tick
 from task_queue.actors.messages.pruner import Pruned
-from task_queue.actors.messages.writer import Prune, WriteFailed
+from task_queue.actors.messages.writer import Prune, SayAlive, WriteFailed
 from task_queue.actors.pruner import STEP_SECONDS, SWEEP_SECONDS, Pruner
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.store import retention
@@ -19,7 +19,7 @@ from task_queue.actors.store.database import Database
 from task_queue.actors.store.retention import RESERVE_PAGES, STEP_ROWS
 from task_queue.actors.store.schema import tasks
 from task_queue.actors.store.session import Session
-from task_queue.actors.tasks.nodes import Node
+from task_queue.actors.tasks.nodes import ALIVE_SECONDS, Node
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.writer import DatabaseWriter
 from tests.actors.store.calls import call, find, get, put
@@ -42,13 +42,14 @@ class Idle:
 
     def __init__(self) -> None:
         self.own, self.writer, self.clock = Inbox(), Inbox(), ManualClock()
+        self.draining = False
         self.actor = Pruner(
             life("pruner"),
             address=self.own,
             writer=self.writer,
             retention=RETENTION,
             audit_seconds=AUDIT_SECONDS,
-            node=lambda: replace(NODE, seen_at=self.clock()),
+            node=lambda: replace(NODE, seen_at=self.clock(), draining=self.draining),
             alone=True,
             now=self.clock,
         )
@@ -63,6 +64,12 @@ class Idle:
         self.gets(Tick(self.clock.advance(seconds)))
         return self.writer.all_of(Prune)
 
+    def says(self, seconds: float = 0.0) -> list[SayAlive]:
+        """What it has the other nodes told, at a step so much later."""
+        self.writer.messages.clear()
+        self.gets(Pruned(0, None), Tick(self.clock.advance(seconds)))
+        return self.writer.all_of(SayAlive)
+
     def sweeps(self, seconds: float) -> bool:
         """Whether a step so much later, of which nothing comes, looks for old tasks."""
         (step,) = self.tick(seconds)
@@ -71,6 +78,24 @@ class Idle:
 
 
 # --- when -----------------------------------------------------------------------------------
+
+
+def test_a_step_says_that_this_node_lives_now_and_then_and_when_that_has_changed() -> None:
+    pruner = Idle()
+    assert [each.node for each in pruner.says()] == [NODE]
+    assert not pruner.says(ALIVE_SECONDS / 2)
+    assert len(pruner.says(ALIVE_SECONDS / 2)) == 1
+    pruner.draining = True
+    assert [each.node.draining for each in pruner.says(STEP_SECONDS)] == [True]
+    assert not pruner.says(STEP_SECONDS)
+    assert len(pruner.says(-60)) == 1  # the clock was set back
+
+
+def test_what_could_not_be_said_is_said_with_the_next_step() -> None:
+    pruner = Idle()
+    (said,) = pruner.says()
+    pruner.gets(WriteFailed(said, StoreUnavailableError("gone")))
+    assert len(pruner.says(STEP_SECONDS)) == 1
 
 
 def test_the_first_tick_brings_a_step_that_begins_with_the_oldest() -> None:

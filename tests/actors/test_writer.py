@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import reduce
 from typing import TypeVar
 
 import pytest
@@ -42,6 +43,7 @@ from task_queue.actors.messages.writer import (
     Insert,
     KeyPlace,
     LoadSchedules,
+    NoteFigures,
     Prune,
     Renew,
     Report,
@@ -53,6 +55,7 @@ from task_queue.actors.messages.writer import (
 )
 from task_queue.actors.runtime.actor import Life
 from task_queue.actors.runtime.address import Address
+from task_queue.actors.store import figures, nodes
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.insert import insert as add
 from task_queue.actors.store.notices import Notices
@@ -61,7 +64,9 @@ from task_queue.actors.store.upkeep import Upkeep
 from task_queue.actors.store.watches import FIRST_FULL
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.conditions import ACCEPTED, Conditions, Idempotency, Published
+from task_queue.actors.tasks.figures import MINUTE_SECONDS, WRITE_SECONDS, Figures
 from task_queue.actors.tasks.limits import QueueLimits, Room
+from task_queue.actors.tasks.nodes import Node
 from task_queue.actors.tasks.recurrence import Missed, Recurrence
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.settlement import Failure, Settlement, ack
@@ -79,7 +84,7 @@ from task_queue.actors.writer import (
 )
 from tests.actors.store.calls import attempts, claimant, find, get, put
 from tests.actors.store.races import while_held
-from tests.databases import execute, held, impatient, patient, refuse
+from tests.databases import execute, held, impatient, overhear, patient, refuse
 from tests.fakes import (
     AUDIT_SECONDS,
     DEADLINE_SECONDS,
@@ -92,6 +97,20 @@ from tests.fakes import (
 )
 
 DAY = 86_400.0
+NODE = Node(
+    name="host:1", version="1.0", started_at=NOW, seen_at=NOW, draining=False, queues={"tasks": 2}
+)
+REFUSE_FIGURES = {
+    True: (
+        "CREATE TRIGGER refuse BEFORE INSERT ON figures BEGIN SELECT RAISE(ABORT, 'refused'); END",
+        "DROP TRIGGER refuse",
+    ),
+    False: (
+        "ALTER TABLE figures ADD CONSTRAINT refuse CHECK (false)",
+        "ALTER TABLE figures DROP CONSTRAINT refuse",
+    ),
+}
+"""What lets SQLite, and else PostgreSQL, refuse all figures, and what ends that."""
 R = TypeVar("R")
 
 
@@ -117,7 +136,9 @@ class Idle:
             monotonic=self.monotonic,
             floor=floor,
             upkeep=upkeep,
+            node=NODE.name,
         )
+        self.actor._life.address.bind(self.actor.actor_ref)
         sa.event.listen(session._engine, "commit", self._count)
 
     def take(self, *messages: Message) -> None:
@@ -193,7 +214,79 @@ def kept(database: Database, *tasks: Task) -> list[bool]:
     return found
 
 
+def figures_of(session: Session) -> dict[str, Figures]:
+    """What is stored of what happened on the queues."""
+    with session.transaction():
+        found = figures.by_step(session.connection, int(NOW) // MINUTE_SECONDS, 60, 1)
+    return {queue: reduce(Figures.plus, steps.values()) for queue, steps in found.items()}
+
+
 # --- never started --------------------------------------------------------------------------
+
+
+def test_what_happened_is_written_with_another_commit_after_a_second(session: Session) -> None:
+    writer, inbox = Idle(session), Inbox()
+    claimed(writer, inbox, 2)
+    writer.take(NoteFigures("memory", Figures(published=3)))
+    writer.monotonic.advance(WRITE_SECONDS / 2)
+    writer.take(claim(inbox))
+    writer.flush()
+    assert figures_of(session) == {}
+    writer.monotonic.advance(WRITE_SECONDS / 2)
+    writer.commits = 0
+    writer.take(claim(inbox))
+    writer.flush()
+    assert writer.commits == 1
+    assert figures_of(session) == {
+        "tasks": Figures(published=2, started=2),
+        "memory": Figures(published=3),
+    }
+
+
+def test_where_nothing_happens_no_figures_are_written(session: Session) -> None:
+    writer, inbox, texts = Idle(session), Inbox(), list[str]()
+    end = overhear(session, lambda text, _: texts.append(text))
+    for _ in range(3):
+        writer.monotonic.advance(WRITE_SECONDS)
+        writer.take(claim(inbox))
+        writer.flush()
+    end()
+    assert texts
+    assert not [text for text in texts if "figures" in text]
+
+
+def test_figures_that_could_not_be_written_are_written_once_it_is_possible(
+    database: Database, session: Session
+) -> None:
+    writer, inbox = Idle(session), Inbox()
+    claimed(writer, inbox, 1)
+    refuse, accept = REFUSE_FIGURES[database.is_sqlite]
+    execute(database, refuse)
+    writer.monotonic.advance(WRITE_SECONDS)
+    more = an_insert(inbox)
+    writer.take(more)
+    writer.flush()
+    assert answer(more) is None  # nothing else fails for them
+    assert figures_of(session) == {}
+    execute(database, accept)
+    writer.monotonic.advance(WRITE_SECONDS)
+    writer.take(claim(inbox))
+    writer.flush()
+    assert figures_of(session) == {"tasks": Figures(published=2, started=1)}
+
+
+def test_a_writer_that_stops_writes_the_last_figures_and_takes_leave_of_the_other_nodes(
+    session: Session, database: Database
+) -> None:
+    writer, other = Idle(session), Session(database)
+    claimed(writer, Inbox(), 1)
+    with other.transaction():
+        nodes.say_alive(other.connection, NODE, alone=False)
+    writer.actor.on_stop()
+    assert figures_of(other) == {"tasks": Figures(published=1, started=1)}
+    with other.transaction():
+        assert nodes.every(other.connection) == []
+    other.close()
 
 
 def test_all_that_waited_shares_one_commit_and_is_told_once(session: Session) -> None:
