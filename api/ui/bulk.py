@@ -84,14 +84,15 @@ def _back(step: BulkStep) -> str:
 
 
 def _show(visit: Visit, title: str, step: BulkStep, lines: list[str], *, asks: bool) -> None:
+    goes_on = bool(step.cursor)
     visit.show(
         "bulk.html",
         title,
         lines=lines,
         asks=asks,
-        goes_on=bool(step.cursor),
+        goes_on=goes_on,
         bar=None if asks or not step.total else (step.done, step.total, step.more),
-        button=f"{step.do.capitalize()} {_many(step)}" if asks else "Go on",
+        button=f"{step.do.capitalize()} {_many(step)}" if asks else "Go on" if goes_on else None,
         path=STEPS,
         fields=step.fields(),
         back=_back(step),
