@@ -77,8 +77,11 @@ class _Reader(HTMLParser):
         elif name and self._form is not None:
             self._begin_field(tag, given)
         elif tag == "option" and self._select:
-            if "selected" in given or not self._fields.get(self._select):
-                self._fields[self._select] = [given.get("value", "")]
+            self._add_option(self._select, given)
+
+    def _add_option(self, select: str, given: dict[str, str]) -> None:
+        if "selected" in given or not self._fields.get(select):
+            self._fields[select] = [given.get("value", "")]
 
     def _begin_field(self, tag: str, given: dict[str, str]) -> None:
         name, value = given["name"], given.get("value", "")

@@ -1,0 +1,192 @@
+"""Tasks, dead letters and actions on the dashboard in a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser import Browser, needs_browser
+from tests.harness import Gate, ServerProcess, eventually
+
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("work-browser"), needs_browser]
+
+SETTINGS = (
+    "actions.fail='tests.actions:fail'",
+    "actions.resize='tests.actions:resize'",
+    "actions.report_and_wait='tests.actions:report_and_wait'",
+    "queues.tasks.max_attempts=1",
+    "builtin.fallback=true",
+)
+LATER = 3_600
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with tasks in several states."""
+    server = ServerProcess(tmp_path_factory.mktemp("work"), *SETTINGS)
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser() as browser:
+        yield browser
+
+
+class Tab:
+    """A page in the browser, and what is done there."""
+
+    def __init__(self, browser: Browser, server: ServerProcess) -> None:
+        self._browser = browser
+        self._base = str(server.client.base_url).rstrip("/")
+
+    def open(self, path: str) -> None:
+        self._browser.open(f"{self._base}{path}")
+
+    def text(self, selector: str = "body") -> str:
+        found = f"document.querySelector({selector!r})?.innerText ?? ''"
+        return str(self._browser.run(f"return {found}"))
+
+    def click(self, selector: str) -> None:
+        self._browser.run(f"document.querySelector({selector!r}).click()")
+
+    def fill(self, selector: str, value: str) -> None:
+        self._browser.run(f"document.querySelector({selector!r}).value = {value!r}")
+
+    def wait_for(self, text: str, selector: str = "body") -> None:
+        eventually(lambda: text in self.text(selector), text)
+
+    def run(self, script: str) -> object:
+        return self._browser.run(script)
+
+
+@pytest.fixture
+def tab(browser: Browser, server: ServerProcess) -> Tab:
+    return Tab(browser, server)
+
+
+def publish_many(server: ServerProcess, action: str, count: int) -> None:
+    task = {"action": action, "delay_seconds": LATER}
+    answer = server.client.post("/tasks/batch", json={"tasks": [task] * count})
+    assert answer.is_success
+
+
+def left(server: ServerProcess, action: str) -> int:
+    """How many tasks with this action still wait."""
+    query = {"action": action, "status": "scheduled", "limit": "1000"}
+    return int(server.client.get("/tasks", params=query).json()["count"])
+
+
+def test_a_box_selects_all_tasks_of_a_page(server: ServerProcess, tab: Tab) -> None:
+    publish_many(server, "boxes", 3)
+    tab.open("/ui/tasks?action=boxes")
+    tab.click("[data-all]")
+    assert tab.text("[data-count]") == "(3)"
+    tab.click("input[name=id]")
+    assert tab.text("[data-count]") == "(2)"
+    assert tab.run("return document.querySelector('[data-all]').indeterminate") is True
+    tab.click("button[value=cancel]")
+    tab.wait_for("Cancel 2 tasks?")
+    tab.click("form[action$=step] button")
+    tab.wait_for("2 tasks cancelled.")
+    assert left(server, "boxes") == 1
+
+
+def test_a_change_of_many_tasks_goes_on_by_itself(server: ServerProcess, tab: Tab) -> None:
+    publish_many(server, "by_itself", 700)
+    tab.open("/ui/tasks?action=by_itself")
+    tab.click("input[value=filter]")
+    tab.click("button[value=cancel]")
+    tab.wait_for("Cancel 700 tasks?")
+    tab.click("form[action$=step] button")
+    tab.wait_for("700 tasks cancelled.")
+    assert tab.run("return document.querySelector('progress').value") == 700
+    assert left(server, "by_itself") == 0
+
+
+def test_a_change_that_cannot_go_on_says_so_and_can_be_tried_again(
+    server: ServerProcess, tab: Tab
+) -> None:
+    publish_many(server, "breaks_off", 450)
+    tab.open("/ui/tasks?action=breaks_off")
+    tab.click("input[value=filter]")
+    tab.click("button[value=cancel]")
+    tab.wait_for("Cancel 450 tasks?")
+    # As if the second step did not reach the server.
+    tab.run("""
+        const form = document.querySelector("form[action$=step]");
+        const body = new URLSearchParams(new FormData(form));
+        const answer = await fetch(form.action, {method: "POST", body});
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        document.querySelector("main").replaceWith(page.querySelector("main"));
+        window.fetch = async () => { throw new Error("no network."); };
+        const module = document.querySelector("script[src$='steps.js']").src;
+        await import(module + "?again");
+    """)
+    tab.wait_for("It has stopped: no network.")
+    assert 0 < left(server, "breaks_off") < 450
+    tab.click("form[data-go-on] button:not([type])")
+    tab.wait_for("450 tasks cancelled.")
+    assert left(server, "breaks_off") == 0
+
+
+def test_a_cancel_asks_in_a_dialog_and_escape_is_no(server: ServerProcess, tab: Tab) -> None:
+    publish_many(server, "asked", 1)
+    tab.open("/ui/tasks?action=asked")
+    tab.click("tbody th a")
+    tab.wait_for("About")
+    tab.click("a[href$='/cancel']")
+    tab.wait_for("Cancel this task?", "dialog")
+    tab.run("document.querySelector('dialog').close()")
+    assert tab.run("return document.activeElement.matches('a[href$=\"/cancel\"]')") is True
+    assert left(server, "asked") == 1
+    tab.click("a[href$='/cancel']")
+    tab.wait_for("Cancel this task?", "dialog")
+    tab.click("dialog button.harms")
+    tab.wait_for("The task was cancelled")
+    assert left(server, "asked") == 0
+
+
+def test_progress_moves_while_somebody_looks(
+    server: ServerProcess, tab: Tab, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path)
+    data = {"fraction": 0.25, "message": "a quarter", "fifo": str(gate.path)}
+    task_id = server.publish("report_and_wait", **data)
+    tab.open(f"/ui/tasks/{task_id}")
+    tab.run("window.stays = true")
+    tab.wait_for("25.0 % a quarter")
+    gate.open("through")
+    tab.wait_for("completed", "h1")
+    tab.wait_for("through")
+    assert tab.run("return window.stays") is True
+
+
+def test_a_form_shows_what_is_wrong_and_publishes(tab: Tab) -> None:
+    tab.open("/ui/actions/resize")
+    tab.fill("[name='data.sizes']", '[{"width": "wide"}]')
+    tab.click("button.main")
+    tab.wait_for("data.sizes[0].width", ".wrong:not(:empty)")
+    described = """
+        const field = document.querySelector("[aria-invalid]");
+        const ids = field.getAttribute("aria-describedby").split(" ");
+        return ids.map(id => document.getElementById(id).innerText).join(" ");
+    """
+    assert "data.sizes[0].width" in str(tab.run(described))
+    tab.fill("[name='data.sizes']", '[{"width": 4}]')
+    tab.click("button.main")
+    tab.wait_for("The task was published.")
+
+
+def test_a_redrive_goes_to_its_end(server: ServerProcess, tab: Tab) -> None:
+    for number in range(2):
+        task_id = server.publish("fail", message=f"in the browser {number}")
+        server.wait_for_status(task_id, "dead")
+    tab.open("/ui/dead-letters")
+    tab.click("a[aria-label*='in the browser']")
+    tab.wait_for("Redrive 2 tasks?")
+    tab.click("form[action$=redrive] button")
+    tab.wait_for("2 tasks put back on their queues.")
