@@ -27,6 +27,7 @@ function show() {
   const button = rest.querySelector("[data-pause]");
   if (!button) return;
   button.hidden = false;
+  rest.querySelector("[data-next]").hidden = true; // it goes on by itself
   button.textContent = paused ? "Resume" : "Pause";
 }
 
@@ -35,6 +36,7 @@ async function goOn() {
     while (form() && !paused) await step(form());
   } catch (error) {
     said.textContent = `It has stopped: ${error.message.trim()} The button tries again.`;
+    rest.querySelector("[data-next]").hidden = false;
   }
 }
 

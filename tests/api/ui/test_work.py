@@ -1,13 +1,15 @@
 """Tasks, dead letters and actions on the dashboard, as a browser without JavaScript sees them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from task_queue.api.ui import bulk_step, dead_letters
+from tests.api.keys import make_key
 from tests.api.ui.forms import Page, Visitor
-from tests.harness import ServerProcess
+from tests.harness import ServerProcess, put_database
 
 pytestmark = pytest.mark.system
 
@@ -280,3 +282,27 @@ def test_dead_tasks_with_the_same_error_are_one_group(
     for each in died:
         server.wait_for_status(each, "dead")
         assert len(server.task(each)["attempts"]) == 2
+
+
+def test_a_key_that_may_only_read_changes_nothing(migrated_file: Path, tmp_path: Path) -> None:
+    put_database(migrated_file, tmp_path)
+    keys = {scope: make_key(tmp_path, scope, "--scope", scope) for scope in ("read", "admin")}
+    server = ServerProcess(tmp_path, "auth.mode=keys")
+    try:
+        server.start()
+        server.client.headers["Authorization"] = f"Bearer {keys['admin']}"
+        task_id = publish(server)
+        form = Visitor(server.client).open("/ui/tasks").form("/ui/bulk")
+        server.client.headers["Authorization"] = f"Bearer {keys['read']}"
+        visitor = Visitor(server.client)
+        page = visitor.open(f"/ui/tasks/{task_id}")
+        assert page.title == "sum scheduled"
+        assert not {"Cancel…", "Publish again…"} & set(page.links)
+        assert "Change several" not in visitor.open("/ui/tasks").text
+        assert "may not publish" in visitor.open("/ui/actions/sum").text
+        form.fields["token"] = visitor.open(f"/ui/tasks/{task_id}/cancel").forms[0].fields["token"]
+        refused = visitor.send(form, id=task_id, do="cancel")
+        assert refused.answer.status_code == 403
+        assert "takes a key with the scope operate" in refused.text
+    finally:
+        server.close()

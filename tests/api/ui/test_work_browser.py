@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -18,6 +19,7 @@ SETTINGS = (
     "builtin.fallback=true",
 )
 LATER = 3_600
+GROUP = {"queue": "tasks", "action": "fail", "error_group": "ValueError: to be looked at"}
 
 
 @pytest.fixture(scope="module")
@@ -37,30 +39,23 @@ def browser() -> Iterator[Browser]:
 
 
 class Tab:
-    """A page in the browser, and what is done there."""
+    """The browser on the pages of one server."""
 
     def __init__(self, browser: Browser, server: ServerProcess) -> None:
         self._browser = browser
         self._base = str(server.client.base_url).rstrip("/")
+        self.text = browser.text
+        self.click = browser.click
+        self.fill = browser.fill
+        self.run = browser.run
+        self.look_like = browser.look_like
+        self.faults = browser.faults
 
     def open(self, path: str) -> None:
         self._browser.open(f"{self._base}{path}")
 
-    def text(self, selector: str = "body") -> str:
-        found = f"document.querySelector({selector!r})?.innerText ?? ''"
-        return str(self._browser.run(f"return {found}"))
-
-    def click(self, selector: str) -> None:
-        self._browser.run(f"document.querySelector({selector!r}).click()")
-
-    def fill(self, selector: str, value: str) -> None:
-        self._browser.run(f"document.querySelector({selector!r}).value = {value!r}")
-
     def wait_for(self, text: str, selector: str = "body") -> None:
         eventually(lambda: text in self.text(selector), text)
-
-    def run(self, script: str) -> object:
-        return self._browser.run(script)
 
 
 @pytest.fixture
@@ -128,20 +123,23 @@ def test_a_change_that_cannot_go_on_says_so_and_can_be_tried_again(
     """)
     tab.wait_for("It has stopped: no network.")
     assert 0 < left(server, "breaks_off") < 450
-    tab.click("form[data-go-on] button:not([type])")
+    tab.click("[data-next]")
     tab.wait_for("450 tasks cancelled.")
     assert left(server, "breaks_off") == 0
 
 
-def test_a_cancel_asks_in_a_dialog_and_escape_is_no(server: ServerProcess, tab: Tab) -> None:
+def test_a_cancel_asks_in_a_dialog_and_escape_is_no(
+    server: ServerProcess, browser: Browser, tab: Tab
+) -> None:
     publish_many(server, "asked", 1)
     tab.open("/ui/tasks?action=asked")
     tab.click("tbody th a")
     tab.wait_for("About")
     tab.click("a[href$='/cancel']")
     tab.wait_for("Cancel this task?", "dialog")
-    tab.run("document.querySelector('dialog').close()")
-    assert tab.run("return document.activeElement.matches('a[href$=\"/cancel\"]')") is True
+    browser.press("\ue00c")
+    has_focus = "return document.activeElement.matches('a[href$=\"/cancel\"]')"
+    assert eventually(lambda: tab.run(has_focus), "the focus is back at the link")
     assert left(server, "asked") == 1
     tab.click("a[href$='/cancel']")
     tab.wait_for("Cancel this task?", "dialog")
@@ -190,3 +188,42 @@ def test_a_redrive_goes_to_its_end(server: ServerProcess, tab: Tab) -> None:
     tab.wait_for("Redrive 2 tasks?")
     tab.click("form[action$=redrive] button")
     tab.wait_for("2 tasks put back on their queues.")
+
+
+@pytest.fixture(scope="module")
+def pages(server: ServerProcess) -> dict[str, str]:
+    """The paths of all pages, with something to see on each."""
+    died = server.publish("fail", message="to be looked at")
+    server.wait_for_status(died, "dead")
+    done = server.publish("sum", numbers=[1, 2])
+    server.wait_for_status(done, "completed")
+    return {
+        "tasks": "/ui/tasks?limit=25",
+        "tasks that match": "/ui/tasks?status=dead&data.message=to+be+looked+at",
+        "wrong filter": "/ui/tasks?queue=nowhere",
+        "dead task": f"/ui/tasks/{died}",
+        "completed task": f"/ui/tasks/{done}",
+        "question": f"/ui/tasks/{died}/delete",
+        "dead letters": "/ui/dead-letters",
+        "redrive": f"/ui/dead-letters/redrive?{urlencode(GROUP)}",
+        "actions": "/ui/actions",
+        "form": "/ui/actions/resize",
+        "form with data": f"/ui/actions/fail?from={died}",
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_page_shuts_anybody_out(
+    tab: Tab, pages: dict[str, str], width: int, scheme: str
+) -> None:
+    tab.look_like(width=width, dark=scheme == "dark")
+    try:
+        for name, path in pages.items():
+            tab.open(path)
+            unfold = "document.querySelectorAll('details').forEach(each => { each.open = true; })"
+            wide = f"{unfold}; return document.documentElement.scrollWidth"
+            assert tab.run(wide) <= width, name
+            assert tab.faults() == [], name
+    finally:
+        tab.look_like()
