@@ -62,6 +62,7 @@ class RedriveBody(Body):
         error_contains: Only those whose error has this text in it.
         limit: How many at most, the oldest first.
         per_second: How many are to run in a second; all at once if not given.
+        preview: Whether to count only, and to put nothing back.
     """
 
     model_config = ConfigDict(json_schema_extra={"anyOf": _SELECTS})
@@ -74,6 +75,7 @@ class RedriveBody(Body):
     )
     limit: Annotated[int | None, Field(ge=1, le=MAX_REDRIVE)] = None
     per_second: Annotated[float | None, Field(ge=0.001, le=100_000)] = None
+    preview: bool | None = None
 
 
 class DeadLettersResource:
@@ -103,10 +105,11 @@ class DeadLettersResource:
         limit = DEFAULT_REDRIVE if body.limit is None else body.limit
         find = self._named if body.ids else self._search
         found, left_out = find(body, limit, caller)
-        count = self._redrive(found, body.per_second)
+        count = len(found) if body.preview else self._redrive(found, body.per_second)
         numbers = left_out._asdict() | {"unchanged": len(found) - count}
         left = {name: number for name, number in numbers.items() if number}
-        _log.info("dead tasks redriven", count=count, **left)
+        if not body.preview:
+            _log.info("dead tasks redriven", count=count, **left)
         detail = {"detail": "; ".join(_WHY[name] for name in left)} if left else {}
         resp.data = dumps({"count": count, **left, **detail})
 

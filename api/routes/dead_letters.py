@@ -45,7 +45,12 @@ OPERATIONS = (
         suffix="redrive",
         scope=Scope.OPERATE,
         body=RedriveBody,
-        answers={HTTPStatus.OK: Answered(description="How many were put back.", model=Redriven)},
+        answers={
+            HTTPStatus.OK: Answered(
+                description="How many were put back; or, as a preview, how many would be.",
+                model=Redriven,
+            )
+        },
         problems=(
             problems.INVALID_REQUEST,
             problems.INVALID_JSON,

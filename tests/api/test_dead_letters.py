@@ -20,7 +20,7 @@ SETTINGS = (
     "queues.quick.driver=memory",
 )
 NAMES = "queue, action, created_after, created_before, order, limit, cursor, error_contains"
-MEMBERS = "queue, action, ids, error_contains, limit, per_second"
+MEMBERS = "queue, action, ids, error_contains, limit, per_second, preview"
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -183,6 +183,14 @@ def test_ids_may_be_narrowed_down(
     assert redrive(morgue, ids=ids, **members) == len(places)
     left = [task_id for place, task_id in enumerate(ids) if place not in places]
     assert letters(morgue, order="oldest") == left
+
+
+def test_a_preview_says_how_many_and_puts_none_back(morgue: ServerProcess) -> None:
+    ids = several_dead(morgue)
+    assert redrive(morgue, action="reject", preview=True) == 2
+    assert redrive(morgue, queue="mail", limit=1, preview=True) == 1
+    assert all(morgue.task(each)["status"] == "dead" for each in ids)
+    assert redrive(morgue, queue="mail", preview=False) == 2
 
 
 def test_what_is_redriven_runs_again(morgue: ServerProcess) -> None:

@@ -11,7 +11,7 @@ class Redriven(Document):
     """How many dead tasks were put back, and how many that match were not.
 
     Attributes:
-        count: How many were put back.
+        count: How many were put back; of a preview, how many would be.
         quarantined: How many may take the service down again.
         unknown: How many have an action or a queue that there is not.
         unchanged: How many are not dead any more, or lost their unique key.
