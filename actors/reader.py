@@ -12,6 +12,7 @@ from task_queue.actors.messages.reader import (
     FindEnded,
     FindKey,
     FindNamed,
+    FindSigns,
     FindTasks,
     GetFigures,
     GetTask,
@@ -31,6 +32,7 @@ from task_queue.actors.store import audit, counts, figures, keys, listing, nodes
 from task_queue.actors.store.ended import ended
 from task_queue.actors.store.history import history
 from task_queue.actors.store.session import Session
+from task_queue.actors.store.signs import signs
 from task_queue.actors.store.size import size
 from task_queue.actors.tasks.filters import ALL
 
@@ -46,6 +48,7 @@ _ANSWERS: Mapping[type[Request[Any]], Callable[[Any, Any], object]] = {
     CountTasks: lambda connection, _: counts.by_state(connection),
     MeasureDatabase: lambda connection, _: size(connection),
     ListPaused: lambda connection, _: queues.paused_queues(connection),
+    FindSigns: lambda connection, m: signs(connection, m.now, m.queues),
     GetFigures: lambda connection, m: figures.by_step(
         connection, m.begin, m.steps, m.minutes, m.queues
     ),

@@ -13,9 +13,10 @@ from task_queue.actors.errors import (
     TaskQueueError,
 )
 from task_queue.actors.messages.queue import GetQueueState
-from task_queue.actors.messages.reader import NextReady
+from task_queue.actors.messages.reader import FindSigns, NextReady
 from task_queue.actors.messages.supervisor import CountStuck, ListChildren
 from task_queue.actors.messages.writer import GetDatabaseState
+from task_queue.actors.tasks.signs import in_words
 from task_queue.actors.tasks.text import counted
 from task_queue.api.auth.caller import caller_of
 from task_queue.api.edge import Edge
@@ -70,7 +71,15 @@ class ReadinessResource:
         except TaskQueueError as error:
             return self._problems() or [str(error)], ()
         failed = [f"the last commit failed: {database.problem}"] if database.problem else []
-        return failed or self._problems(), database.warnings
+        return failed or self._problems(), [*database.warnings, *self._signs()]
+
+    def _signs(self) -> list[str]:
+        """Return what whoever is on call has to know besides."""
+        now, queues = self._edge.now(), tuple(self._edge.queues)
+        try:
+            return in_words(self._edge.ask_reader(FindSigns(now, queues)), now, queues)
+        except TaskQueueError as error:
+            return [f"what else needs attention cannot be looked up: {error}"]
 
     def _problems(self) -> list[str]:
         if self._edge.is_draining:

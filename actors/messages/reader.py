@@ -10,6 +10,7 @@ from task_queue.actors.tasks.filters import ALL, Cursor, Filters, LeftOut
 from task_queue.actors.tasks.keys import StoredKey
 from task_queue.actors.tasks.nodes import Node, RunningTask
 from task_queue.actors.tasks.schedule import Schedule
+from task_queue.actors.tasks.signs import Signs
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Attempt, Task
 
@@ -160,6 +161,19 @@ class ListRunning(Request[list[RunningTask]]):
 @dataclass(frozen=True, slots=True)
 class MeasureDatabase(Request[int]):
     """How large a database on a server is, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindSigns(Request[Signs]):
+    """What trouble can be seen in.
+
+    Attributes:
+        now: The present moment, Unix seconds.
+        queues: The names of the queues whose waits are looked at.
+    """
+
+    now: float
+    queues: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ import falcon
 import falcon.testing
 import pytest
 
-from task_queue.actors.errors import AnswerTimeoutError, StoreUnavailableError
+from task_queue.actors.errors import AnswerTimeoutError, QueryFailedError, StoreUnavailableError
 from task_queue.actors.messages.queue import QueueState
-from task_queue.actors.messages.reader import NextReady
+from task_queue.actors.messages.reader import FindSigns, NextReady
 from task_queue.actors.messages.supervisor import CountStuck
 from task_queue.actors.messages.writer import DatabaseState
 from task_queue.actors.tasks.limits import QueueLimits
+from task_queue.actors.tasks.signs import Signs
+from task_queue.actors.tasks.states import Status
 from task_queue.api.auth.caller import EVERYBODY, Caller
 from task_queue.api.auth.scopes import Scope
 from task_queue.api.edge import Edge
@@ -68,6 +70,7 @@ def readiness(  # noqa: PLR0913 - all that it looks at
     states: Mapping[str, QueueState] | None = None,
     database: object = DatabaseState(None, ()),
     caller: Caller = EVERYBODY,
+    signs: object = Signs(),
 ) -> tuple[int, dict[str, Any]]:
     states = states or {"tasks": state()}
     system = SimpleNamespace(
@@ -78,7 +81,7 @@ def readiness(  # noqa: PLR0913 - all that it looks at
             addresses={name: Answers(each) for name, each in states.items()},
             info={name: SimpleNamespace(limits=limits or QueueLimits()) for name in states},
         ),
-        reader=Answers(oldest),
+        reader=Answers(lambda asked: signs if isinstance(asked, FindSigns) else oldest),
         writer=Answers(database),
     )
     app = falcon.App(middleware=[As(caller)])
@@ -155,6 +158,19 @@ def test_what_needs_attention_is_named_and_keeps_it_ready() -> None:
     assert (status, document) == (200, {**READY, "warnings": [*warnings]})
 
 
+def test_signs_of_trouble_are_told_and_keep_it_ready() -> None:
+    signs = Signs(counts={"tasks": {Status.QUEUED: 2}}, paused={"tasks"})
+    status, document = readiness(signs=signs)
+    assert (status, len(document["warnings"])) == (200, 1)
+    assert document["warnings"][0].startswith("the queue tasks is paused and 2 tasks wait on it")
+
+
+def test_that_signs_cannot_be_looked_up_is_told() -> None:
+    status, document = readiness(signs=QueryFailedError("no such table"))
+    assert (status, document["problems"]) == (200, [])
+    assert document["warnings"] == ["what else needs attention cannot be looked up: no such table"]
+
+
 def test_a_dead_actor_is_named() -> None:
     status, document = readiness({**UP, "queue-tasks": False})
     assert (status, document["status"]) == (503, "not ready")
@@ -209,7 +225,8 @@ def test_a_server_with_a_paused_and_a_rate_limited_queue_is_ready(
     server.client.post("/queues/tasks/pause")
     tasks = [{"action": "x", "queue": name} for name in ("tasks", "slow", "slow", "slow")]
     assert server.client.post("/tasks/batch", json={"tasks": tasks}).status_code == 202
-    assert server.client.get("/readyz").json() == READY
+    ready = server.client.get("/readyz")
+    assert (ready.status_code, ready.json()["problems"]) == (200, [])
 
 
 @pytest.mark.parametrize("queues", [frozenset(), frozenset({"tasks"})])

@@ -20,6 +20,7 @@ from task_queue.actors.store import (
     external_marks,
     leases,
     listing,
+    nodes,
     queues,
     rate_limit,
     recount,
@@ -32,6 +33,7 @@ from task_queue.actors.store.ended import ended
 from task_queue.actors.store.history import history
 from task_queue.actors.store.queues import ensure_queue
 from task_queue.actors.store.session import Session
+from task_queue.actors.store.signs import signs
 from task_queue.actors.tasks.claim import Bid, Lease
 from task_queue.actors.tasks.filters import ALL, Cursor, Filters
 from task_queue.actors.tasks.settlement import Failure, Settlement
@@ -97,6 +99,12 @@ def hot_deeds(session: Session) -> dict[str, tuple[Deed, tuple[str, ...]]]:
         "lend": (lambda c: external.lend(c, LEND), ("tasks_external",)),
         "hear": (lambda c: external.hear(c, HEAR), ()),
         "strays": (lambda c: external_marks.mark(c, MARK), ("tasks_external",)),
+        "signs of trouble": (
+            lambda c: signs(c, NOW, ("tasks", "mail")),
+            ("tasks_ready", "tasks_external", "tasks_by_state"),
+        ),
+        "what runs": (nodes.running, ("tasks_by_state",)),
+        "what runs in two queues": (lambda c: nodes.running(c, SEEN), ("tasks_by_state",)),
         "next ready": (lambda c: counts.next_ready(c, "tasks"), ("tasks_ready",)),
         "lapsed": (
             lambda _: leases.lapsed(session.connection, queue="tasks", now=NOW),
