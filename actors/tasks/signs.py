@@ -96,8 +96,8 @@ def _late(signs: Signs, now: float) -> Iterator[str]:
         if now - since > LATE_SECONDS and name not in signs.paused:
             yield (
                 f"ready tasks of the queue {name} have been waiting for {_time(now - since)}:"
-                " GET /nodes shows what its consumers do; more of them (concurrency), another node or a higher"
-                " rate_limit would help"
+                " GET /nodes shows what its consumers do; more of them"
+                " (concurrency), another node or a higher rate_limit would help"
             )
 
 

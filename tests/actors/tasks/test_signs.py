@@ -45,9 +45,9 @@ def node(seconds: float = 0.0, **queues: int) -> Node:
         (
             Signs(ready={"tasks": LONG_AGO}),
             (
-                "ready tasks of the queue tasks have been waiting for 12 min: GET /nodes shows what its"
-                " consumers do; more of them (concurrency), another node or a higher rate_limit would"
-                " help"
+                "ready tasks of the queue tasks have been waiting for 12 min: GET /nodes shows what"
+                " its consumers do; more of them (concurrency), another node or a higher rate_limit"
+                " would help"
             ),
         ),
         (
