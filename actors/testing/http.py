@@ -18,6 +18,9 @@ Accept = Callable[[object, object, Mapping[str, object]], Callable[[], Published
 It raises `RefusedError` or `InvalidDataError`.
 """
 
+_NAMED = {"action required", "unknown action", "unknown queue", "invalid JSON"}
+"""The errors that are problems of a kind of their own."""
+
 _Answer = tuple[HTTPStatus, dict[str, str], dict[str, Any]]
 
 
@@ -128,8 +131,10 @@ def _checked(value: object, what: str) -> dict[str, Any]:
 
 
 def _refused(error: InvalidDataError | RefusedError) -> _Answer:
-    short = error.error if isinstance(error, RefusedError) else str(error)
-    return _problem(HTTPStatus.BAD_REQUEST, short, str(error))
+    if isinstance(error, InvalidDataError):
+        return _problem(HTTPStatus.BAD_REQUEST, str(error), kind="invalid-data")
+    kind = error.error.lower().replace(" ", "-") if error.error in _NAMED else "invalid-request"
+    return _problem(HTTPStatus.BAD_REQUEST, error.error, str(error), kind=kind)
 
 
 def _document(task: PublishedTask) -> dict[str, Any]:
@@ -153,10 +158,12 @@ def _json(status: HTTPStatus, document: dict[str, Any], location: str | None = N
     return status, headers, document
 
 
-def _problem(status: HTTPStatus, error: str, detail: str | None = None) -> _Answer:
+def _problem(
+    status: HTTPStatus, error: str, detail: str | None = None, *, kind: str = "not-found"
+) -> _Answer:
     document = {
         "error": error,
-        "type": "about:blank",
+        "type": f"/docs#{kind}",
         "title": status.phrase,
         "status": status.value,
         "detail": detail or error,

@@ -441,6 +441,7 @@ def test_a_publish_that_the_service_refuses_is_refused_in_its_words(body: bytes)
     assert answer.status_code == expected.status_code == 400
     assert answer.headers["Content-Type"] == expected.headers["Content-Type"]
     assert answer.json()["error"] == expected.json["error"]
+    assert answer.json()["type"] == expected.json["type"]
     assert list(answer.json()) == list(expected.json)
 
 
