@@ -11,7 +11,7 @@ from tests.harness import DEADLINE_SECONDS, ROOT
 def command(
     directory: Path, *arguments: str, code: int = 0, environ: dict[str, str] | None = None
 ) -> str:
-    """What `task-queue` says in this directory: on standard output, or why it failed."""
+    """What `task-queue` says in this directory: its output, or why it failed."""
     plain = {"PYTHONPATH": f"{ROOT}{os.pathsep}{directory}", "NO_COLOR": "1", "COLUMNS": "100"}
     result = subprocess.run(
         [sys.executable, "-m", "task_queue", *arguments],
@@ -25,6 +25,5 @@ def command(
     )
     assert result.returncode == code, (result.stdout, result.stderr)
     assert "Traceback" not in result.stderr
-    if code:
-        return result.stderr.removeprefix("task-queue: ")
-    return result.stdout
+    shown = result.stderr or result.stdout if code else result.stdout
+    return shown.removeprefix("task-queue: ")
