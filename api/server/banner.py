@@ -22,11 +22,15 @@ def banner(
     key = ' -H "Authorization: Bearer $KEY"' if needs_key else ""
     where, url = _address(settings.http, address)
     queues = "".join(_shown(name, each) for name, each in settings.queues.items())
+    # A browser cannot ask a Unix socket.
+    is_shown = settings.ui.enabled and not isinstance(address, str)
+    dashboard = f"  dashboard {url}/ui/\n" if is_shown else ""
     body = """'{"action": "uppercase", "data": {"text": "hello world"}}'"""
     return (
         f"task-queue {version} listens on {where}\n"
         f"  database  {redacted(settings.database.url)}\n"
         f"{queues}"
+        f"{dashboard}"
         f"  try it    curl -X POST {url}/tasks{key} -H 'Content-Type: application/json' -d {body}\n"
         f"  stop it   Ctrl-C lets running tasks finish for up to"
         f" {settings.shutdown.drain_seconds:g} s; Ctrl-C again does not\n"

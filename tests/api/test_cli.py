@@ -237,7 +237,7 @@ def test_what_a_start_does_not_need_it_does_not_import(run: Run, tmp_path: Path)
     assert imported.isdisjoint({"alembic", "httpx", "psycopg", "task_queue.api.server.serve"})
 
 
-def test_the_banner_says_in_five_lines_what_runs_and_how_to_try_it(
+def test_the_banner_says_in_six_lines_what_runs_and_how_to_try_it(
     serve: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
     server = serve("queues.tasks.concurrency=3", "http.host=localhost").start()
@@ -245,7 +245,8 @@ def test_the_banner_says_in_five_lines_what_runs_and_how_to_try_it(
     # The banner is written at once, before the server answers.
     assert server.client.get("/healthz").status_code == 200
     assert server.terminate() == 0
-    first, database, queue, example, stop = server.output
+    first, database, queue, dashboard, example, stop = server.output
+    assert dashboard == f"  dashboard {url}/ui/\n"
     assert first == f"task-queue {version('task-queue')} listens on {url}\n"
     assert database.split() == ["database", "sqlite:///data/tasks.db"]
     assert "tasks: driver database (every 202 is on disk), 3 consumers, prefetch 5" in queue
@@ -286,6 +287,15 @@ def test_streams_that_are_closed_from_the_start_keep_nothing_from_working(
     assert server.terminate() == 0
 
 
+def test_the_banner_names_no_dashboard_where_there_is_none(
+    serve: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    for setting in ("ui.enabled=false", f"http.socket={tmp_path}/socket"):
+        server = serve(setting).start()
+        assert server.terminate() == 0
+        assert "dashboard" not in "".join(server.output)
+
+
 def test_the_banner_has_a_line_for_each_queue(serve: Callable[..., ServerProcess]) -> None:
     server = serve(
         "queues.mail.concurrency=4", "queues.quick={driver='memory', prefetch=9}"
@@ -303,7 +313,7 @@ def test_the_banners_example_works_as_it_stands(
 ) -> None:
     server = serve().start()
     server.client.get("/healthz")
-    command = server.output[3].partition("try it")[2].strip()
+    command = server.output[4].partition("try it")[2].strip()
     shown = subprocess.run(
         ["sh", "-c", command], capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=True
     )

@@ -33,6 +33,7 @@ def server(
 def test_the_banner_names_the_prefix(server: ServerProcess) -> None:
     assert server.client.base_url.path == "/queue/"
     assert f"{server.client.base_url}tasks -H" in "".join(server.output)
+    assert f"dashboard {server.client.base_url}ui/\n" in "".join(server.output)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/tasks", "/queues/tasks", "/actions"])
