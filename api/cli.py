@@ -133,11 +133,21 @@ Force = Annotated[bool, typer.Option("--force", help="Replace a file that is the
 
 
 @app.command(epilog=EXAMPLES)
-def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
+def serve(
+    *,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    again: Annotated[
+        bool,
+        typer.Option("--reload", help="In development: start again when your files change."),
+    ] = False,
+) -> None:
     """Serve HTTP and run the tasks, until Ctrl-C or SIGTERM."""
+    if again:
+        raise SystemExit(_serve_again(config, overrides or []))
     loaded = _load(config, overrides)
     # Wherever an action leads this process later, and whatever it does to the environment.
-    again = partial(load, config and config.absolute(), overrides or (), environment())
+    read_again = partial(load, config and config.absolute(), overrides or (), environment())
     keep_output_open()
     stdout = sys.stdout
     # Each command imports what it alone needs: a wrong setting, or `--help`, waits for no server.
@@ -148,7 +158,7 @@ def serve(config: ConfigFile = None, overrides: Overrides = None) -> None:
     exit_code = 1
     try:
         with output_is_caught():
-            exit_code = serve_http(loaded, _version(), lambda: again().settings, stdout)
+            exit_code = serve_http(loaded, _version(), lambda: read_again().settings, stdout)
     except SettingsError:
         exit_code = WRONG_SETTINGS
         raise
@@ -383,6 +393,24 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - a defect: one line, too
         _complain_of_defect(error)
         raise SystemExit(1) from None
+
+
+def _serve_again(config: Path | None, overrides: list[str]) -> int:
+    from task_queue.api.commands.reloading import (  # noqa: PLC0415 - see `serve`
+        DRAIN_SECONDS,
+        Reloading,
+        watched,
+    )
+
+    try:
+        settings = _load(config, overrides).settings
+    except SettingsError:  # the server says what is wrong, and the next save may mend it
+        settings = None
+        logs.configure("auto", "info")
+    file = [] if config is None else ["--config", str(config)]
+    drain = f"shutdown.drain_seconds={DRAIN_SECONDS:g}"
+    each = (part for override in (drain, *overrides) for part in ("--set", override))
+    return Reloading(["serve", *file, *each], watched(Path.cwd(), config, settings)).run()
 
 
 def _collect_garbage() -> None:
