@@ -22,6 +22,7 @@ POLICY = (
 )
 """What a page may load and run: this server's own files, and nothing that stands in the page."""
 _OPEN = (LOG_IN, "/ui/static/")
+_ROOTS = frozenset({"/", DASHBOARD.rstrip("/")})
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -33,8 +34,9 @@ class AsPages:
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Lead a browser from the root to the dashboard; others are told what they always were."""
-        is_root = req.path in {"/", "/ui"} and req.method in {"GET", "HEAD"}
-        if is_root and (req.path == "/ui" or "text/html" in (req.get_header("Accept") or "")):
+        if req.path not in _ROOTS or req.method not in {"GET", "HEAD"}:
+            return
+        if req.path != "/" or "text/html" in (req.get_header("Accept") or ""):
             resp.status = falcon.HTTP_303
             resp.set_header("Location", url(DASHBOARD))
             resp.set_header("Vary", "Accept")

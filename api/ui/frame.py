@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from jinja2 import Environment
+from typing import TYPE_CHECKING, Any
 
 from task_queue.api.auth.caller import Caller
 from task_queue.api.auth.scopes import Scope
@@ -12,6 +10,9 @@ from task_queue.api.auth.sessions import Sessions
 from task_queue.api.responses.urls import url
 from task_queue.api.ui.inside import Inside
 from task_queue.api.ui.static_files import StaticFiles
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 AUDIT = "/ui/audit"
 NAVIGATION = (
@@ -33,7 +34,7 @@ class Frame:
     Attributes:
         inside: Sends requests to the API.
         sessions: Who has logged in.
-        templates: Renders pages.
+        templates: Returns what renders pages.
         static: The style and the scripts.
         now: The present moment, Unix seconds.
         needs_key: Whether one has to log in.
@@ -42,7 +43,7 @@ class Frame:
 
     inside: Inside
     sessions: Sessions
-    templates: Environment
+    templates: "Callable[[], Environment]"
     static: StaticFiles
     now: Callable[[], float]
     needs_key: bool
@@ -57,11 +58,15 @@ class Frame:
             values: What the template needs.
         """
         navigation = [each for each in NAVIGATION if each[1] != AUDIT or caller.may(Scope.ADMIN)]
-        return self.templates.get_template(template).render(
-            url=url,
-            static=self.static.url,
-            navigation=navigation,
-            needs_key=self.needs_key,
-            version=self.version,
-            **values,
+        return (
+            self.templates()
+            .get_template(template)
+            .render(
+                url=url,
+                static=self.static.url,
+                navigation=navigation,
+                needs_key=self.needs_key,
+                version=self.version,
+                **values,
+            )
         )

@@ -1,40 +1,12 @@
-"""Templates, and how numbers, times and values are shown in them."""
+"""How numbers, times and values are shown."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-
-
-def environment(now: Callable[[], float]) -> Environment:
-    """Return what renders the templates.
-
-    Args:
-        now: The present moment, Unix seconds.
-    """
-    made = Environment(
-        loader=PackageLoader("task_queue.api.ui", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    made.filters |= {
-        "ago": lambda moment: ago(moment, now()),
-        "duration": duration,
-        "number": number,
-        "pretty": pretty,
-        "query": lambda members: urlencode({k: v for k, v in members.items() if v}, doseq=True),
-        "counted": counted,
-        "clock": clock,
-    }
-    return made
 
 
 def duration(seconds: float | None) -> str:

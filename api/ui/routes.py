@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from task_queue.actors.messages.changes import KeepSecret
 from task_queue.api.auth.admission import Admission
@@ -18,11 +19,13 @@ from task_queue.api.ui.log_in import LogInPage
 from task_queue.api.ui.nodes import NodesPage
 from task_queue.api.ui.overview import OverviewPage
 from task_queue.api.ui.queues import QueuePage
-from task_queue.api.ui.render import environment
 from task_queue.api.ui.schedules import SchedulePage, SchedulesPage
 from task_queue.api.ui.static_files import StaticFiles
 from task_queue.api.ui.task import TaskPage
 from task_queue.api.ui.tasks import TasksPage
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _SECRET = "dashboard"  # noqa: S105 - its name
 _PAGES: tuple[tuple[str, Callable[[Frame], object], str | None], ...] = (
@@ -68,7 +71,13 @@ def sessions_of(edge: Edge, admission: Admission, seconds: int) -> Sessions:
 
 def frame_of(edge: Edge, inside: Inside, sessions: Sessions, *, needs_key: bool) -> Frame:
     """Return what pages are made with."""
-    templates = environment(edge.now)
+
+    @cache
+    def templates() -> "Environment":
+        from task_queue.api.ui.jinja import environment  # noqa: PLC0415 - slow, and for few
+
+        return environment(edge.now)
+
     return Frame(
         inside, sessions, templates, StaticFiles(), edge.now, needs_key, version("task-queue")
     )
