@@ -25,6 +25,7 @@ DEFAULT_SIZE = 50
 MAX_TRAIL = 20
 """How many pages back the way is kept in the address; beyond that there is the newest."""
 
+_DEFAULTS = {"limit": str(DEFAULT_SIZE), "order": "newest"}
 _ASKED = (*FILTERS, "order", "limit", "cursor")
 _LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -34,7 +35,7 @@ _FIRST = "0"
 
 
 def canonical(query: Query) -> dict[str, str]:
-    """Return the same without what is empty, times with their offset, and states in one list.
+    """Return the same without defaults, times with their offset, and states in one list.
 
     What a browser makes of a form is longer than it has to be, and cannot name a member of data.
     """
@@ -47,8 +48,8 @@ def canonical(query: Query) -> dict[str, str]:
         if name == "data" and "=" in text:
             path, _, wanted = text.partition("=")
             tidy[f"data.{path.strip().removeprefix('data.')}"] = wanted.strip()
-        elif text or name == "error_group":  # which is empty of errors without a text
-            tidy[name] = text
+        elif name == "error_group" or text not in {"", _DEFAULTS.get(name)}:
+            tidy[name] = text  # a group is empty of errors without a text
     return tidy
 
 

@@ -19,6 +19,8 @@ def test_a_form_becomes_a_short_address() -> None:
         "queue": "",
         "error_group": "",
         "data": " user = 17 ",
+        "limit": "50",
+        "order": "newest",
         "created_after": "2026-11-28T05:24",
         "created_before": "2026-11-28T05:24:30",
     }
