@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from task_queue.api.client.errors import AddressError
+from task_queue.api.client.request import is_visible
 from task_queue.config.server_address import server_key, server_url
 
 UNIX = "unix:"
@@ -42,12 +43,14 @@ def address_of(url: str | None, key: str | None) -> Address:
         key: The key; None: as the environment says, empty: none.
 
     Raises:
-        AddressError: The URL cannot be used.
+        AddressError: The URL or the key cannot be used.
     """
     given = server_url() if url is None else url
     key = server_key() if key is None else key
     headers = {"User-Agent": "task-queue-client"}
     if key:
+        if not is_visible(key):
+            raise AddressError("the key has a blank, or another character that no key has")
         headers["Authorization"] = f"Bearer {key}"
     if given.startswith(UNIX) and len(given) > len(UNIX):
         return Address("http://localhost", given.removeprefix(UNIX), headers)

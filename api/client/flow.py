@@ -20,8 +20,9 @@ FIRST_PAUSE_SECONDS = 0.1
 """How long the first pause is at most; each further one may be twice as long."""
 MAX_PAUSE_SECONDS = 5.0
 """What no pause exceeds, unless the server asks for more by `Retry-After`."""
-MIN_ATTEMPT_SECONDS = 0.5
-"""What an attempt is given even if the deadline is nearer."""
+MIN_ATTEMPT_SECONDS = 2.0
+"""What an attempt is given even if the deadline is nearer. A server that waits answers a third of a
+second late, or later if it is busy."""
 
 R = TypeVar("R")
 
@@ -85,9 +86,9 @@ def asked(request: Request[R], patience: Patience, until: float | None = None) -
         until = patience.now() + patience.deadline_seconds + request.wait_seconds
     attempt, perhaps_done = 0, False
     while True:
-        left = max(until - patience.now(), MIN_ATTEMPT_SECONDS)
-        timeout = min(patience.answer_seconds + request.wait_seconds, left)
-        answer = yield Send(request, timeout)
+        left = until - patience.now() - request.wait_seconds
+        timeout = min(patience.answer_seconds, max(left, MIN_ATTEMPT_SECONDS))
+        answer = yield Send(request, request.wait_seconds + timeout)
         if isinstance(answer, Answer) and request.is_answered_by(answer):
             return _result(request, answer)
         failure = failure_of(answer)

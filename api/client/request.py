@@ -108,6 +108,11 @@ def post(
     )
 
 
+def is_visible(text: str) -> bool:
+    """Return whether a header can hold the text: visible ASCII characters, and no blanks."""
+    return text.isascii() and text.isprintable() and " " not in text
+
+
 def segment(name: str) -> str:
     """Return a name as a part of a path."""
     return quote(name, safe="")

@@ -75,7 +75,13 @@ class ServiceOperations(Base):
             body: What is sent as JSON; None: nothing.
             repeatable: Whether it may be sent again when nobody knows whether it was done; what
                 only looks always is.
+
+        Raises:
+            ValueError: The path does not begin with a slash.
         """
+        if not path.startswith("/"):  # or it would be a part of the host's name
+            message = f"the path must begin with a slash, as /tasks does, not {path[:300]!r}"
+            raise ValueError(message)
         return self._ask(
             Request(
                 method=method,

@@ -9,7 +9,7 @@ from task_queue.api.client.flow import Flow
 from task_queue.api.client.members import Filters, Members, NewTask, Which
 from task_queue.api.client.operation import Pages, listing, operation
 from task_queue.api.client.operations.base import Base, nothing, one
-from task_queue.api.client.request import Request, get, json_of, post, segment
+from task_queue.api.client.request import Request, get, is_visible, json_of, post, segment
 from task_queue.api.client.results.tasks import (
     Changed,
     ChangedMany,
@@ -18,6 +18,9 @@ from task_queue.api.client.results.tasks import (
     Task,
 )
 from task_queue.api.client.waiting import finished
+
+MAX_KEY_CHARS = 255
+"""How long an idempotency key may be."""
 
 R = TypeVar("R")
 
@@ -47,6 +50,7 @@ class TaskOperations(Base):
 
         Raises:
             TypeError: The data cannot be written as JSON.
+            ValueError: It holds a NaN or an infinity; or the key cannot be one.
         """
         body = NewTask(action, data, members).document
         return self._ask(_publish("/tasks", body, idempotency_key, one(Published)))
@@ -167,6 +171,9 @@ class TaskOperations(Base):
 
 
 def _publish(path: str, body: object, key: str | None, of: Callable[[Any], R]) -> Request[R]:
+    if key is not None and not (is_visible(key) and 0 < len(key) <= MAX_KEY_CHARS):
+        message = f"idempotency_key must be 1 to 255 visible ASCII characters, not {key[:300]!r}"
+        raise ValueError(message)
     return Request(
         method="POST",
         path=path,

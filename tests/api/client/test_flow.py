@@ -196,6 +196,13 @@ def test_an_attempt_waits_no_longer_than_the_deadline_and_as_long_as_the_server(
     assert played.sent[0].timeout_seconds == 30
 
 
+def test_an_answer_that_comes_at_the_end_of_a_wait_is_not_given_up_just_before() -> None:
+    played = Played()
+    waits = Request(method="GET", path="/", read=str, wait_seconds=20)
+    played.run(asked(waits, played.patience, until=20), [OK])
+    assert played.sent[0].timeout_seconds == 22
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -12,6 +12,7 @@ from task_queue.api.client.address import address_of
 from task_queue.api.client.errors import AddressError
 from task_queue.api.client.members import NewTask
 from task_queue.api.client.request import json_of, query_of, segment
+from task_queue.client import Client
 
 
 @dataclass
@@ -132,3 +133,22 @@ def test_the_environment_says_where_the_server_is(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("TASK_QUEUE_KEY")
     address = address_of(None, None)
     assert (address.url, "Authorization" in address.headers) == ("http://127.0.0.1:8080", False)
+
+
+@pytest.mark.parametrize("key", ["tq_a\n", "tq a", "tq_ä"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(AddressError, match="the key has a blank") as caught:
+        address_of("http://a", key)
+    assert "tq" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["", "a b", "ä", "a\r\nX: y", "k" * 256])
+def test_an_idempotency_key_that_is_none_is_refused(key: str) -> None:
+    with Client("http://127.0.0.1:1") as client, pytest.raises(ValueError, match="idempotency_key"):
+        client.publish("sum", idempotency_key=key)
+
+
+@pytest.mark.parametrize("path", ["", "tasks", "@evil.example/tasks", ".evil.example/"])
+def test_a_path_cannot_lead_to_another_host(path: str) -> None:
+    with Client("http://127.0.0.1:1") as client, pytest.raises(ValueError, match="slash"):
+        client.request("GET", path)
