@@ -28,7 +28,7 @@ class OverviewPage:
         visit.show(
             "overview.html",
             "Overview",
-            health=health(visit.get("/readyz"), names),
+            health=health(visit.get("/readyz"), names, may_operate=visit.may_operate),
             queues=queues,
             hours={name: chart(hour, name, "hour") for name in names},
             days={name: chart(day, name, "day") for name in names},
