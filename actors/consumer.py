@@ -108,7 +108,7 @@ class ConsumerActor(Actor):
             self._queue.tell(Ack(self.name, claimed, done.result, started_at, stderr))
             if self._tells:
                 duration = round(ended - started, 6)
-                self.log.info("task completed", **fields_of(claimed), duration_seconds=duration)
+                self.log.info("task completed", **prints.fields, duration_seconds=duration)
 
 
 def _end_if_forked() -> None:

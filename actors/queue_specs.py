@@ -11,7 +11,7 @@ import pykka
 
 from task_queue.actors.actions.load import end_fallback
 from task_queue.actors.actions.registry import Registry
-from task_queue.actors.consumer import ConsumerActor
+from task_queue.actors.consumer import Actions, ConsumerActor
 from task_queue.actors.drivers.database import DatabaseDriver
 from task_queue.actors.drivers.driver import Driver
 from task_queue.actors.drivers.memory import MemoryDriver
@@ -31,6 +31,7 @@ class QueueSpecs:
         supervisor: Who replaces a consumer that hangs.
         writer: Who writes to the database.
         actions: The actions by name.
+        runner: Runs them for the consumers.
         node: The name of this node in the rows that its queues claim.
         sole_owner: Whether no other process uses the database.
         now: The present moment, Unix seconds.
@@ -41,6 +42,7 @@ class QueueSpecs:
     supervisor: Address
     writer: Address
     actions: Registry
+    runner: Actions
     node: str
     sole_owner: bool
     now: Callable[[], float]
@@ -103,7 +105,7 @@ class QueueSpecs:
             life,
             queue=queue.address,
             queue_name=queue.name,
-            actions=self.actions,
+            actions=self.runner,
             now=self.now,
             monotonic=time.monotonic,
         )

@@ -52,6 +52,7 @@ from task_queue.actors.tasks.meters import Meters
 from task_queue.actors.tasks.nodes import Node
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.states import Status
+from task_queue.actors.traces import runner, tracing
 from task_queue.actors.writer import DatabaseWriter, DiskFloor
 from task_queue.config.callbacks import CALLBACK_ATTEMPTS
 from task_queue.config.settings import QueueSettings, Settings
@@ -83,6 +84,7 @@ class ActorSystem:
         key_reader: The address of the reader of keys: one of its own where keys are needed.
         reader: The address of the database reader.
         supervisor: The address of the supervisor.
+        tracing: Makes spans; None: that is turned off.
         writer: The address of the database writer.
     """
 
@@ -112,6 +114,7 @@ class ActorSystem:
         self.actions = load_actions(settings, self.children)
         self.meters = Meters(self.actions.has, native=settings.metrics.native_histograms)
         self.database = database(settings.database)
+        self.tracing = tracing(settings.traces)
         self.lessor = Address("lessor")
         self.reader = self.key_reader = Address("reader")
         self.supervisor = Address("supervisor")
@@ -120,6 +123,7 @@ class ActorSystem:
             supervisor=self.supervisor,
             writer=self.writer,
             actions=self.actions,
+            runner=runner(self.actions, self.tracing, now),
             node=f"{socket.gethostname()}:{os.getpid()}",
             sole_owner=self.database.is_sqlite,
             now=now,
@@ -230,6 +234,8 @@ class ActorSystem:
             pass  # only daemon threads are left, and they end with the process
         finally:
             self.children.close()
+            if self.tracing is not None:
+                self.tracing.flush()
             if self._supervisor_ref is not None:
                 self._supervisor_ref.stop(block=False)
             if self._lock is not None:

@@ -21,6 +21,7 @@ from task_queue.api.commands.importing import import_tasks
 from task_queue.api.commands.publish import publish
 from task_queue.api.commands.tail import tail
 from task_queue.api.commands.watch import watch
+from task_queue.api.request_trace import present_fields
 from task_queue.api.standard_streams import say
 from task_queue.config import logs
 from task_queue.config.layers import Loaded, effective, environment, load
@@ -419,10 +420,15 @@ def _collect_garbage() -> None:
     gc.enable()
 
 
+def _present_fields() -> dict[str, object]:
+    """Return what a line says of the request or the task that its thread is at."""
+    return {**present_fields(), **fields_of_present_task()}
+
+
 def _load(config: Path | None, overrides: list[str] | None) -> Loaded:
     loaded = load(config, overrides or ())
     log = loaded.settings.log
-    logs.configure(log.format, log.level, present=fields_of_present_task)
+    logs.configure(log.format, log.level, present=_present_fields)
     if loaded.unused_variables:
         get_logger().warning(
             "environment variables that set nothing; a setting's name has __ before its key,"

@@ -7,6 +7,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from uuid_utils import uuid7
 
 from task_queue.actors.tasks.text import cut, named
+from task_queue.api import request_trace
 from task_queue.api.auth.sessions import DASHBOARD
 from task_queue.api.contract.operation import Operations
 from task_queue.api.responses import problems
@@ -66,4 +67,5 @@ class RequestId:
         own_id = request_id(req.get_header(REQUEST_ID_HEADER))
         clear_contextvars()
         bind_contextvars(request_id=own_id)
+        request_trace.begin(req.env)
         resp.set_header(REQUEST_ID_HEADER, own_id)

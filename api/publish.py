@@ -28,6 +28,7 @@ from task_queue.api.auth.scopes import Scope
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json
 from task_queue.api.publish_answer import PublishAnswer
+from task_queue.api.request_trace import TRACEPARENT, TRACESTATE, enter_span
 from task_queue.api.requests import idempotency, prefer
 from task_queue.api.requests.bodies import (
     BatchBody,
@@ -44,9 +45,6 @@ from task_queue.api.responses.answer import Answer
 from task_queue.api.responses.late import Late, leave_after
 from task_queue.api.responses.urls import url
 
-TRACEPARENT, TRACESTATE = "HTTP_TRACEPARENT", "HTTP_TRACESTATE"
-"""Where the headers of the trace stand in a request's environment."""
-
 
 class Publisher:
     """Publishes what requests ask for: `202` once it is as safe as its queue's driver makes it."""
@@ -54,6 +52,7 @@ class Publisher:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self._actions = edge.actions
+        self._tracing = edge.system.tracing
         self._in_flight = idempotency.InFlight()
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -68,6 +67,7 @@ class Publisher:
             and seconds is None
             and idempotency.ENVIRON_KEY not in req.env
             and TRACEPARENT not in req.env
+            and self._tracing is None
         ):
             action, data, name = plain
             queue = self._edge.queue(name)
@@ -174,7 +174,12 @@ class Publisher:
         conditions = None
         if limits or again:
             conditions = Conditions(limits=limits, idempotency=again, refusal=refusal)
-        return Publish(tuple(tasks.values()), self._edge.deadline, conditions)
+        publish = Publish(tuple(tasks.values()), self._edge.deadline, conditions)
+        if self._tracing is not None:
+            publish = self._tracing.sent(publish)
+            if (own := publish.tasks[0].options.traceparent) is not None:
+                enter_span(req.env, own)
+        return publish
 
     def _send(
         self,

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from task_queue.actors.tasks.claim import ClaimedTask
 from task_queue.actors.tasks.text import MAX_STDERR_CHARS, cut, printable
+from task_queue.actors.tasks.trace import span_id_of, trace_id_of
 from task_queue.config.logger import get_logger
 
 MAX_LINES = 100
@@ -35,7 +36,7 @@ class Prints:
     The last of it is kept, and its lines are logged, as many as `MAX_LINES` of a task.
     """
 
-    __slots__ = ("_claimed", "_kept", "_lines", "_rest")
+    __slots__ = ("_claimed", "_in_span", "_kept", "_lines", "_rest")
 
     def __init__(self, claimed: ClaimedTask | None) -> None:
         """Begin with nothing; it is made for every task, and most print nothing.
@@ -44,13 +45,28 @@ class Prints:
             claimed: The task; None: there is none, and nothing has to be kept.
         """
         self._claimed = claimed
+        self._in_span = False
         self._kept = self._rest = ""
         self._lines = 0
 
     @property
     def fields(self) -> dict[str, object]:
         """What a log line says of the task."""
-        return {} if self._claimed is None else fields_of(self._claimed)
+        if self._claimed is None:
+            return {}
+        fields = fields_of(self._claimed)
+        if self._in_span and self._claimed.terms.traceparent is not None:
+            fields["span_id"] = span_id_of(self._claimed.terms.traceparent)
+        return fields
+
+    def belong_to(self, claimed: ClaimedTask) -> None:
+        """Let the lines be those of a span.
+
+        Args:
+            claimed: The task, whose trace names that span.
+        """
+        self._claimed = claimed
+        self._in_span = True
 
     def write(self, text: str) -> None:
         """Take what was printed; its lines are logged as soon as they end."""
@@ -102,7 +118,14 @@ PRINTS: ContextVar[Prints | None] = ContextVar("prints", default=None)
 
 def fields_of(claimed: ClaimedTask) -> dict[str, object]:
     """Return what a log line says of a task."""
-    return {"id": claimed.lease.task_id, "action": claimed.action, "attempt": claimed.attempt}
+    fields: dict[str, object] = {
+        "id": claimed.lease.task_id,
+        "action": claimed.action,
+        "attempt": claimed.attempt,
+    }
+    if claimed.terms.traceparent is not None:
+        fields["trace_id"] = trace_id_of(claimed.terms.traceparent)
+    return fields
 
 
 def fields_of_present_task() -> Mapping[str, object]:

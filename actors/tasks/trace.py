@@ -48,6 +48,16 @@ def trace_of(traceparent: object, tracestate: object = None) -> Trace | None:
     return Trace(parent, _state(tracestate) if isinstance(tracestate, str) else None)
 
 
+def trace_id_of(traceparent: str) -> str:
+    """Return the id of the trace that a `traceparent` of version 00 names."""
+    return traceparent[3:35]
+
+
+def span_id_of(traceparent: str) -> str:
+    """Return the id of the span that a `traceparent` of version 00 names."""
+    return traceparent[36:52]
+
+
 def _parent(text: str) -> str | None:
     found = _PARENT.fullmatch(text)
     if found is None or found["version"] == _INVALID_VERSION:

@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -15,6 +15,7 @@ from waitress.task import WSGITask
 
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.tasks.meters import OTHER
+from task_queue.api import request_trace
 from task_queue.api.middleware import REQUEST_ID_HEADER
 from task_queue.api.responses.answer import Answer, Headers
 from task_queue.api.responses.late import ENVIRON_KEY, HOLDS_KEY, Late
@@ -80,6 +81,7 @@ class _Request(Parser):
     path = ""  # of one that was refused before its head was read, for waitress's log
     client = ""  # its address, which a proxy may have told
     operation = OTHER  # the name of what it is for
+    trace: Mapping[str, str] | None = None  # what its lines say of that
 
     def leave(self) -> None:
         """Give back what is held until the answer leaves, once."""
@@ -126,6 +128,7 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
         self.request.holds = environ.get(HOLDS_KEY)
         self.request.client = environ["REMOTE_ADDR"]
         self.request.operation = environ.get(OPERATION, OTHER)
+        self.request.trace = environ.get(request_trace.FIELDS)
         if not late:
             seconds = perf_counter() - began
             self._note(environ["REQUEST_METHOD"], path, status, seconds)
@@ -138,6 +141,7 @@ class _Task(WSGITask):  # type: ignore[misc] # waitress has no types
             _Parked: It has to wait for something else.
         """
         bind_contextvars(request_id=dict(prepared.headers)[_REQUEST_ID])
+        request_trace.take_up(self.request.trace)
         answer, outcome = prepared, late.outcome()
         if isinstance(outcome, Late):
             following = replace(outcome, asked_at=late.asked_at)

@@ -64,8 +64,9 @@ class Sender:
     def send(self, request: HttpRequest, call: Call, own: Mapping[str, str]) -> Done:
         """Send the request, and return the answer.
 
-        The trace of the task goes along as it is: this service records no spans, and a `parent-id`
-        that nobody has recorded would tear the trace apart. W3C lets those in between do so.
+        The trace of the task goes along. With `traces.enabled` that is the span of this attempt.
+        Otherwise it goes as it is: no span is recorded, and a `parent-id` that nobody has recorded
+        would tear the trace apart. W3C lets those in between do so.
 
         Args:
             request: The first one.

@@ -114,7 +114,7 @@ class Runner:
         try:
             function = self._function(request)
             # What it sets for itself, as the context of `decimal`, ends with it.
-            result = copy_context().run(function.call, call)
+            result = copy_context().run(_called, function, call)
             return {"done": result_text(result, request["max_result_bytes"])}
         except _Interrupted:
             os._exit(_ENDED)
@@ -151,6 +151,17 @@ class Runner:
             if progress is not None:
                 lease, fraction, message = progress
                 self._line.send_bytes(orjson.dumps({"progress": [list(lease), fraction, message]}))
+
+
+def _called(function: PythonFunction, call: Call) -> Any:  # noqa: ANN401 - whatever it returns
+    """Call the function, in the trace of its task if it has OpenTelemetry imported."""
+    terms = call.claimed.terms
+    if terms.traceparent is not None and "opentelemetry.trace" in sys.modules:
+        from opentelemetry import context, propagate  # noqa: PLC0415 - an extra
+
+        carrier = {"traceparent": terms.traceparent, "tracestate": terms.tracestate or ""}
+        context.attach(propagate.extract(carrier))
+    return function.call(call)
 
 
 def main(descriptor: int) -> NoReturn:
