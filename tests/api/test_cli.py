@@ -17,7 +17,7 @@ import pytest
 
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import ADVISORY_LOCK, migrate
-from task_queue.api.cli import CAPABILITIES, EXAMPLES, RUN_EXAMPLES
+from task_queue.api.commands.help import CAPABILITIES, COMMAND_EXAMPLES, EXAMPLES, RUN_EXAMPLES
 from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
 
 pytestmark = pytest.mark.system
@@ -74,6 +74,7 @@ def test_version_is_the_installed_one(run: Run) -> None:
     [
         *([], ["serve"], ["run"], ["migrate"], ["config"], ["openapi"], ["version"]),
         *(["keys", each] for each in ("create", "list", "revoke")),
+        *(["publish"], ["dead", "redrive"], ["doctor"]),
     ],
 )
 def test_help_is_there_for_every_command_and_fits_a_screen_of_80_columns(
@@ -82,12 +83,19 @@ def test_help_is_there_for_every_command_and_fits_a_screen_of_80_columns(
     result = run(*command, "--help", COLUMNS="80")
     assert (result.returncode, result.stderr) == (0, "")
     assert "Usage: " in result.stdout
+    asks = command[:1] in (["publish"], ["dead"])
     expected = [] if command in ([], ["version"]) else ["--set", "--config"]
+    expected = ["--url", "--key-file"] if asks else expected
     expected += [] if command else ["serve", "run", "migrate", "config", "keys", "version"]
     assert [word for word in expected if word not in result.stdout] == []
     lines = result.stdout.splitlines()
     assert max(len(line) for line in lines) <= 80
-    epilogs = {"": CAPABILITIES, "serve": EXAMPLES, "run": RUN_EXAMPLES}
+    epilogs = {
+        "": CAPABILITIES,
+        "serve": EXAMPLES,
+        "run": RUN_EXAMPLES,
+        "publish": COMMAND_EXAMPLES,
+    }
     epilog = epilogs.get("".join(command), "")
     expected = [f" {line}" for line in epilog.strip().splitlines() if line]
     assert [line for line in expected if line.rstrip() not in map(str.rstrip, lines)] == []
