@@ -21,6 +21,14 @@ LOOK_SECONDS = 30.0
 SCHEDULE_SECONDS = 90.0
 """The same of a schedule, which publishes once a minute at most."""
 
+CHANGES = (
+    "task-queue (publish|purge|export|import"
+    "|tasks (cancel|retry)|dead redrive|schedules (run|delete))"
+)
+"""The commands that are not repeated until their answer is the one that is shown."""
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+"""Where the program is installed, too."""
+
 Serve = Callable[..., ServerProcess]
 
 
@@ -119,13 +127,14 @@ def answered(server: ServerProcess, page: Path, example: Example, names: Names) 
     """
     port = server.client.base_url.port
     command = re.sub("(?<=localhost:)8080", str(port), typed(example.command, names))
+    environ = {"TASK_QUEUE_URL": f"http://localhost:{port}"}
     seconds = SCHEDULE_SECONDS if "/schedules/" in command else LOOK_SECONDS
-    only_looks = re.search(" (-X|-d|--json) ", command) is None
+    only_looks = re.search(f" (-X|-d|--json) |{CHANGES}", command) is None
     seen = ""
 
     def look() -> list[Names]:
         nonlocal seen
-        seen = output_of(command, server.directory)
+        seen = output_of(command, server.directory, **environ)
         found = answers(example.answer, seen, names)
         return [] if found is None else [found]
 
@@ -137,12 +146,12 @@ def answered(server: ServerProcess, page: Path, example: Example, names: Names) 
         raise AssertionError(message) from None
 
 
-def output_of(command: str, directory: Path) -> str:
+def output_of(command: str, directory: Path, **environ: str) -> str:
     """What the shell prints for this command, typed in the directory."""
     done = subprocess.run(
         ["sh", "-c", command],
         cwd=directory,
-        env={**os.environ, "no_proxy": "localhost,127.0.0.1"},
+        env={**os.environ, "PATH": PATH, "no_proxy": "localhost,127.0.0.1", **environ},
         capture_output=True,
         text=True,
         timeout=DEADLINE_SECONDS,

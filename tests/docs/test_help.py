@@ -38,7 +38,7 @@ def test_a_page_lists_the_commands_of_the_program() -> None:
         command
         for page in PAGES
         for block in blocks(page.read_text("utf-8"))
-        for command in re.findall(r"^task-queue (\w+)  ", block.text, re.MULTILINE)
+        for command in re.findall(r"^task-queue (\w+) +(?=\w)", block.text, re.MULTILINE)
     }
     known = set(re.findall(r"^\W*(\w+)  ", help_of().partition("Commands")[2], re.MULTILINE))
     assert listed
