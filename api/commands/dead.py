@@ -119,12 +119,12 @@ def redrive(  # noqa: PLR0913 - typer makes options of them
     if not which:
         raise UsageError("which dead tasks? give ids, --queue, --action, --error or --error-group")
     if not ids:
-        query = {"status": "dead", **which, "preview": True}
-        seen = server.post("/tasks/retry", query=query, repeatable=True)
-        count = min(seen["count"], limit or seen["count"])
-        at_least = "more than " if seen.get("more") and not limit else ""
+        wish = {**which, "limit": limit or MOST, "preview": True}
+        seen = server.post("/dead-letters/redrive", wish, repeatable=True)
+        count = seen["count"]
+        at_least = "at least " if limit is None and count == MOST else ""
         if not ask(f"redrive {at_least}{counted(count, 'dead task')}", count, yes=yes):
-            show.document({"count": 0}) if as_json else show.note("no dead task matches")
+            show.document(seen) if as_json else show.note(seen.get("detail") or "no task matches")
             return
     wish = which | ({} if per_second is None else {"per_second": per_second})
     done = _redriven(server, wish, limit)
