@@ -1,6 +1,7 @@
 """An HTTP task queue: the names that actions and their tests use.
 
-`from task_queue import Reject, RetryLater, Cancelled, TimedOut, Context`, and in tests
+`from task_queue import Reject, RetryLater, Cancelled, TimedOut, Context`; to publish,
+`from task_queue.client import Client, AsyncClient, task`; and in tests
 `from task_queue.testing import run_inline`. Every other module may change with any version.
 """
 

@@ -171,7 +171,7 @@ def test_a_restart_of_the_server_is_waited_out(
     server = ServerProcess(tmp_path_factory.mktemp("server"), f"http.port={port}")
     try:
         server.start()
-        with Client(f"http://127.0.0.1:{port}", patience=PATIENT) as client:
+        with Client(f"http://127.0.0.1:{port}") as client:
             handle = client.task("sum", {"numbers": [1]}, delay_seconds=1)
             assert server.terminate() == 0
             server.spawn()

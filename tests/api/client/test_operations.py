@@ -59,9 +59,8 @@ def asked_for(call: Callable[[Client], object]) -> Iterator[str]:
         seen.append(request)
         return httpx.Response(418)
 
-    with Client(transport=httpx.MockTransport(refuse)) as client:
-        with suppress(ClientError):
-            call(client)
+    with Client(transport=httpx.MockTransport(refuse)) as client, suppress(ClientError):
+        call(client)
     for request in seen:
         operation = operation_of(request.method, request.url.path)
         yield request.url.path if operation is None else operation.operation_id
