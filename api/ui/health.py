@@ -65,7 +65,7 @@ def _trouble(words: str, queues: set[str], *, may_operate: bool) -> Trouble:
         return Trouble(sentence, f"/ui/dead-letters?queue={queue}", "Of what they died")
     if queue is not None and "which no node has" in words:
         return Trouble(sentence, f"/ui/tasks?queue={queue}", "Its tasks")
-    if "external action" in words or "node " in words:
+    if "external action" in words or words.startswith("the node "):
         return Trouble(sentence, "/ui/nodes", "Nodes and workers")
     if queue in queues and "is paused" in words and may_operate:
         return Trouble(sentence, f"/ui/queues/{queue}/resume", "Resume it", changes=True)

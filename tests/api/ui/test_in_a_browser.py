@@ -99,7 +99,7 @@ def test_nobody_gets_in_without_a_key(driven: Browser, server: ServerProcess) ->
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_shuts_nobody_out(browser: Browser, server: ServerProcess, path: str) -> None:
-    for look in ({}, {"dark": True}, PHONE):
+    for look in ({}, {"dark": True, **PHONE}):
         browser.look_like(**look)
         browser.open(url(server, path))
         assert browser.faults() == [], look
