@@ -81,6 +81,18 @@ NewFile = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
 
+@app.command()
+def init(
+    directory: Annotated[
+        Path, typer.Argument(metavar="[DIRECTORY]", help="Where to.", show_default=False)
+    ] = Path(),
+) -> None:
+    """Write a file of settings, an action and its test to begin with."""
+    from task_queue.api.commands.init import init as write  # noqa: PLC0415 - see `serve`
+
+    write(directory)
+
+
 @app.command(epilog=EXAMPLES)
 def serve(
     *,

@@ -73,6 +73,7 @@ def test_version_is_the_installed_one(run: Run) -> None:
     "command",
     [
         *([], ["serve"], ["run"], ["migrate"], ["config"], ["openapi"], ["version"]),
+        *(["init"], ["backup"], ["restore"], ["check"]),
         *(["keys", each] for each in ("create", "list", "revoke")),
         *(["publish"], ["dead", "redrive"], ["doctor"]),
     ],
@@ -84,7 +85,7 @@ def test_help_is_there_for_every_command_and_fits_a_screen_of_80_columns(
     assert (result.returncode, result.stderr) == (0, "")
     assert "Usage: " in result.stdout
     asks = command[:1] in (["publish"], ["dead"])
-    expected = [] if command in ([], ["version"]) else ["--set", "--config"]
+    expected = [] if command in ([], ["version"], ["init"]) else ["--set", "--config"]
     expected = ["--url", "--key-file"] if asks else expected
     expected += [] if command else ["serve", "run", "migrate", "config", "keys", "version"]
     assert [word for word in expected if word not in result.stdout] == []
