@@ -1,6 +1,7 @@
 """The dashboard in a real browser: pages and changes, by mouse and keys, in light and dark."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,8 @@ PAGES = [
     "/ui/audit",
     "/ui/nowhere",
 ]
-PHONE = {"width": 390, "height": 844}
+LOOKS: list[dict[str, Any]] = [{}, {"width": 390, "height": 844, "dark": True}]
+"""Wide and light, narrow and dark."""
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,7 @@ def test_nobody_gets_in_without_a_key(driven: Browser, server: ServerProcess) ->
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_shuts_nobody_out(browser: Browser, server: ServerProcess, path: str) -> None:
-    for look in ({}, {"dark": True, **PHONE}):
+    for look in LOOKS:
         browser.look_like(**look)
         browser.open(url(server, path))
         assert browser.faults() == [], look
