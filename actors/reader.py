@@ -18,6 +18,7 @@ from task_queue.actors.messages.reader import (
     GetTask,
     HasKey,
     ListAudit,
+    ListDeadGroups,
     ListNodes,
     ListPaused,
     ListRunning,
@@ -28,7 +29,17 @@ from task_queue.actors.messages.reader import (
     OldestReady,
 )
 from task_queue.actors.runtime.actor import Actor, Life
-from task_queue.actors.store import audit, counts, figures, keys, listing, nodes, queues, schedules
+from task_queue.actors.store import (
+    audit,
+    counts,
+    dead_groups,
+    figures,
+    keys,
+    listing,
+    nodes,
+    queues,
+    schedules,
+)
 from task_queue.actors.store.ended import ended
 from task_queue.actors.store.history import history
 from task_queue.actors.store.session import Session
@@ -41,6 +52,7 @@ _ANSWERS: Mapping[type[Request[Any]], Callable[[Any, Any], object]] = {
     GetTask: lambda connection, m: history(connection, m.task_id, m.queues),
     FindEnded: lambda connection, m: ended(connection, m.task_ids),
     FindDead: lambda connection, m: listing.dead_ids(connection, m.filters, m.limit, m.isolated),
+    ListDeadGroups: lambda connection, m: dead_groups.groups(connection, m.filters, m.limit),
     FindTasks: lambda connection, m: listing.ids(connection, m.filters, m.limit, m.after),
     FindNamed: lambda connection, m: listing.named_ids(connection, m.filters, m.task_ids),
     OldestReady: lambda connection, m: counts.oldest_ready(connection, m.queue),

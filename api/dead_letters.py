@@ -8,25 +8,37 @@ from orjson import dumps
 from pydantic import ConfigDict, Field
 
 from task_queue.actors.messages.changes import Redrive
-from task_queue.actors.messages.reader import CountTasks, FindDead, GetTask, ListTasks
-from task_queue.actors.tasks.filters import Filters, LeftOut
+from task_queue.actors.messages.reader import (
+    CountTasks,
+    FindDead,
+    GetTask,
+    ListDeadGroups,
+    ListTasks,
+)
+from task_queue.actors.tasks.error_group import MAX_CHARS as MAX_GROUP_CHARS
+from task_queue.actors.tasks.error_group import error_group
+from task_queue.actors.tasks.filters import DeadGroup, Filters, LeftOut
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.task import Task
 from task_queue.api.auth.caller import Caller, caller_of
 from task_queue.api.edge import Edge
 from task_queue.api.requests.catalog import unknown_action, unknown_queue
 from task_queue.api.requests.listing import (
+    DEFAULT_LIMIT,
     MAX_ERROR_PART_CHARS,
     DeadLetterParameters,
+    Query,
     StoredName,
     page_of,
+    parameters,
 )
 from task_queue.api.requests.selection import TaskIds
-from task_queue.api.requests.validation import Body, checked_body
+from task_queue.api.requests.validation import Body, checked_body, whole_number
 from task_queue.api.responses.documents import page_document
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.config.logger import get_logger
 
+MAX_GROUPS = 500
 MAX_REDRIVE = 10_000
 """How many tasks one request puts back at most."""
 DEFAULT_REDRIVE = 1_000
@@ -45,7 +57,7 @@ _WHY = {
 """Why a dead task that matches is not put back, by the member of the answer that counts it."""
 
 _log = get_logger()
-_SELECTORS = ("queue", "action", "ids", "error_contains")
+_SELECTORS = ("queue", "action", "ids", "error_contains", "error_group")
 _SELECTS: list[Any] = [
     {"required": [each], "properties": {each: {"not": {"type": "null"}}}} for each in _SELECTORS
 ]
@@ -60,6 +72,7 @@ class RedriveBody(Body):
         action: Only those with this action.
         ids: Only these.
         error_contains: Only those whose error has this text in it.
+        error_group: Only those whose error is of this group, as `GET /dead-letters/groups` has it.
         limit: How many at most, the oldest first.
         per_second: How many are to run in a second; all at once if not given.
         preview: Whether to count only, and to put nothing back.
@@ -73,9 +86,24 @@ class RedriveBody(Body):
     error_contains: Annotated[str | None, Field(min_length=1, max_length=MAX_ERROR_PART_CHARS)] = (
         None
     )
+    error_group: Annotated[str | None, Field(max_length=MAX_GROUP_CHARS)] = None
     limit: Annotated[int | None, Field(ge=1, le=MAX_REDRIVE)] = None
     per_second: Annotated[float | None, Field(ge=0.001, le=100_000)] = None
     preview: bool | None = None
+
+
+class DeadGroupParameters(Query):
+    """The query of `GET /dead-letters/groups`.
+
+    Attributes:
+        queue: Only groups of this queue.
+        action: Only groups with this action.
+        limit: How many groups are shown.
+    """
+
+    queue: StoredName | None = None
+    action: StoredName | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_GROUPS), whole_number] = DEFAULT_LIMIT
 
 
 class DeadLettersResource:
@@ -94,10 +122,21 @@ class DeadLettersResource:
 
     on_head = on_get
 
+    def on_get_groups(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Show the dead tasks by their errors, the greatest group first."""
+        asked = parameters(DeadGroupParameters, req)
+        filters = Filters(queue=asked.queue, action=asked.action, queues=caller_of(req).queues)
+        self._edge.check_names(filters)
+        groups = self._edge.ask_reader(ListDeadGroups(filters, asked.limit))
+        shown = [_group_document(each) for each in groups]
+        resp.data = dumps({"groups": shown, "count": len(shown)})
+
+    on_head_groups = on_get_groups
+
     def on_post_redrive(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Put dead tasks back on their queues, with all their attempts; show how many."""
         body = checked_body(req, RedriveBody)
-        if not any(getattr(body, name) for name in _SELECTORS):
+        if all(getattr(body, name) is None for name in _SELECTORS):
             message = f"give at least one of {', '.join(_SELECTORS)}: which dead tasks"
             raise InvalidRequestError(message)
         caller = caller_of(req)
@@ -140,6 +179,7 @@ class DeadLettersResource:
                 action=body.action,
                 actions=self._edge.actions.known if self._edge.has_rows(queue) else (),
                 error_contains=body.error_contains,
+                error_group=body.error_group,
             )
             find = FindDead(filters, limit - len(ids), self._edge.actions.isolated)
             found, left = self._edge.ask_reader(find)
@@ -180,10 +220,22 @@ class DeadLettersResource:
         return count
 
 
+def _group_document(group: DeadGroup) -> dict[str, Any]:
+    return {
+        "queue": group.queue,
+        "action": group.action,
+        "error_group": group.error_group,
+        "count": group.number,
+        "first_at": group.first_at,
+        "last_at": group.last_at,
+    }
+
+
 def _matches(task: Task, body: RedriveBody) -> bool:
     return (
         task.status is Status.DEAD
         and task.queue == (body.queue or task.queue)
         and task.action == (body.action or task.action)
         and (body.error_contains or "") in (task.error or "")
+        and body.error_group in {None, error_group(task.error)}
     )

@@ -16,6 +16,7 @@ from task_queue.actors.store.database import Database
 from task_queue.actors.store.migrate import migrate
 from task_queue.config.layers import load
 from tests import postgres
+from tests.databases import insist_on_groups
 from tests.harness import ServerProcess, put_database
 
 # Where nothing is to be written beside the sources, each process would compile all of them: the
@@ -80,6 +81,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the schema, to be copied: migrations take their time."""
     path = tmp_path_factory.mktemp("migrated") / "tasks.db"
     migrate(Database(f"sqlite:///{path}"))
+    insist_on_groups(_normalized(f"sqlite:///{path}"))
     return path
 
 
@@ -88,6 +90,7 @@ def migrated_template(postgres_server: str) -> Iterator[str]:
     """The name of a PostgreSQL database with the schema, to be copied."""
     url = postgres.create_database(postgres_server)
     migrate(Database(url))
+    insist_on_groups(_normalized(url))
     yield url.rpartition("/")[2]
     postgres.drop_database(postgres_server, url)
 

@@ -57,12 +57,13 @@ def fill(database: Database, status: Status, count: int, *, queue: str = "tasks"
     else:
         numbers = f"generate_series(1, {count}) AS number (n)"
     processed_at = int(NOW) if status in FINAL else "NULL"
+    group = "''" if status is Status.DEAD else "NULL"
     insert = (
         "INSERT INTO tasks"  # noqa: S608 - all of it is made here
         " (id, queue, action, data, status, priority, attempt, losses, max_attempts,"
-        " run_at, created_at, rank, processed_at, lease_id, leased_until)"
+        " run_at, created_at, rank, processed_at, lease_id, leased_until, error_group)"
         f" SELECT '{queue}-{status}-' || ({10 * count} + n), '{queue}', 'uppercase', '{{}}',"
-        f" '{status}', 0, 0, 0, 5, {NOW}, {int(NOW)}, {NOW}, {processed_at}, 1, {NOW}"
+        f" '{status}', 0, 0, 0, 5, {NOW}, {int(NOW)}, {NOW}, {processed_at}, 1, {NOW}, {group}"
         f" FROM {numbers}"
     )
     if database.is_sqlite:
@@ -82,6 +83,41 @@ def fill(database: Database, status: Status, count: int, *, queue: str = "tasks"
         " bytes = counts.bytes + excluded.bytes",
         "ALTER TABLE tasks ENABLE TRIGGER USER",
     )
+
+
+def count_groups(database: Database) -> None:
+    """Count the groups of dead tasks anew, behind whose back they were changed."""
+    execute(
+        database,
+        "DELETE FROM dead_groups",
+        "INSERT INTO dead_groups (queue, action, error_group, slot, number, first_at, last_at)"
+        " SELECT queue, action, error_group, 0, count(*), min(processed_at), max(processed_at)"
+        " FROM tasks WHERE status = 'dead' GROUP BY queue, action, error_group",
+    )
+
+
+def insist_on_groups(database: Database) -> None:
+    """Let the database refuse a dead task without a group, and any other one with a group.
+
+    So whatever makes a task dead, or lets it live again, and forgets its group fails its tests. A
+    released schema has no such rule: nodes of former versions know nothing of groups.
+    """
+    is_wrong = "(NEW.status = 'dead') = (NEW.error_group IS NULL)"
+    if database.is_sqlite:
+        execute(
+            database,
+            *(
+                f"CREATE TRIGGER insist_on_group_{event} BEFORE {event} ON tasks"
+                f" WHEN {is_wrong} BEGIN SELECT RAISE(ABORT, 'not with its group'); END"
+                for event in ("INSERT", "UPDATE")
+            ),
+        )
+    else:
+        execute(
+            database,
+            "ALTER TABLE tasks ADD CONSTRAINT insist_on_group"
+            " CHECK ((status = 'dead') = (error_group IS NOT NULL))",
+        )
 
 
 def refuse(database: Database, column: str, value: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from task_queue.actors.messages.base import Request
 from task_queue.actors.tasks.audit import AuditEntry, AuditFilters
 from task_queue.actors.tasks.figures import Figures
-from task_queue.actors.tasks.filters import ALL, Cursor, Filters, LeftOut
+from task_queue.actors.tasks.filters import ALL, Cursor, DeadGroup, Filters, LeftOut
 from task_queue.actors.tasks.keys import StoredKey
 from task_queue.actors.tasks.nodes import Node, RunningTask
 from task_queue.actors.tasks.schedule import Schedule
@@ -96,6 +96,19 @@ class FindNamed(Request[list[str]]):
 
     filters: Filters
     task_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListDeadGroups(Request[list[DeadGroup]]):
+    """Groups of dead tasks with the same error, the greatest first.
+
+    Attributes:
+        filters: Of which queues and action.
+        limit: At most so many.
+    """
+
+    filters: Filters
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,6 +294,7 @@ def _put_back(connection: sa.Connection, row: _Found, *, run_at: float, now: flo
         counted_from=now if run_at > now else None,
         rank=rank(now, row.priority),
         processed_at=None,
+        error_group=None,
         cancel_requested_at=None,
         expires_at=None,
         progress=None,

@@ -10,6 +10,7 @@ from task_queue.actors.store.columns import LEASED_COLUMNS, claimed_in
 from task_queue.actors.store.schema import in_state, is_inner, is_suspect, literal, queues, tasks
 from task_queue.actors.store.session import Prepared
 from task_queue.actors.tasks.claim import PLAIN_TERMS, Claimant, ClaimedTask
+from task_queue.actors.tasks.error_group import error_group
 from task_queue.actors.tasks.settlement import EXPIRED
 from task_queue.actors.tasks.states import Status
 
@@ -148,7 +149,14 @@ def startable(
     if all(task.terms is PLAIN_TERMS for task in claimed):
         return claimed
     if expired := [task for task in claimed if task.has_expired(now)]:
-        _undo(connection, expired, Status.DEAD, error=EXPIRED, processed_at=int(now))
+        _undo(
+            connection,
+            expired,
+            Status.DEAD,
+            error=EXPIRED,
+            error_group=error_group(EXPIRED),
+            processed_at=int(now),
+        )
         tell([task.lease.task_id for task in expired])
     return [task for task in claimed if task not in expired]
 

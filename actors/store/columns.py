@@ -80,7 +80,7 @@ LEASED_COLUMNS = (
 """What `claimed_in` reads; the first two are the order of claims."""
 ATTRIBUTES = (
     {column.name: column.name for column in COLUMNS}
-    | {"status": "status.value"}
+    | {"status": "status.value", "error_group": "error_group"}
     | {column.name: f"options.{column.name}" for column in OPTION_COLUMNS}
     | {column.name: f"course.{column.name}" for column in COURSE_COLUMNS}
 )

@@ -12,8 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from task_queue.actors.store import counts
+from task_queue.actors.store import counts, dead_groups
 from task_queue.actors.store.columns import TASK_COLUMNS, task_in
+from task_queue.actors.store.conditions import Condition, conditions, looked_up, states
 from task_queue.actors.store.schema import attempts, is_suspect, tasks
 from task_queue.actors.tasks.filters import Cursor, Filters, LeftOut
 from task_queue.actors.tasks.states import Outcome, Status
@@ -46,7 +47,6 @@ _last_outcome = (
 # evaluated for these alone.
 _was_lost = sa.and_(is_suspect, _last_outcome.in_([Outcome.LOST.value, Outcome.CRASHED.value]))
 
-_Condition = sa.ColumnElement[bool]
 _Range = Mapping[sa.Column[str], str]
 """Part of an index: its first columns, and their values; then come `created_at` and `seq`."""
 _Span = tuple[Cursor, Cursor]
@@ -100,17 +100,17 @@ def ids(
 def named_ids(connection: sa.Connection, filters: Filters, task_ids: Sequence[str]) -> list[str]:
     """Return those of these ids, in their order, whose tasks match the filters."""
     low, high = _span(filters)
-    conditions = [
-        *_conditions(connection, filters),
+    wanted = [
+        *conditions(connection, filters),
         sa.tuple_(tasks.c.created_at, tasks.c.seq) > sa.tuple_(*low),
         sa.tuple_(tasks.c.created_at, tasks.c.seq) < sa.tuple_(*high),
     ]
     if filters.queues is not None:
-        conditions.append(tasks.c.queue.in_(sorted(filters.queues)))
+        wanted.append(tasks.c.queue.in_(sorted(filters.queues)))
     found: set[str] = set()
     for start in range(0, len(task_ids), IDS_AT_ONCE):
         some = tasks.c.id.in_(task_ids[start : start + IDS_AT_ONCE])
-        found |= set(connection.scalars(sa.select(tasks.c.id).where(some, *conditions)))
+        found |= set(connection.scalars(sa.select(tasks.c.id).where(some, *wanted)))
     return [each for each in task_ids if each in found]
 
 
@@ -131,14 +131,17 @@ def dead_ids(
         The ids, and how many were left out on the way, `MAX_WALK` of a kind at most.
     """
     dead = replace(filters, statuses=(Status.DEAD,), oldest_first=True, actions=None)
-    walk = _walk_by_state(connection, dead, _numbers(connection, dead))
-    action = _looked_up(tasks.c.action)
+    if dead.error_group is not None:
+        walk = _walk_along_group(connection, dead)
+    else:
+        walk = _walk_by_state(connection, dead, _numbers(connection, dead))
+    action = looked_up(tasks.c.action)
     known = [] if filters.actions is None else [action.in_(filters.actions)]
     in_quarantine = _was_lost
     if isolated:
         in_quarantine &= action.not_in(sorted(isolated))
 
-    def first(span: _Span, count: int, *conditions: _Condition) -> list[Cursor]:
+    def first(span: _Span, count: int, *conditions: Condition) -> list[Cursor]:
         return replace(walk, rest=[*walk.rest, *conditions]).first(connection, span, count)
 
     places = first(_span(dead), limit, *known, sa.not_(in_quarantine))
@@ -163,7 +166,7 @@ class _Walk:
     """
 
     ranges: Sequence[Sequence[_Range]]
-    rest: Sequence[_Condition]
+    rest: Sequence[Condition]
     oldest_first: bool
     length: int | None = None
 
@@ -232,12 +235,17 @@ class _Walk:
 def _walk(connection: sa.Connection, filters: Filters) -> _Walk:
     """Return the walk that looks at the fewest rows in vain."""
     t = tasks.c
-    names = (filters.queue, filters.queues, filters.action, filters.unique_key)
-    if names == (None,) * len(names) and not _states(filters):
-        return _Walk([[{}]], _conditions(connection, filters), filters.oldest_first)
+    keys = (filters.unique_key, filters.key, filters.error_group)
+    names = (filters.queue, filters.queues, filters.action, *keys)
+    if names == (None,) * len(names) and not states(filters):
+        return _Walk([[{}]], conditions(connection, filters), filters.oldest_first)
     numbers = _numbers(connection, filters)
     if filters.unique_key is not None:
         return _walk_along(connection, filters, numbers, {t.unique_key: filters.unique_key})
+    if filters.key is not None:
+        return _walk_along(connection, filters, numbers, {t.key: filters.key})
+    if filters.error_group is not None:
+        return _walk_along_group(connection, filters)
     if filters.action is not None and sum(numbers.values()) > MAX_WALK:
         return _walk_along(connection, filters, numbers, {t.action: filters.action})
     return _walk_by_state(connection, filters, numbers)
@@ -251,8 +259,8 @@ def _walk_by_state(
     All states of a queue are in one statement, even those that had no task a moment ago: a task
     that changes its state meanwhile is on the page once.
     """
-    states = [{tasks.c.status: status.value} for status in _states(filters) or Status]
-    walk = _walk_along(connection, filters, numbers, *states)
+    parts = [{tasks.c.status: status.value} for status in states(filters) or Status]
+    walk = _walk_along(connection, filters, numbers, *parts)
     return replace(walk, length=sum(numbers.values()))
 
 
@@ -269,22 +277,29 @@ def _walk_along(
         ]
         for start in range(0, len(names), QUEUES_AT_ONCE)
     ]
-    rest = _conditions(connection, filters, but={tasks.c.queue, *parts[0]})
+    rest = conditions(connection, filters, but={tasks.c.queue, *parts[0]})
     return _Walk(ranges, rest, filters.oldest_first)
 
 
-def _states(filters: Filters) -> list[Status]:
-    """Return the states asked for, with queued also blocked; none if it is all of them."""
-    asked = set(filters.statuses)
-    if Status.QUEUED in asked:
-        asked.add(Status.BLOCKED)
-    return [] if len(asked) == len(Status) else [each for each in Status if each in asked]
+def _walk_along_group(connection: sa.Connection, filters: Filters) -> _Walk:
+    """Return the walk through the dead tasks of a group of errors, in each queue and action."""
+    t = tasks.c
+    asked = states(filters)
+    found = dead_groups.groups(connection, filters) if not asked or Status.DEAD in asked else []
+    each: list[_Range] = [
+        {t.error_group: group.error_group, t.queue: group.queue, t.action: group.action}
+        for group in found
+    ]
+    ranges = [each[i : i + QUEUES_AT_ONCE] for i in range(0, len(each), QUEUES_AT_ONCE)]
+    rest = conditions(connection, filters, but={t.error_group, t.queue, t.action, t.status})
+    length = sum(group.number for group in found)
+    return _Walk(ranges, rest, filters.oldest_first, length)
 
 
 def _numbers(connection: sa.Connection, filters: Filters) -> dict[str, int]:
     """Count the tasks in the queues and states asked for, by queue; only queues with any."""
     numbers = {
-        queue: sum(counted[status] for status in _states(filters) or Status)
+        queue: sum(counted[status] for status in states(filters) or Status)
         for queue, counted in counts.by_state(connection).items()
         if filters.take(queue)
     }
@@ -307,36 +322,6 @@ def _span(filters: Filters, after: Cursor | None = None, end: Cursor | None = No
     return max(lows), min(highs)
 
 
-def _conditions(
-    connection: sa.Connection, filters: Filters, but: Collection[sa.Column[str]] = ()
-) -> list[_Condition]:
-    """Return the conditions on other columns than these, to be checked in the rows."""
-    t = tasks.c
-    wanted: dict[sa.Column[Any], list[str | None]] = {
-        t.queue: [filters.queue],
-        t.action: [filters.action],
-        t.unique_key: [filters.unique_key],
-        t.status: [*(status.value for status in _states(filters))] or [None],
-    }
-    conditions = [
-        sa.or_(*(_looked_up(column) == value for value in values))
-        for column, values in wanted.items()
-        if values != [None] and column not in but
-    ]
-    if filters.actions is not None:
-        conditions.append(_looked_up(t.action).in_(filters.actions))
-    if filters.error_contains is not None:
-        # Unlike LIKE, these are case-sensitive everywhere, and have no wildcards.
-        position = sa.func.instr if connection.dialect.name == "sqlite" else sa.func.strpos
-        conditions.append(position(t.error, filters.error_contains) > 0)
-    return conditions
-
-
-def _looked_up(column: sa.Column[str]) -> sa.ColumnElement[str]:
-    """Return the column as an expression, so that no database uses an index on it."""
-    return column.concat(sa.literal_column("''"))
-
-
 def _ids_at(connection: sa.Connection, places: Sequence[Cursor]) -> list[str]:
     """Return the ids of the tasks at these places, in their order."""
     found: list[str] = []
@@ -352,12 +337,12 @@ def _shown(
     connection: sa.Connection, filters: Filters, places: Sequence[Cursor], end: Cursor | None
 ) -> tuple[list[Task], Cursor | None]:
     """Return the tasks at these places that still match, and where the page ends."""
-    conditions = _conditions(connection, filters)
+    wanted = conditions(connection, filters)
     shown: list[Task] = []
     length = 0
     for start in range(0, len(places), ROWS_AT_ONCE):
         some = places[start : start + ROWS_AT_ONCE]
-        rows = _ROWS.where(tasks.c.seq.in_([seq for _, seq in some]), *conditions)
+        rows = _ROWS.where(tasks.c.seq.in_([seq for _, seq in some]), *wanted)
         found = {row.seq: row for row in connection.execute(rows)}
         for number, (_, seq) in enumerate(some, start):
             if length > MAX_PAGE_BYTES:

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
+from task_queue.actors.store import dead_groups
 from task_queue.actors.store.schema import attempts, idempotency_keys, is_final, tasks
 from task_queue.actors.tasks.clock import TOLERANCE_SECONDS
 from task_queue.actors.tasks.conditions import REMEMBERED_SECONDS
+from task_queue.actors.tasks.error_group import error_group
 from task_queue.actors.tasks.filters import Cursor
 from task_queue.actors.tasks.settlement import EXPIRED
 from task_queue.actors.tasks.states import Status
@@ -34,7 +36,12 @@ _expired = (
 _EXPIRE = (
     sa.update(tasks)
     .where(tasks.c.seq.in_(sa.select(_expired.c.seq)))
-    .values(status=Status.DEAD.value, error=EXPIRED, processed_at=sa.bindparam("second"))
+    .values(
+        status=Status.DEAD.value,
+        error=EXPIRED,
+        error_group=error_group(EXPIRED),
+        processed_at=sa.bindparam("second"),
+    )
     .returning(tasks.c.id, tasks.c.queue)
 )
 _FORGET = sa.delete(idempotency_keys).where(
@@ -143,6 +150,8 @@ def sweep(
     Returns:
         How many were deleted, and where the step ended; None: there are no older ones.
     """
+    if after is None:
+        dead_groups.prune(connection)
     second, seq = after or (-1, -1)
     until = int(now) - min(retention.values())
     rows = connection.execute(

@@ -334,6 +334,7 @@ _partial(
     t.created_at,
     t.seq,
 )
+_partial("tasks_by_key", t.key.is_not(None), t.key, t.queue, t.created_at, t.seq)
 _partial("tasks_occurrence", t.occurrence.is_not(None), t.occurrence, unique=True)
 _partial("tasks_expiring", sa.and_(t.expires_at.is_not(None), sa.not_(is_final)), t.expires_at)
 _partial(
@@ -344,7 +345,7 @@ _partial(
 )
 _partial(
     "tasks_dead_group",
-    in_state(Status.DEAD),
+    t.error_group.is_not(None),
     t.error_group,
     t.queue,
     t.action,

@@ -61,6 +61,7 @@ _SETTLE = Prepared(
             (_new_status == literal(Status.QUEUED), tasks.c.error),
             else_=sa.bindparam("new_error", type_=sa.Text),
         ),
+        error_group=sa.bindparam("new_error_group", type_=sa.Text),
         processed_at=sa.case(
             (
                 _is_over,
@@ -95,6 +96,7 @@ _SETTLE = Prepared(
         "new_run_at": "run_at",
         "new_result": "result",
         "new_error": "error",
+        "new_error_group": "error_group",
         "new_processed_at": "processed_at",
         "new_started_at": "started_at",
         "new_ended_at": "ended_at",

@@ -20,9 +20,13 @@ class Filters:
         action: Only those with this action.
         actions: Only those with one of these actions; None: with any.
         unique_key: Only those with this unique key.
+        key: Only those with this key.
         created_after: Only those created at this moment or later, whole Unix seconds.
         created_before: Only those created before this moment, whole Unix seconds.
         error_contains: Only those whose error has this text in it.
+        error_group: Only dead ones whose error is of this group, see `tasks.error_group`.
+        data: Only those whose data has all of these members, each with this value: names with dots
+            between, and a text, or JSON.
         oldest_first: Whether the oldest come first, instead of the newest.
     """
 
@@ -32,9 +36,12 @@ class Filters:
     action: str | None = None
     actions: tuple[str, ...] | None = None
     unique_key: str | None = None
+    key: str | None = None
     created_after: int | None = None
     created_before: int | None = None
     error_contains: str | None = None
+    error_group: str | None = None
+    data: tuple[tuple[str, str], ...] = ()
     oldest_first: bool = False
 
     def take(self, queue: str) -> bool:
@@ -49,6 +56,26 @@ class LeftOut(NamedTuple):
     """What ran them died the last time."""
     unknown: int = 0
     """Their action is not known."""
+
+
+class DeadGroup(NamedTuple):
+    """The dead tasks of a queue and an action that have the same error.
+
+    Attributes:
+        queue: Their queue.
+        action: Their action.
+        error_group: Their error without ids and numbers.
+        number: How many there are.
+        first_at: When the first of them died, whole Unix seconds; None: that is not known.
+        last_at: When the last of them did.
+    """
+
+    queue: str
+    action: str
+    error_group: str
+    number: int
+    first_at: int | None
+    last_at: int | None
 
 
 ALL = Filters()

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
+from task_queue.actors.tasks.error_group import error_group
 from task_queue.actors.tasks.states import Outcome, Status
 from task_queue.actors.tasks.text import (
     MAX_ERROR_CHARS,
@@ -91,6 +92,11 @@ class Settlement(NamedTuple):
     stderr: str | None = None
     has_callback: bool = False
     external: bool = False
+
+    @property
+    def error_group(self) -> str | None:
+        """The group of the error of a task that is dead from now on."""
+        return error_group(self.error) if self.status is Status.DEAD else None
 
     @property
     def ended_second(self) -> int | None:

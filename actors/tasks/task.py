@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from task_queue.actors.tasks.error_group import error_group
 from task_queue.actors.tasks.states import Outcome, Status
 
 PRIORITY_SECONDS = 3_600
@@ -121,6 +122,11 @@ class Task(NamedTuple):
     processed_at: int | None = None
     options: Options = PLAIN
     course: Course = NOT_BEGUN
+
+    @property
+    def error_group(self) -> str | None:
+        """The group of its error, if it is dead."""
+        return error_group(self.error) if self.status is Status.DEAD else None
 
     @property
     def is_new_and_plain(self) -> bool:

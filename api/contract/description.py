@@ -218,6 +218,8 @@ def _query(operation: Operation) -> Iterator[Schema]:
         made = {"name": name, "in": "query", "description": member["description"]}
         if schema.get("type") == "array":
             made |= {"style": "form", "explode": False}
+        elif schema.get("type") == "object":  # each of its members is a parameter
+            made |= {"style": "form", "explode": True}
         if name in operation.example.query:
             example: Any = operation.example.query[name]
             kind = schema.get("type")

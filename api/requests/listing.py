@@ -7,8 +7,17 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import falcon
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
+from task_queue.actors.tasks.error_group import MAX_CHARS as MAX_GROUP_CHARS
 from task_queue.actors.tasks.filters import Cursor, Filters
 from task_queue.actors.tasks.states import Status
 from task_queue.actors.tasks.text import shown
@@ -23,6 +32,10 @@ from task_queue.config.names import MAX_NAME_CHARS
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
 MAX_ERROR_PART_CHARS = 200
+MAX_DATA_MEMBERS = 5
+"""How many members of data a listing compares: each is looked up in every row."""
+MAX_DATA_CHARS = 200
+"""How long the way to such a member may be, and its value."""
 
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 STATES = tuple(dict.fromkeys(status.shown for status in Status))
@@ -40,6 +53,40 @@ StoredName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
 """The name of the queue or action that stored tasks are looked for by."""
 _ErrorPart = Annotated[str, Field(min_length=1, max_length=MAX_ERROR_PART_CHARS)]
 
+_DATA = "data."
+_PATH = re.compile(r'[^."\x00]+(\.[^."\x00]+)*')
+
+
+def _are_members(members: object) -> object:
+    """Accept names of members of data, and values that they may have."""
+    if not isinstance(members, dict):
+        raise rule("is given with the name of a member, as in data.user=17 or data.user.name=ada")
+    if len(members) > MAX_DATA_MEMBERS:
+        raise rule(f"may be given of {MAX_DATA_MEMBERS} members at most, not of {len(members)}")
+    for path, value in members.items():
+        if len(path) > MAX_DATA_CHARS or not _PATH.fullmatch(path):
+            raise rule(
+                f"names a member by names with dots between, without quotes, in"
+                f" {MAX_DATA_CHARS} characters at most, not by {shown(path)}"
+            )
+        if len(value) > MAX_DATA_CHARS or "\x00" in value:
+            raise rule(
+                f"has values of {MAX_DATA_CHARS} characters at most, without the NUL character;"
+                f" that of {path} is {shown(value)}"
+            )
+    return members
+
+
+_OfData = WithJsonSchema(
+    {
+        "type": "object",
+        "propertyNames": {"pattern": r'^data(\.[^."\u0000]+)+$', "maxLength": MAX_DATA_CHARS + 5},
+        "additionalProperties": {"type": "string", "maxLength": MAX_DATA_CHARS},
+        "maxProperties": MAX_DATA_MEMBERS,
+    }
+)
+_Data = Annotated[dict[str, str] | None, BeforeValidator(_are_members), _OfData]
+"""Members of data, each with a value; none given: any data."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -65,6 +112,13 @@ class _Page(Query):
         action: Only tasks with this action.
         created_after: Only tasks created then or later, Unix seconds.
         created_before: Only tasks created before then, Unix seconds.
+        key: Only tasks with this key.
+        error_contains: Only tasks whose error has this text in it.
+        error_group: Only dead tasks whose error is of this group, as `GET /dead-letters/groups` has
+            it.
+        data: Only tasks whose data has these members, written as `data.user=17` or
+            `data.user.name=ada`, up to five of them. A value is compared as text, and a number,
+            true, false or null also as that.
         order: The newest or the oldest first.
         limit: How many a page holds.
         cursor: Where the page before ended.
@@ -74,6 +128,10 @@ class _Page(Query):
     action: StoredName | None = None
     created_after: _Moment | None = None
     created_before: _Moment | None = None
+    key: Annotated[str, Field(min_length=1, max_length=MAX_KEY_CHARS)] | None = None
+    error_contains: _ErrorPart | None = None
+    error_group: Annotated[str, Field(max_length=MAX_GROUP_CHARS)] | None = None
+    data: _Data = None
     order: Literal["newest", "oldest"] = "newest"
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), whole_number] = DEFAULT_LIMIT
     cursor: str | None = None
@@ -93,6 +151,10 @@ class _Page(Query):
             "action": self.action,
             "created_after": _whole(self.created_after),
             "created_before": _whole(self.created_before),
+            "key": self.key,
+            "error_contains": self.error_contains,
+            "error_group": self.error_group,
+            "data": tuple(sorted((self.data or {}).items())),
             "oldest_first": self.order == "oldest",
         }
 
@@ -129,21 +191,11 @@ class ListParameters(_Page):
 
 
 class DeadLetterParameters(_Page):
-    """The query of `GET /dead-letters`.
-
-    Attributes:
-        error_contains: Only tasks whose error has this text in it.
-    """
-
-    error_contains: _ErrorPart | None = None
+    """The query of `GET /dead-letters`."""
 
     def filters(self) -> dict[str, Any]:
         """Return the arguments of `Filters`."""
-        return {
-            **super().filters(),
-            "statuses": (Status.DEAD,),
-            "error_contains": self.error_contains,
-        }
+        return {**super().filters(), "statuses": (Status.DEAD,)}
 
 
 def parameters(model: type[M], req: falcon.Request) -> M:
@@ -158,6 +210,8 @@ def parameters(model: type[M], req: falcon.Request) -> M:
         if isinstance(value, list) and name != "status":
             message = f"{name} is given {len(value)} times; once is allowed"
             raise InvalidRequestError(message)
+    if "data" in model.model_fields:
+        query = _with_data(query)
     return checked(model, query)
 
 
@@ -173,6 +227,15 @@ def page_of(model: type[_Page], req: falcon.Request) -> tuple[Filters, int, Curs
     filters = Filters(**asked.filters(), queues=caller_of(req).queues)
     after = None if asked.cursor is None else place_of(asked.cursor, filters)
     return filters, asked.limit, after
+
+
+def _with_data(query: dict[str, Any]) -> dict[str, Any]:
+    """Return the query with all `data.PATH=VALUE` of it together."""
+    of_data = {name: value for name, value in query.items() if name.startswith(_DATA)}
+    if not of_data:
+        return query
+    others = {name: value for name, value in query.items() if name not in of_data}
+    return {**others, "data": {name.removeprefix(_DATA): each for name, each in of_data.items()}}
 
 
 def _check_encoding(query: str) -> None:

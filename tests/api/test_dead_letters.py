@@ -19,8 +19,11 @@ SETTINGS = (
     "queues.mail.concurrency=1",
     "queues.quick.driver=memory",
 )
-NAMES = "queue, action, created_after, created_before, order, limit, cursor, error_contains"
-MEMBERS = "queue, action, ids, error_contains, limit, per_second, preview"
+NAMES = (
+    "queue, action, created_after, created_before, key, error_contains, error_group, data, order,"
+    " limit, cursor"
+)
+MEMBERS = "queue, action, ids, error_contains, error_group, limit, per_second, preview"
 
 
 @pytest.fixture(scope="module", params=DATABASES)

@@ -7,6 +7,39 @@ from pydantic import Field
 from task_queue.api.contract.documents.document import Count, Document
 
 
+class DeadGroupDocument(Document):
+    """The dead tasks of a queue and an action that have the same error.
+
+    Attributes:
+        queue: Their queue.
+        action: Their action.
+        error_group: Their error without ids and numbers.
+        count: How many there are.
+        first_at: When the first of them died, Unix seconds, or of those that were among them;
+            null: that is not known.
+        last_at: When the last of them did.
+    """
+
+    queue: str
+    action: str
+    error_group: str
+    count: Annotated[int, Field(ge=1)]
+    first_at: int | None
+    last_at: int | None
+
+
+class DeadGroups(Document):
+    """Groups of dead tasks with the same error, the greatest first.
+
+    Attributes:
+        groups: The groups.
+        count: How many groups are shown.
+    """
+
+    groups: list[DeadGroupDocument]
+    count: Count
+
+
 class Redriven(Document):
     """How many dead tasks were put back, and how many that match were not.
 

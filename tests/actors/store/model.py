@@ -53,6 +53,7 @@ from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.tasks.claim import Claimant, ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.clock import TOLERANCE_SECONDS
 from task_queue.actors.tasks.conditions import ACCEPTED, Conditions, Published
+from task_queue.actors.tasks.error_group import error_group
 from task_queue.actors.tasks.limits import NO_LIMITS, QueueLimits, Room
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.settlement import EXPIRED, Failure, Settlement
@@ -89,6 +90,14 @@ class Model:
     def commit(self, writes: Sequence[AnyWrite], now: float) -> Notices:
         """Do all of this at once, or one by one where one of them may spoil the others."""
         self._now = now
+        try:
+            return self._commit(writes)
+        finally:
+            for row in self.rows.values():
+                is_dead = row["status"] is Status.DEAD
+                row["error_group"] = error_group(row["error"]) if is_dead else None
+
+    def _commit(self, writes: Sequence[AnyWrite]) -> Notices:
         if not self._has_bad(writes):
             return self._together(writes)
         notices = Notices()

@@ -62,7 +62,11 @@ def found(session: Session) -> tuple[Counts, Unfinished]:
 
 
 def columns_of(status: Status) -> dict[str, object]:
-    return {"status": status.value, "processed_at": int(NOW) if status in FINAL else None}
+    return {
+        "status": status.value,
+        "processed_at": int(NOW) if status in FINAL else None,
+        "error_group": "" if status is Status.DEAD else None,
+    }
 
 
 def say(session: Session, *statements: sa.Executable) -> None:

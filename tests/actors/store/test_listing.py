@@ -1,5 +1,6 @@
 """Pages of tasks by any filter, and a task with its attempts, on both databases alike."""
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +27,40 @@ QUEUES = ("tasks", "mail", "reports")
 ACTIONS = ("uppercase", "send", "render")
 ERRORS = (None, "Timeout after 5 s", "timeout", "100 % wrong", "100 x wrong", "a_b", "it's")
 SAME_KEY = ("hourly", "daily")
+DATA = (
+    "{}",
+    '{"user":17}',
+    '{"user":17.0}',
+    '{"user":"17"}',
+    '{"user":{"name":"ada","17":null}}',
+    '{"user":{"name":"\u00e5 \\"x\\"","ok":true}}',
+    '{"user":[17,{"name":"ada"}]}',
+    '{"user":null,"ok":1,"n":-0.5}',
+    '{"user":true,"ok":"true","n":1e2}',
+    '{"user.name":"ada","$":"ada"}',
+    '{"user":9223372036854775807}',
+)
+WANTED = (
+    (("user", "17"),),
+    (("user", "17.0"),),
+    (("user", "9223372036854775807"),),
+    (("user", "9223372036854775808"),),
+    (("user", "null"),),
+    (("user", "true"),),
+    (("user", '"17"'),),
+    (("user", "[17]"),),
+    (("user", ""),),
+    (("user.name", "ada"),),
+    (("user.name", '\u00e5 "x"'), ("user.ok", "true")),
+    (("user.17", "null"),),
+    (("user.0", "17"),),
+    (("ok", "1"),),
+    (("ok", "true"),),
+    (("n", "100"),),
+    (("n", "-5e-1"),),
+    (("$", "ada"),),
+    (("user' OR 1=1 --", "ada"),),
+)
 
 
 def page(
@@ -69,6 +104,8 @@ def some_tasks(chance: random.Random, count: int) -> list[Task]:
             error=chance.choice(ERRORS),
             # Of those with one key only one is not final.
             unique_key=chance.choice(SAME_KEY) if status is Status.COMPLETED else f"key-{number}",
+            key=chance.choice([None, *SAME_KEY]),
+            data=chance.choice(DATA),
         )
         for number in range(count)
         for status in [chance.choice(list(Status))]
@@ -89,6 +126,9 @@ def some_filters(chance: random.Random, count: int) -> Filters:
         created_after=maybe(second),
         created_before=maybe(second + chance.randrange(10)),
         error_contains=chance.choice([None, None, None, "time", "%", "_", "'", "", "nowhere"]),
+        key=chance.choice([None, None, None, *SAME_KEY, "unknown"]),
+        error_group=chance.choice([None] * 6 + ["Timeout after # s", "timeout", ""]),
+        data=chance.choice([(), (), (), *WANTED]),
         oldest_first=chance.choice([True, False]),
     )
 
@@ -106,6 +146,9 @@ def passes(filters: Filters, task: Task) -> bool:
         and (filters.queues is None or task.queue in filters.queues)
         and filters.action in {None, task.action}
         and filters.unique_key in {None, task.options.unique_key}
+        and filters.key in {None, task.options.key}
+        and filters.error_group in {None, task.error_group}
+        and all(has_member(task.data, path, value) for path, value in filters.data)
         and (filters.created_after is None or task.created_at >= filters.created_after)
         and (filters.created_before is None or task.created_at < filters.created_before)
         and (
@@ -113,6 +156,24 @@ def passes(filters: Filters, task: Task) -> bool:
             or (task.error is not None and filters.error_contains in task.error)
         )
     )
+
+
+def has_member(data: str, path: str, value: str) -> bool:
+    """Whether the data has this member with this value, as a text or as JSON."""
+    found = json.loads(data)
+    for name in path.split("."):
+        if not isinstance(found, dict) or name not in found:
+            return False
+        found = found[name]
+    if isinstance(found, str):
+        return found == value
+    try:
+        wanted = json.loads(value)
+    except ValueError:
+        return False
+    are_scalars = not isinstance(found, dict | list) and not isinstance(wanted, dict | list | str)
+    same_kind = isinstance(found, bool) == isinstance(wanted, bool)
+    return are_scalars and same_kind and found == wanted
 
 
 def expected(filters: Filters, rows: Sequence[Task]) -> list[str]:
@@ -137,7 +198,19 @@ def test_every_filter_shows_what_it_says_in_pages_of_any_size(
         assert shown == expected(filters, rows), (filters, limit)
 
 
-@pytest.mark.parametrize("name", ["queue", "action", "unique_key", "statuses", "error_contains"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "queue",
+        "action",
+        "unique_key",
+        "statuses",
+        "error_contains",
+        "key",
+        "error_group",
+        "data",
+    ],
+)
 def test_each_filter_alone_shows_some_and_hides_some(session: Session, name: str) -> None:
     rows = some_tasks(random.Random(1), 100)
     put(session, *rows)
@@ -147,11 +220,55 @@ def test_each_filter_alone_shows_some_and_hides_some(session: Session, name: str
         "unique_key": "daily",
         "statuses": (Status.DEAD,),
         "error_contains": "time",
+        "key": "daily",
+        "error_group": "Timeout after # s",
+        "data": (("user", "17"),),
     }
     filters = Filters(**{name: values[name]})  # type: ignore[arg-type] # each its own
     shown, _ = pages(session, filters, 7)
     assert shown == expected(filters, rows)
     assert 0 < len(shown) < len(rows)
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+def test_a_member_of_data_is_found_in_each_form(
+    session: Session, wanted: tuple[tuple[str, str], ...]
+) -> None:
+    rows = [a_task(data=data) for data in DATA]
+    put(session, *rows)
+    filters = Filters(data=wanted)
+    assert pages(session, filters, 100)[0] == expected(filters, rows)
+
+
+@pytest.mark.parametrize("data", ["", "{", "nonsense", '{"n":17', '{"n":17}}', '{"n":"\\ud800"}'])
+def test_data_that_cannot_be_read_matches_nothing_and_is_no_error(
+    session: Session, data: str
+) -> None:
+    good, _ = put(session, a_task(data='{"n":17}'), a_task(data=data))
+    assert pages(session, Filters(data=(("n", "17"),)), 100)[0] == [good]
+
+
+@pytest.mark.parametrize("number", [1, 3, 100])
+def test_the_ids_of_each_filter_are_those_of_its_pages(session: Session, number: int) -> None:
+    chance = random.Random(number)
+    rows = some_tasks(chance, 120)
+    put(session, *rows)
+    for _ in range(40):
+        filters = some_filters(chance, len(rows))
+        found: list[str] = []
+        after: Cursor | None = None
+        while True:
+            with session.transaction():
+                some, after = listing.ids(session.connection, filters, number, after)
+            found += some
+            if after is None:
+                break
+        wanted = expected(filters, rows)
+        assert found == wanted
+        asked = [row.id for row in rows[::2]]
+        with session.transaction():
+            named = listing.named_ids(session.connection, filters, asked)
+        assert named == [each for each in asked if each in wanted]
 
 
 @pytest.mark.parametrize(

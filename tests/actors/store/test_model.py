@@ -55,7 +55,7 @@ from task_queue.actors.messages.writer import (
     Settle,
     Tend,
 )
-from task_queue.actors.store import queues, schedules
+from task_queue.actors.store import dead_groups, queues, schedules
 from task_queue.actors.store.commit import Commit
 from task_queue.actors.store.counts import by_state, unfinished
 from task_queue.actors.store.database import Database
@@ -68,6 +68,7 @@ from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.backoff import Backoff
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
 from task_queue.actors.tasks.conditions import Conditions, Idempotency, Published
+from task_queue.actors.tasks.filters import Filters
 from task_queue.actors.tasks.limits import QueueLimits
 from task_queue.actors.tasks.new import QueueInfo, task_of
 from task_queue.actors.tasks.recurrence import Missed, Recurrence, due
@@ -390,6 +391,7 @@ class Life(RuleBasedStateMachine):
             assert {each.name: each for each in schedules.every(connection)} == self.model.schedules
             assert remembered(connection) == self.model.remembered
             check_counts(connection, rows)
+            check_groups(connection, rows)
         check_limits(rows)
         self.sound = True
 
@@ -714,6 +716,16 @@ def check_counts(connection: sa.Connection, rows: Sequence[Row]) -> None:
         own = [row for row in rows if row["queue"] == queue and row["processed_at"] is None]
         size = sum(len(row["data"].encode()) for row in own)
         assert unfinished(connection, queue) == (len(own), size)
+
+
+def check_groups(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """What is kept of how many dead tasks have the same error is how many have it."""
+    kept = {
+        (each.queue, each.action, each.error_group): each.number
+        for each in dead_groups.groups(connection, Filters())
+    }
+    dead = [row for row in rows if row["status"] == Status.DEAD]
+    assert kept == Counter((row["queue"], row["action"], row["error_group"]) for row in dead)
 
 
 def check_limits(rows: Sequence[Row]) -> None:

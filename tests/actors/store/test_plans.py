@@ -15,6 +15,7 @@ from task_queue.actors.store import (
     concurrency,
     conditional,
     counts,
+    dead_groups,
     due,
     external,
     external_marks,
@@ -40,7 +41,7 @@ from task_queue.actors.tasks.settlement import Failure, Settlement
 from task_queue.actors.tasks.states import FINAL, Status
 from task_queue.actors.tasks.verdict import Acked, Said
 from tests.actors.store.calls import call, claimant
-from tests.databases import execute, fill, overhear
+from tests.databases import count_groups, execute, fill, overhear
 from tests.fakes import NOW, Inbox, a_task
 
 FINISHED = 30_000
@@ -148,6 +149,31 @@ def hot_deeds(session: Session) -> dict[str, tuple[Deed, tuple[str, ...]]]:
             lambda c: listing.dead_ids(c, Filters(error_contains="x"), 100),
             ("tasks_by_state", "attempts_task_id"),
         ),
+        "the dead of a group": (
+            lambda c: listing.dead_ids(c, Filters(error_group="group-3", queue="mail"), 100),
+            ("tasks_dead_group", "attempts_task_id"),
+        ),
+        "groups": (lambda c: dead_groups.groups(c, Filters(queues=SEEN), 100), ()),
+        "ids": (
+            lambda c: listing.ids(c, Filters(queue="tasks", statuses=(Status.DEAD,)), 100),
+            ("tasks_by_state",),
+        ),
+        "named ids": (
+            lambda c: listing.named_ids(c, Filters(queue="tasks", queues=SEEN), [LEASE.task_id]),
+            (),
+        ),
+        "cancel many": (
+            lambda c: changes.cancel_many(
+                c, [f"tasks-queued-{2001 + n}" for n in range(50)], NOW, [Status.QUEUED], SEEN
+            ),
+            (),
+        ),
+        "delete many": (
+            lambda c: changes.delete_many(
+                c, [f"tasks-dead-{2001 + n}" for n in range(50)], [Status.DEAD]
+            ),
+            ("attempts_task_id",),
+        ),
         "the dead of an action": (
             lambda c: listing.dead_ids(c, Filters(action="rare", queue="mail"), 100, ["sum"]),
             ("tasks_by_state", "attempts_task_id"),
@@ -193,6 +219,18 @@ FILTERS = {
     "unique key in two queues": (Filters(queues=SEEN, unique_key="common"), "tasks_unique_key"),
     "unique key": (Filters(unique_key="key-7"), "tasks_unique_key"),
     "common unique key": (Filters(unique_key="common"), "tasks_unique_key"),
+    "key": (Filters(key="tenant-4"), "tasks_by_key"),
+    "key of the dead in a queue": (
+        Filters(key="tenant-4", queue="mail", statuses=(Status.DEAD,)),
+        "tasks_by_key",
+    ),
+    "error group": (Filters(error_group="group-3"), "tasks_dead_group"),
+    "error group of two queues": (
+        Filters(error_group="group-3", queues=SEEN, action="uppercase"),
+        "tasks_dead_group",
+    ),
+    "data": (Filters(data=(("user.name", "ada"), ("n", "17"))), "tasks_created"),
+    "data in a queue": (Filters(queue="mail", data=(("n", "17"),)), "tasks_by_state"),
     "unique key and more": (
         Filters(unique_key="common", queue="tasks", statuses=(Status.DEAD,), action="rare"),
         "tasks_unique_key",
@@ -233,6 +271,7 @@ def fill_with_everything(database: Database) -> None:
         " expires_at = CASE WHEN seq % 10 = 2 THEN 1 END,"
         f" counted_from = CASE WHEN seq % 2 = 0 THEN {SOON} END,"
         " external = (status = 'queued' AND seq % 3 = 0),"
+        " error_group = CASE WHEN status = 'dead' THEN 'group-' || (seq % 5) END,"
         " keep_result_seconds = CASE WHEN seq % 10 = 3 THEN 60 END,"
         # SQLite's statistics leave out an index that is empty when they are gathered.
         " losses = CASE WHEN status = 'queued' AND seq % 50 = 0 THEN 1 ELSE 0 END,"
@@ -240,6 +279,7 @@ def fill_with_everything(database: Database) -> None:
         "INSERT INTO attempts (task_id, number, ended_at, outcome, error)"
         " SELECT id, 1, 1, 'failed', 'an error' FROM tasks WHERE status = 'completed'",
     )
+    count_groups(database)
 
 
 def plan(database: Database, session: Session, deed: Deed) -> str:

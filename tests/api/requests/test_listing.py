@@ -15,7 +15,10 @@ from tests.harness import ServerProcess
 pytestmark = pytest.mark.system
 
 STATES = "'scheduled', 'queued', 'running', 'completed', 'dead' or 'cancelled'"
-NAMES = "queue, action, created_after, created_before, order, limit, cursor"
+NAMES = (
+    "queue, action, created_after, created_before, key, error_contains, error_group, data, order,"
+    " limit, cursor"
+)
 FORGED = "cursor is not one that this service gave; use a next_cursor, or leave it out"
 A_TIME = (
     "must be a time up to the year 9999, as 2026-11-22T10:00:00Z"
@@ -23,6 +26,9 @@ A_TIME = (
 )
 PLACE_ONLY = "MTc5NTMxNzkxMi45"
 """As former versions gave them, without the filters."""
+A_MEMBER = (
+    "data names a member by names with dots between, without quotes, in 200 characters at most"
+)
 NUL = "must not hold the NUL character, as"
 
 
@@ -218,7 +224,26 @@ def test_every_status_may_be_asked_for_at_once(listed: Listed) -> None:
         ("action=%zz", 'the query has a % at "%zz" that begins no byte as %2B'),
         ("page=2", f"page is not known; known: {NAMES}, status, unique_key"),
         ("%7Bvalue%7D=2", f"{{value}} is not known; known: {NAMES}, status, unique_key"),
-        ("error_contains=x", f"error_contains is not known; known: {NAMES}, status, unique_key"),
+        (
+            "data=x",
+            "data is given with the name of a member, as in data.user=17 or data.user.name=ada",
+        ),
+        ("data.=x", f'{A_MEMBER}, not by ""'),
+        ("data..a=x", f'{A_MEMBER}, not by ".a"'),
+        ("data.a.=x", f'{A_MEMBER}, not by "a."'),
+        ("data.a%22=x", f'{A_MEMBER}, not by "a\\""'),
+        ("data.a%00=x", f'{A_MEMBER}, not by "a\\u0000"'),
+        (f"data.{'a' * 201}=x", f"{A_MEMBER}, not by "),
+        ("data.a=%00", "data has values of 200 characters at most, without the NUL character;"),
+        (f"data.a={'x' * 201}", "data has values of 200 characters at most"),
+        ("data.a=1&data.a=2", "data.a is given 2 times; once is allowed"),
+        (
+            "&".join(f"data.a{number}=1" for number in range(6)),
+            "data may be given of 5 members at most, not of 6",
+        ),
+        ("key=", "key must not be empty"),
+        ("error_contains=", "error_contains must not be empty"),
+        (f"error_group={'x' * 201}", "error_group must have at most 200 characters, not 201"),
     ],
 )
 def test_a_wrong_query_is_named_with_its_value_and_what_is_allowed(

@@ -12,6 +12,24 @@ rewrites = True
 _AT_ONCE = 1_000
 """How many dead tasks are read together."""
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_MEMBER = """
+    CREATE FUNCTION task_queue_member(data text, path text[]) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+    DECLARE
+        value jsonb;
+        name text;
+    BEGIN
+        value := data::jsonb;
+        FOREACH name IN ARRAY path LOOP
+            -- Of objects alone: a name is no place in a list.
+            value := value -> name;
+        END LOOP;
+        RETURN value;
+    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+        RETURN NULL;  -- no JSON, or none that PostgreSQL can hold
+    END $$
+"""
+"""Returns a member of the data, NULL if it has none."""
 _KEY = "queue, action, error_group, slot"
 _VALUES = f"{_KEY}, number, first_at, last_at"
 
@@ -21,13 +39,21 @@ def upgrade() -> None:
     _create_tables()
     op.add_column("tasks", sa.Column("error_group", sa.Text))
     _group()
-    where = sa.text("status = 'dead'")
+    where = sa.text("error_group IS NOT NULL")
     op.create_index(
         "tasks_dead_group",
         "tasks",
         ["error_group", "queue", "action", "created_at", "seq"],
         sqlite_where=where,
         postgresql_where=where,
+    )
+    has_key = sa.text('"key" IS NOT NULL')
+    op.create_index(
+        "tasks_by_key",
+        "tasks",
+        ["key", "queue", "created_at", "seq"],
+        sqlite_where=has_key,
+        postgresql_where=has_key,
     )
     op.execute(
         f"INSERT INTO dead_groups ({_VALUES})"  # noqa: S608 - all made here
@@ -38,6 +64,7 @@ def upgrade() -> None:
         _count_on_sqlite()
     else:
         _count_on_postgresql()
+        op.execute(_MEMBER)
 
 
 def _create_tables() -> None:
@@ -99,7 +126,8 @@ def _group_of(error: str) -> str:
     text = re.sub(_UUID, "#", error[:500])
     text = re.sub(r"\w+", lambda word: "#" if re.search(r"\d", word[0]) else word[0], text)
     text = re.sub(r"#([.,:+/-]*#)+", "#", text)
-    return re.sub(r"\s+", " ", text).strip()[:200]
+    visible = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(visible.split())[:200].rstrip()
 
 
 def _count_on_sqlite() -> None:
@@ -125,7 +153,7 @@ def _count_on_sqlite() -> None:
                 " SELECT NEW.queue, NEW.action, coalesce(NEW.error_group, ''), 0, 1,"
                 " NEW.processed_at, NEW.processed_at WHERE NEW.status = 'dead'"
                 f" ON CONFLICT ({_KEY}) DO UPDATE SET number = number + 1,"
-                " last_at = max(last_at, excluded.last_at);"
+                " last_at = coalesce(max(last_at, excluded.last_at), last_at, excluded.last_at);"
             )
         op.execute(
             f"CREATE TRIGGER tasks_dead_{event.lower()} AFTER {event}{of} ON tasks"
