@@ -81,20 +81,21 @@ class ActionMeter:
     Attributes:
         waits: How long tasks that could run have waited until they were started, seconds.
         runs: How long the attempts took that ran, seconds.
-        outcomes: How many attempts ended so, by `Outcome`, and `postponed`.
-        ended: How many tasks were final after an attempt, by their state.
+        completed: How many attempts completed their task.
+        outcomes: How many ended otherwise, by the value of `Outcome`, and `postponed`.
+        ended: How many tasks were final after those, by their state.
         retried: How many attempts will be followed by another one.
         published: How many tasks a queue in memory has taken.
     """
 
-    __slots__ = ("ended", "outcomes", "published", "retried", "runs", "waits")
+    __slots__ = ("completed", "ended", "outcomes", "published", "retried", "runs", "waits")
 
     def __init__(self, *, native: bool = False) -> None:
         self.waits = Histogram(SECONDS, native=native)
         self.runs = Histogram(SECONDS, native=native)
         self.outcomes: Counter[str] = Counter()
-        self.ended: Counter[Status] = Counter()
-        self.retried = self.published = 0
+        self.ended: Counter[str] = Counter()
+        self.completed = self.retried = self.published = 0
 
 
 class QueueMeter:
@@ -141,8 +142,7 @@ class QueueMeter:
         self.rates.completed += 1
         meter = self._of(action)
         meter.runs.note(seconds)
-        meter.outcomes[Outcome.COMPLETED] += 1
-        meter.ended[Status.COMPLETED] += 1
+        meter.completed += 1
 
     def failed(
         self, action: str, outcome: Outcome | None, status: Status, seconds: float | None
@@ -160,9 +160,9 @@ class QueueMeter:
         meter = self._of(action)
         if seconds is not None:
             meter.runs.note(seconds)
-        meter.outcomes["postponed" if outcome is None else outcome] += 1
+        meter.outcomes["postponed" if outcome is None else outcome.value] += 1
         if status in FINAL:
-            meter.ended[status] += 1
+            meter.ended[status.value] += 1
         if outcome is None or outcome is Outcome.CANCELLED:
             return
         self.rates.failed += 1

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from operator import attrgetter
-from typing import Any
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -28,6 +27,8 @@ from task_queue.api.metrics.look import Looked
 from task_queue.api.traffic import Traffic
 
 PREFIX = "task_queue_"
+_COMPLETED = Status.COMPLETED.value
+"""As an outcome it is called the same."""
 
 Rows = Iterable[tuple[Sequence[str], float]]
 """The values of the labels, and the number."""
@@ -266,13 +267,15 @@ def _together(
 
 def _summed(
     actions: Mapping[tuple[str, str], list[ActionMeter]],
-    of: Callable[[ActionMeter], Mapping[Any, int]],
+    of: Callable[[ActionMeter], Mapping[str, int]],
 ) -> Rows:
     for (queue, action), meters in actions.items():
         sums: dict[str, int] = {}
         for meter in meters:
+            if meter.completed:
+                sums[_COMPLETED] = sums.get(_COMPLETED, 0) + meter.completed
             for name, number in list(of(meter).items()):
-                sums[str(name)] = sums.get(str(name), 0) + number
+                sums[name] = sums.get(name, 0) + number
         for name, number in sums.items():
             yield (queue, action, name), number
 
