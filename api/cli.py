@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from task_queue.actors.actions.prints import fields_of_present_task, output_is_caught
+from task_queue.actors.actions.prints import fields_of_present_task, keep_log_line, output_is_caught
 from task_queue.actors.actions.python.thread import keep_output_open
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.tasks.text import one_line, titled
@@ -388,7 +388,7 @@ def _present_fields() -> dict[str, object]:
 def _load(config: Path | None, overrides: list[str] | None) -> Loaded:
     loaded = load(config, overrides or ())
     log = loaded.settings.log
-    logs.configure(log.format, log.level, present=_present_fields)
+    logs.configure(log.format, log.level, present=_present_fields, keep=keep_log_line)
     if loaded.unused_variables:
         get_logger().warning(
             "environment variables that set nothing; a setting's name has __ before its key,"

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import BinaryIO, TextIO
 
@@ -50,6 +50,7 @@ def configure(
     level: str,
     stream: TextIO | None = None,
     present: Callable[[], Mapping[str, object]] = dict,
+    keep: Callable[[EventDict], None] = lambda _event: None,
 ) -> None:
     """Send all logs, ours and the libraries', to the stream; the last call wins.
 
@@ -61,6 +62,7 @@ def configure(
         level: The least severe level shown: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
         stream: A text stream over a binary `buffer`; by default where standard error leads now.
         present: Returns what every line says besides, as of the task that runs in its thread.
+        keep: Called with each line that is severe enough, in its thread, to keep it with that task.
     """
     stream = _lasting(sys.stderr) if stream is None else stream
     minimum = logging.getLevelNamesMapping()[level]
@@ -70,6 +72,7 @@ def configure(
         structlog.contextvars.merge_contextvars,
         lambda _logger, _name, event: {**present(), **event},
         structlog.processors.add_log_level,
+        partial(_kept, keep),
         repeats,
         structlog.processors.TimeStamper(fmt="iso", utc=True) if pretty else _timestamp,
     ]
@@ -144,6 +147,13 @@ def _configure_libraries(
     root.setLevel(minimum)
     for name, least in _LIBRARY_LEVELS.items():
         logging.getLogger(name).setLevel(least)
+
+
+def _kept(
+    keep: Callable[[EventDict], None], _logger: WrappedLogger, _name: str, event: EventDict
+) -> EventDict:
+    keep(event)
+    return event
 
 
 def _timestamp(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

@@ -1,6 +1,8 @@
 """Actions for the tests' servers, configured as `name = "tests.actions:function"`."""
 
+import logging
 import os
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,3 +126,14 @@ def resize(data: Sizes) -> dict[str, int]:
 def trace(_data: Data, context: Context) -> dict[str, str | None]:
     """Return the trace that the task was published in."""
     return {"traceparent": context.traceparent, "tracestate": context.tracestate}
+
+
+def talk(_data: Data, task: Context) -> None:
+    """Print and log in turns, and what is below the level `WARNING`, too."""
+    print("one")
+    task.log.warning("resized", width=640)
+    task.log.info("not kept")
+    print("two", file=sys.stderr)
+    logging.getLogger("mine").error("broken")
+    logging.getLogger("mine").info("not kept")
+    print("three")

@@ -1,4 +1,4 @@
-"""What actions print, told apart by task: it breaks no log, and is kept with the attempt."""
+"""What actions print and log, told apart by task: kept with the attempt, and it breaks no log."""
 
 import io
 import sys
@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
 
+from task_queue.actors.actions.log_line import log_line
 from task_queue.actors.tasks.claim import ClaimedTask
 from task_queue.actors.tasks.text import MAX_STDERR_CHARS, cut, printable
 from task_queue.actors.tasks.trace import span_id_of, trace_id_of
@@ -31,9 +32,9 @@ _caught: dict[str, Any] = {}
 
 
 class Prints:
-    """What is printed while one task runs, or by one thread that runs for no task.
+    """What is printed and logged while one task runs, or printed by a thread that runs for none.
 
-    The last of it is kept, and its lines are logged, as many as `MAX_LINES` of a task.
+    The last of it is kept. The lines that are printed are logged, as many as `MAX_LINES` of a task.
     """
 
     __slots__ = ("_claimed", "_in_span", "_kept", "_lines", "_rest")
@@ -82,8 +83,14 @@ class Prints:
             lines = self._to_be_logged(lines)
         self._show(lines)
 
+    def log(self, line: str) -> None:
+        """Keep a line of the log, in the order of what is printed."""
+        with _lock:
+            begin = "" if self._kept.endswith("\n") or not self._kept else "\n"
+            self._kept = f"{self._kept}{begin}{line}"[-MAX_STDERR_CHARS:]
+
     def close(self) -> str | None:
-        """Log what is left; return the last of all that was printed, None if nothing was."""
+        """Log what is left; return the last of all that is kept, None if there is nothing."""
         if not self._kept:
             return None
         if self._rest and self._lines < MAX_LINES:
@@ -93,7 +100,7 @@ class Prints:
         return self.so_far()
 
     def so_far(self) -> str | None:
-        """Return the last of all that was printed until now, None if nothing was."""
+        """Return the last of all that is kept until now, None if there is nothing."""
         return printable(self._kept, MAX_STDERR_CHARS) if self._kept else None
 
     def _to_be_logged(self, lines: list[str]) -> list[str]:
@@ -132,6 +139,17 @@ def fields_of_present_task() -> Mapping[str, object]:
     """Return what a log line says of the task that runs here; nothing if none does."""
     prints = PRINTS.get()
     return {} if prints is None else prints.fields
+
+
+def keep_log_line(event: Mapping[str, Any]) -> None:
+    """Keep a line of the log with the task that runs here, if one does.
+
+    Args:
+        event: Its members. Lines that show what was printed are none: that is kept already.
+    """
+    prints = PRINTS.get()
+    if prints is not None and not getattr(_of_thread, "logs", False):
+        prints.log(log_line(event))
 
 
 @contextmanager

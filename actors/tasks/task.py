@@ -147,7 +147,8 @@ class Attempt:
         outcome: How it ended; None while it runs.
         error: Why it failed, if it did.
         traceback: The last lines of its traceback.
-        stderr: The last part of what its program wrote to standard error.
+        stderr: The last of what its action printed and logged, or its program wrote to standard
+            error.
     """
 
     number: int

@@ -1,5 +1,6 @@
 """Publishing, listing and looking at tasks, as the tutorial's reader does it."""
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -353,6 +354,18 @@ def test_what_a_program_said_is_shown_with_its_attempt_whether_that_went_well_or
     assert [(each["outcome"], each["error"], each["stderr"]) for each in badly["attempts"]] == [
         ("failed", "exit code 3: said", "said\n")
     ]
+
+
+@pytest.mark.parametrize("process", [False, True], ids=["thread", "process"])
+def test_what_an_action_prints_and_logs_is_shown_with_its_attempt(
+    serve: Callable[..., ServerProcess], *, process: bool
+) -> None:
+    where = f"{{python='tests.actions:talk', cpu={str(process).lower()}}}"
+    server = serve(f"actions.talk={where}", "log.level=WARNING").start()
+    task = server.wait_for_status(server.publish("talk"), "completed")
+    (attempt,) = task["attempts"]
+    lines = re.sub(r"(?m)^\d\d:\d\d:\d\d ", "", attempt["stderr"]).splitlines()
+    assert lines == ["one", "warning resized width=640", "two", "error broken logger=mine", "three"]
 
 
 def test_each_failed_attempt_shows_why_and_where(

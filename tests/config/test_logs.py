@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
+from structlog.typing import EventDict
 
 from task_queue.config import logger as own
 from task_queue.config import logs
@@ -80,6 +81,21 @@ def test_levels_below_the_least_one_are_dropped(stream: io.TextIOWrapper) -> Non
         logger.info("dropped")
         logger.warning("kept")
     assert [line["event"] for line in lines(stream)] == ["kept", "kept"]
+
+
+def test_each_line_that_is_severe_enough_can_be_kept_elsewhere_too(
+    stream: io.TextIOWrapper,
+) -> None:
+    kept: list[tuple[object, object]] = []
+
+    def keep(event: EventDict) -> None:
+        kept.append((event["level"], event["event"]))
+
+    logs.configure("json", "INFO", stream, keep=keep)
+    for logger in (structlog.get_logger(), own.get_logger(), logging.getLogger("mine")):
+        logger.debug("dropped")
+        logger.warning("kept %s", 1) if logger.__class__ is logging.Logger else logger.info("kept")
+    assert kept == [("info", "kept"), ("info", "kept"), ("warning", "kept 1")]
 
 
 def test_context_such_as_the_request_id_is_on_every_line(stream: io.TextIOWrapper) -> None:

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextvars import copy_context
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -48,13 +48,16 @@ class _Interrupted(BaseException):
 class Runner:
     """Runs what the parent asks for in one thread; another one listens to the parent meanwhile."""
 
-    def __init__(self, line: Connection) -> None:
+    def __init__(self, line: Connection, streams: "Mapping[str, _Counted]") -> None:
         """Store it.
 
         Args:
             line: To the parent.
+            streams: The standard streams, by name.
         """
         self._line = line
+        self._streams = streams
+        self._before: Mapping[str, int] = {}  # the bytes that former tasks have printed
         self._sending = threading.Lock()
         self._requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self._functions: dict[str, PythonFunction] = {}
@@ -92,6 +95,7 @@ class Runner:
         """Run one request after the other."""
         while True:
             request = self._requests.get()
+            self._before = {name: each.count for name, each in self._streams.items()}
             call = self._call
             assert call is not None  # noqa: S101 - set before the request was put
             answer = self._answer(request, call)
@@ -104,6 +108,13 @@ class Runner:
             self._report(call)
             self._call = None
             self.send({**answer, "clean": is_clean})
+
+    @property
+    def printed(self) -> dict[str, int]:
+        """How many bytes the task has printed so far, by stream: its log lines come after them."""
+        return {
+            name: each.count - self._before.get(name, 0) for name, each in self._streams.items()
+        }
 
     def send(self, message: dict[str, Any]) -> None:
         """Send the parent a message."""
@@ -166,18 +177,17 @@ def _called(function: PythonFunction, call: Call) -> Any:  # noqa: ANN401 - what
 
 def main(descriptor: int) -> NoReturn:
     """Work for the parent at the other end of this socket."""
+    streams = {name: _counted(name, number) for name, number in (("stdout", 1), ("stderr", 2))}
     keep_output_open()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # any text can be printed, as in a thread
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    runner = Runner(Connection(descriptor))
+    runner = Runner(Connection(descriptor), streams)
 
     def forward(_logger: object, level: str, event: MutableMapping[str, Any]) -> NoReturn:
+        line = {"log": level, "printed": runner.printed, "fields": event}
         try:
-            runner.send({"log": level, "fields": event})
+            runner.send(line)
         except TypeError:  # a number beyond 64 bits, a lone surrogate, a circle
             plain = {printable(key): _sendable(value) for key, value in event.items()}
-            runner.send({"log": level, "fields": plain})
+            runner.send({**line, "fields": plain})
         raise structlog.DropEvent
 
     structlog.configure(processors=[structlog.processors.format_exc_info, forward])
@@ -189,6 +199,37 @@ def main(descriptor: int) -> NoReturn:
         runner.work()
     except _Interrupted:  # while it waited for a task
         os._exit(0)
+
+
+class _Counted(io.FileIO):
+    """A standard stream that counts the bytes that are written to it.
+
+    Attributes:
+        count: How many there have been.
+    """
+
+    count = 0
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - whatever bytes are in
+        """Write and count them."""
+        written = super().write(data)
+        self.count += written or 0
+        return written
+
+
+def _counted(name: str, descriptor: int) -> _Counted:
+    """Replace a standard stream by one that counts, and takes any text, as in a thread."""
+    counted = _Counted(descriptor, "w", closefd=False)
+    counted.name = f"<{name}>"
+    text = io.TextIOWrapper(
+        counted,  # unbuffered, as with -u
+        encoding="utf-8",
+        errors="backslashreplace",
+        write_through=True,
+    )
+    setattr(sys, name, text)
+    setattr(sys, f"__{name}__", text)
+    return counted
 
 
 class _Handler(logging.Handler):

@@ -4,11 +4,13 @@ import codecs
 import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping
+from contextvars import Context
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 from task_queue.actors.actions.prints import output
 
+STREAMS = ("stdout", "stderr")
 CHUNK_BYTES = 65_536
 FULL_PIPE_CHUNKS = 16
 """What a pipe can hold at most: Linux allows a MiB."""
@@ -19,12 +21,16 @@ class Printed:
 
     def __init__(self) -> None:
         """Open them."""
-        self._open: dict[Connection, tuple[str, codecs.IncrementalDecoder]] = {}
+        self._open: dict[Connection, str] = {}
         self._theirs: dict[str, Connection] = {}
-        for name in ("stdout", "stderr"):
+        self._decoders: dict[str, codecs.IncrementalDecoder] = {}
+        self._waiting = {name: bytearray() for name in STREAMS}  # read, and not passed on
+        self._passed_on = dict.fromkeys(STREAMS, 0)  # bytes of the present task
+        for name in STREAMS:
             ours, self._theirs[name] = Pipe(duplex=False)
             os.set_blocking(ours.fileno(), False)
-            self._open[ours] = name, codecs.getincrementaldecoder("utf-8")("replace")
+            self._open[ours] = name
+            self._decoders[name] = codecs.getincrementaldecoder("utf-8")("replace")
 
     @property
     def streams(self) -> Mapping[str, Any]:
@@ -41,17 +47,39 @@ class Printed:
         """What to wait for: those pipes to which somebody can still write."""
         return self._open.keys()
 
-    def pass_on(self) -> None:
-        """Print here what was printed there: the streams here know the task of this thread."""
-        for pipe, (name, decoder) in list(self._open.items()):
+    def begin(self) -> None:
+        """Pass on for nobody what came late from former tasks, and count from here."""
+        Context().run(self.pass_on)
+        self._passed_on = dict.fromkeys(STREAMS, 0)
+
+    def read(self) -> None:
+        """Read what is there, and keep it until it is passed on."""
+        for pipe, name in list(self._open.items()):
             for chunk in _chunks(pipe):
                 if not chunk:
                     del self._open[pipe]
                     pipe.close()
                     break
+                self._waiting[name] += chunk
+
+    def pass_on(self, until: Mapping[str, int] | None = None) -> None:
+        """Print here what was printed there: the streams here know the task of this thread.
+
+        Args:
+            until: Only up to so many bytes of each stream since the task began; None: all.
+        """
+        self.read()
+        for name, waiting in self._waiting.items():
+            size = len(waiting)
+            if until is not None:
+                size = max(0, min(size, until[name] - self._passed_on[name]))
+            if size:
+                text = self._decoders[name].decode(waiting[:size])
+                del waiting[:size]
+                self._passed_on[name] += size
                 with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody reads it
                     stream: Any = output(name)
-                    stream.write(decoder.decode(chunk))
+                    stream.write(text)
                     stream.flush()
 
     def close(self) -> None:

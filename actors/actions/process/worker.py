@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextvars import Context
 from dataclasses import replace
 from multiprocessing import connection
 from typing import Any
@@ -118,7 +117,7 @@ class Worker:
         if self.tasks == 0:
             self._wait_until_ready(call)
         self.tasks += 1
-        Context().run(self._printed.pass_on)  # what came late from former tasks is not this one's
+        self._printed.begin()
         try:
             self._line.send_bytes(orjson.dumps({"run": request}))
         except OSError as error:
@@ -203,17 +202,20 @@ class Worker:
         sources: list[Any] = [self._line, *self._printed.sources]
         if (pidfd := self._child.pidfd) is not None:  # looked at once, as others may kill it
             sources.append(pidfd)
-        ready = connection.wait(sources, seconds)
-        self._printed.pass_on()
-        if self._line not in ready:
-            return self._child.has_ended
+        connection.wait(sources, seconds)
+        self._printed.read()
         try:
+            # After that: what was logged before the last that was read is in the line by now.
+            if not self._line.poll():
+                self._printed.pass_on()
+                return self._child.has_ended
             message = orjson.loads(self._line.recv_bytes())
         except (EOFError, OSError):  # dead, or the action has closed descriptors not its own
             return True
         if "progress" in message:
             self._note_progress(call, message["progress"])
         elif "log" in message:
+            self._printed.pass_on(message["printed"])
             _pass_on(message["log"], message["fields"])
         elif "stopping" in message:
             self._stopping = Lease(*message["stopping"])

@@ -152,7 +152,8 @@ class AttemptDocument(Document):
         outcome: How it ended; null: it runs.
         error: Why it failed.
         traceback: Where, if Python code did.
-        stderr: The end of what its program wrote to standard error.
+        stderr: The end of what its action printed and logged, or its program wrote to standard
+            error.
     """
 
     number: Count

@@ -360,3 +360,13 @@ def spin(data: Data) -> None:
     """Compute until there is such a file."""
     while not Path(data["until"]).exists():
         sum(range(100_000))
+
+
+def print_and_log_in_turns(data: dict[str, int], task: Context) -> None:
+    """Print on both streams, and log in both ways, many times and without a pause."""
+    for number in range(data["times"]):
+        print("printed", number, "caf\u00e9")
+        task.log.info("logged", number=number)
+        print("error", number, end="", file=sys.stderr)
+        logging.getLogger("mine").warning("warned %d", number)
+    print("the end")

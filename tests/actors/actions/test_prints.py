@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import sys
 import threading
 import traceback
@@ -19,6 +20,7 @@ from task_queue.actors.actions.prints import (
     PRINTS,
     Prints,
     fields_of_present_task,
+    keep_log_line,
     output_is_caught,
 )
 from task_queue.actors.tasks.claim import ClaimedTask, Lease
@@ -84,6 +86,39 @@ def test_what_an_action_prints_in_whatever_way_is_kept_and_logged_by_line(
         "outermost",
         "\\ud800\ufffd",
     ]
+
+
+@output_is_caught()
+def test_lines_of_the_log_are_kept_between_what_is_printed_and_each_begins_a_line() -> None:
+    def talk() -> None:
+        print("one")
+        keep_log_line({"event": "logged", "level": "info"})
+        print("half", end="")
+        keep_log_line({"event": "again", "level": "info"})
+        print(" a line")
+
+    kept = printed(talk)
+    assert kept is not None
+    without_times = re.sub(r"(?m)^\d\d:\d\d:\d\d ", "", kept)
+    assert without_times == "one\ninfo logged\nhalf\ninfo again\n a line\n"
+    assert logged(talk) == ["one", "half a line"]  # the log has the others already
+
+
+def test_lines_of_the_log_outside_of_tasks_are_not_kept() -> None:
+    prints = Prints(TASK)
+    keep_log_line({"event": "nobody's", "level": "info"})
+    assert prints.close() is None
+
+
+def test_of_many_lines_of_the_log_the_last_are_kept() -> None:
+    prints = Prints(TASK)
+    for _ in range(2):
+        prints.log("x" * MAX_STDERR_CHARS)
+    prints.log("last\n")
+    kept = prints.close()
+    assert kept is not None
+    assert len(kept) == MAX_STDERR_CHARS
+    assert kept.endswith("x\nlast\n")
 
 
 @output_is_caught()

@@ -22,6 +22,7 @@ from structlog.testing import capture_logs
 
 from task_queue.actors.actions.action import Done, Execution
 from task_queue.actors.actions.call import Call
+from task_queue.actors.actions.log_line import log_line
 from task_queue.actors.actions.prints import PRINTS, Prints, output_is_caught
 from task_queue.actors.actions.process import worker
 from task_queue.actors.actions.process.action import ProcessAction
@@ -231,6 +232,32 @@ def printing() -> Iterator[Prints]:
             yield prints
     finally:
         PRINTS.reset(token)
+
+
+def test_what_it_prints_and_logs_is_kept_in_the_order_in_which_it_did(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(level: str, fields: dict[str, Any]) -> None:
+        prints.log(log_line({"level": level, **fields}))
+
+    monkeypatch.setattr(worker, "_pass_on", keep)
+    times = 200
+    for _ in range(2):  # what a former task has printed is not counted
+        with printing() as prints:
+            run("print_and_log_in_turns", workers, times=times)
+        kept = (prints.close() or "").splitlines()
+        assert kept[-1] == "the end"
+        several = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in kept[-81:-1]]
+        assert several == [
+            line
+            for number in range(times - 20, times)
+            for line in (
+                f"printed {number} caf\u00e9",
+                f"info logged number={number}",
+                f"error {number}",
+                f"warning warned {number} logger=mine",
+            )
+        ]
 
 
 @pytest.mark.parametrize("how", ["return", "exit", "hang"])
