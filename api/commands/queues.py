@@ -103,9 +103,7 @@ def purge(
     path = server.path("queues", name)
     counts = server.get(path)["counts"]
     waiting = counts["scheduled"] + counts["queued"]
-    if not ask(
-        f"cancel {counted(waiting, 'task')} that wait on {name}", waiting, yes=yes or not waiting
-    ):
+    if not ask(f"cancel {counted(waiting, 'task')} on the queue {name}", waiting, yes=yes):
         show.document({"name": name, "count": 0}) if as_json else show.note("nothing waits there")
         return
     purged = 0
