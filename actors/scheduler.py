@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from math import inf
 
-import orjson
 from uuid_utils import uuid7
 
 from task_queue.actors.messages.base import Message, Recipient
@@ -146,14 +145,11 @@ class Scheduler(Actor):
             )
 
     def _task(self, schedule: Schedule, occurrence: float, now: float) -> Task | None:
-        members = orjson.loads(schedule.task)
-        queue = self._queues().get(members.get("queue", "tasks"))
+        queue = self._queues().get(schedule.queue)
         if queue is None or not queue.durable:  # gone from the settings since
             self.log.error("schedule without a queue on disk", schedule=schedule.name)
             return None
-        members["data"] = orjson.dumps(members.get("data", {})).decode()
-        if schedule.expires_after_seconds is not None:
-            members["expires_at"] = occurrence + schedule.expires_after_seconds
+        members = schedule.members(occurrence)
         return task_of(
             str(uuid7()),
             queue,

@@ -1,6 +1,7 @@
 """`/schedules` and `/schedules/{name}`: what is published at set times."""
 
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -8,12 +9,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import falcon
 from orjson import Fragment, dumps
 from pydantic import BaseModel, ConfigDict, Field
+from uuid_utils import uuid7
 
 from task_queue.actors.errors import ConflictError, NotFoundError
 from task_queue.actors.messages.changes import DeleteSchedule, PutSchedule
+from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.reader import ListSchedules
+from task_queue.actors.tasks.conditions import Conditions
 from task_queue.actors.tasks.cron import MAX_CRON_CHARS, trimmed
 from task_queue.actors.tasks.interval import MAX_EVERY_CHARS, Interval
+from task_queue.actors.tasks.limits import QueueLimits
+from task_queue.actors.tasks.new import task_of
 from task_queue.actors.tasks.recurrence import (
     ClockBack,
     ClockForward,
@@ -31,6 +37,8 @@ from task_queue.api.requests.catalog import Catalog
 from task_queue.api.requests.validation import checked
 from task_queue.api.responses import problems
 from task_queue.api.responses.errors import InvalidRequestError
+from task_queue.api.responses.late import Late, leave_after
+from task_queue.api.responses.published import decided, note_when_stored, one, prepared
 from task_queue.config.logger import get_logger
 from task_queue.config.names import NAME_RULE, is_name
 
@@ -128,6 +136,8 @@ class SchedulesResource:
 class ScheduleResource:
     """`PUT /schedules/{name}` makes or changes a schedule, `GET` shows it, `DELETE` deletes it.
 
+    `POST /schedules/{name}/run` publishes its task at once.
+
     A schedule is seen by whoever sees the queue that its tasks go to.
     """
 
@@ -169,6 +179,39 @@ class ScheduleResource:
         self._edge.ask_writer(DeleteSchedule(name, caller.queues))
         _log.info("schedule deleted", schedule=name)
         resp.status = HTTPStatus.NO_CONTENT.value
+
+    def on_post_run(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Publish the schedule's task now; its times stay as they are: `202`.
+
+        `200` if its queue has a task with its unique key already.
+        """
+        refuse_members(req)
+        publish = self._run_of(self._find(caller_of(req), name))
+        note_when_stored(publish)
+        late = Late(self._edge.publish(publish), partial(decided, publish, one))
+        answer = leave_after(req, late, self._edge.timeout)
+        (answer or prepared(publish.tasks, one)).fill(resp)
+        _log.info("schedule run", schedule=name)
+
+    def _run_of(self, schedule: Schedule) -> Publish:
+        """Return the publish of a task as at its times: no length of its queue bounds that.
+
+        Raises:
+            ConflictError: Nothing would run it.
+        """
+        now, task_id = self._edge.now(), str(uuid7())
+        members = schedule.members(now)
+        self._edge.check_would_run(schedule.queue, members["action"])
+        if (found := self._edge.queue(schedule.queue)) is None:
+            raise NotFoundError("queue not found")  # a reload is adding or removing it
+        queue, _ = found
+        external = self._edge.actions.is_external(members["action"])
+        task = task_of(task_id, queue, members, now, schedule.run_key(task_id), external=external)
+        conditions = None
+        if task.options.key is not None and queue.limits.concurrency_per_key:
+            limits = QueueLimits(concurrency_per_key=queue.limits.concurrency_per_key)
+            conditions = Conditions(limits={queue.name: limits})
+        return Publish((task,), self._edge.deadline, conditions)
 
     def _find(self, caller: Caller, name: str) -> Schedule:
         seen = _seen_by(caller, self._edge.ask_reader(ListSchedules()))

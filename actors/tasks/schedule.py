@@ -1,7 +1,9 @@
 """A schedule: a task that is published at certain times. Pure."""
 
-import json
 from dataclasses import dataclass
+from typing import Any
+
+import orjson
 
 from task_queue.actors.tasks.interval import Interval
 from task_queue.actors.tasks.new import QUEUE
@@ -44,8 +46,16 @@ class Schedule:
     @property
     def queue(self) -> str:
         """The queue that its tasks go to."""
-        queue: str = json.loads(self.task).get("queue") or QUEUE
+        queue: str = orjson.loads(self.task).get("queue") or QUEUE
         return queue
+
+    def members(self, moment: float) -> dict[str, Any]:
+        """Return the members of a publish for this moment, Unix seconds, for `task_of`."""
+        members: dict[str, Any] = orjson.loads(self.task)
+        members["data"] = orjson.dumps(members.get("data", {})).decode()
+        if self.expires_after_seconds is not None:
+            members["expires_at"] = moment + self.expires_after_seconds
+        return members
 
     def same_as(self, other: "Schedule") -> bool:
         """Return whether both publish the same task at the same times."""
@@ -68,3 +78,7 @@ class Schedule:
         """
         key = f"{self.name}@{moment:.0f}"
         return f"{key}+{self.set_back}" if self.set_back else key
+
+    def run_key(self, task_id: str) -> str:
+        """Return what stands in place of an occurrence's key for a task published in between."""
+        return f"{self.name}@{task_id}"

@@ -3,7 +3,9 @@
 from http import HTTPStatus
 
 from task_queue.api.auth.scopes import Scope
+from task_queue.api.contract import headers
 from task_queue.api.contract.documents.schedules import ScheduleDocument, ScheduleList
+from task_queue.api.contract.documents.tasks import Queued
 from task_queue.api.contract.operation import Answered, Example, Operation
 from task_queue.api.responses import problems
 from task_queue.api.schedules import ScheduleBody, ScheduleResource, SchedulesResource
@@ -93,5 +95,37 @@ OPERATIONS = (
             problems.UNSUPPORTED_MEDIA_TYPE,
         ),
         example=Example(status=HTTPStatus.NO_CONTENT, path={"name": "nightly"}),
+    ),
+    Operation(
+        method="POST",
+        path="/schedules/{name}/run",
+        operation_id="run_schedule",
+        summary="Publish a schedule's task now",
+        description="As at one of its times, which stay as they are. Each request publishes another"
+        " task, unless that has a `unique_key`.",
+        tag="Schedules",
+        resource=ScheduleResource,
+        suffix="run",
+        scope=Scope.OPERATE,
+        answers={
+            HTTPStatus.ACCEPTED: Answered(
+                description="The task is on its queue.", model=Queued, headers=(headers.LOCATION,)
+            ),
+            HTTPStatus.OK: Answered(
+                description="The queue has a task with its `unique_key` already: it is this one.",
+                model=Queued,
+                headers=(headers.LOCATION,),
+            ),
+        },
+        problems=(
+            *_OF_READS,
+            problems.INVALID_JSON,
+            problems.NOT_FOUND,
+            problems.CONFLICT,
+            problems.UNSUPPORTED_MEDIA_TYPE,
+            problems.PUBLISH_REFUSED,
+            problems.NOT_QUEUED,
+        ),
+        example=Example(status=HTTPStatus.ACCEPTED, path={"name": "nightly"}),
     ),
 )

@@ -133,6 +133,7 @@ BEFORE = {
     "retry_tasks": cancelled,
     "delete_tasks": cancelled,
     "get_schedule": scheduled,
+    "run_schedule": scheduled,
     "delete_schedule": scheduled,
     "put_schedule": unscheduled,
 }
