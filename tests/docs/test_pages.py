@@ -30,7 +30,10 @@ every_page_that_is_run = pytest.mark.parametrize("page", RUN, ids=page_id)
 
 
 def test_the_pages_that_are_run_are_these() -> None:
-    names = ("access", "actions", "client", "events", "http", "operations", "tutorial", "workers")
+    names = (
+        *("access", "actions", "backup", "client", "command-line", "events", "http"),
+        *("operations", "tutorial", "workers"),
+    )
     shown = ["README.md", *(f"docs/{name}.md" for name in names)]
     assert [page_id(page) for page in RUN] == shown
 
