@@ -174,7 +174,7 @@ class QueueMeter:
         return self._found(action) if meter is None else meter
 
     def _found(self, action: str) -> ActionMeter:
-        if len(self.actions) > MAX_ACTIONS or not self._is_named(action):
+        if len(self.actions) >= MAX_ACTIONS or not self._is_named(action):
             action = OTHER
         return self.actions.setdefault(action, ActionMeter(native=self._native))
 
