@@ -19,7 +19,7 @@ PAGES = {
     "overview": "/ui/",
     "tasks": "/ui/tasks",
     "tasks of a state and queue": "/ui/tasks?status=completed&queue=tasks",
-    "groups of dead letters": "/ui/dead",
+    "groups of dead letters": "/ui/dead-letters",
     "tasks of a group": "/ui/tasks?status=dead&error_group=ValueError%3A+no+A+%23&limit=5",
     "actions": "/ui/actions",
 }
