@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 import falcon
 
+from task_queue.actors.tasks.error_group import error_group
 from task_queue.api.ui.frame import Frame
 from task_queue.api.ui.render import duration
 from task_queue.api.ui.tasks import TASKS
@@ -149,6 +150,7 @@ def _group(task: _Task) -> str | None:
             "status": "dead",
             "queue": task["queue"],
             "action": task["payload"]["action"],
+            "error_group": error_group(task["error"]),
         }
     )
 
