@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 from tests.benchmarks import measures
 from tests.benchmarks.load import request
@@ -15,12 +16,19 @@ from tests.benchmarks.own.variants import NAME, seconds
 from tests.benchmarks.system import Sample, Size
 
 ROWS = SMALL, LARGE = 1_000, 10_000_000
+_GROUP = {
+    "status": "dead",
+    "queue": "tasks",
+    "action": "sum",
+    "error_group": "ValueError: no A #",
+    "limit": "5",
+}
 PAGES = {
     "overview": "/ui/",
     "tasks": "/ui/tasks",
     "tasks of a state and queue": "/ui/tasks?status=completed&queue=tasks",
     "groups of dead letters": "/ui/dead-letters",
-    "tasks of a group": "/ui/tasks?status=dead&error_group=ValueError%3A+no+A+%23&limit=5",
+    "tasks of a group": f"/ui/tasks?{urlencode(_GROUP)}",
     "actions": "/ui/actions",
 }
 """The pages that are asked for, by what tables call them."""
