@@ -125,8 +125,8 @@ def test_tasks_are_listed_by_filters(typed: Type) -> None:
     assert head.split() == ["id", "status", "action", "queue", *oldest_columns()]
     assert [row.split()[0] for row in rows] == ids[:2]
     assert "--limit shows more" in oldest.err
-    late = typed("tasks", "list", "--action", "mark", "--after", "1h", "--json").document
-    assert len(late["tasks"]) == 3
+    by_data = typed("tasks", "list", "--data", "user=1", "--after", "1h", "--json").document
+    assert [task["id"] for task in by_data["tasks"]] == [ids[1]]
     nothing = typed("tasks", "list", "--action", "mark", "--before", "1h")
     assert (nothing.code, len(nothing.out.splitlines())) == (0, 1)
     assert nothing.err == "no task matches\n"
@@ -209,9 +209,15 @@ def test_queues_are_shown_paused_resumed_and_purged(typed: Type) -> None:
 def test_dead_letters_are_listed_and_put_back(typed: Type) -> None:
     typed("publish", "sum", "numbers=none", "--wait", "30")
     assert " dead " in typed("dead", "list", "--error", "list of numbers").out
-    redriven = typed("dead", "redrive", "--action", "sum", "--error", "list of numbers", "--yes")
+    (group,) = typed("dead", "groups", "--action", "sum", "--json").document["groups"]
+    assert typed("dead", "groups").out.splitlines()[1].split()[:3] == [
+        *(str(group["count"]), "tasks", "sum")
+    ]
+    asked = typed("dead", "redrive", "--error-group", group["error_group"])
+    assert asked.complaint.startswith(f"this would redrive {group['count']} dead task")
+    redriven = typed("dead", "redrive", "--error-group", group["error_group"], "--yes")
     assert redriven.line.endswith(" put back")
-    assert typed("dead", "redrive", "--error", "no such text", "--yes").err
+    assert "no task matches" in typed("dead", "redrive", "--error", "no such text", "--yes").err
 
 
 def test_a_schedule_is_set_shown_and_deleted(typed: Type) -> None:
