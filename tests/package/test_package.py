@@ -95,13 +95,17 @@ def serve_installed(installed: Path) -> Iterator[Callable[[Path], ServerProcess]
         server.close()
 
 
+DATA = {".css", ".html", ".js", ".mako", ".svg", ".toml"}
+"""How the names of files end that are no modules, and are needed all the same."""
+
+
 def modules_of_the_checkout() -> set[str]:
     """Every file of ours, as it is called inside the package."""
     found = {
         str(path.relative_to(ROOT))
         for name in ("actors", "api", "config")
         for path in (ROOT / name).rglob("*")
-        if path.suffix in {".py", ".toml", ".mako", ".css", ".html"} and "public" not in path.parts
+        if path.suffix in DATA | {".py"} and "public" not in path.parts
     }
     return found | {path.name for path in (ROOT / "api" / "public").glob("*.*")}
 
