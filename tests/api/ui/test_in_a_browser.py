@@ -158,7 +158,9 @@ def test_a_queue_is_purged_in_a_dialog_that_says_how_many(
     wait_for(browser, "#said", "3 tasks cancelled")
 
 
-def test_a_schedule_is_made_changed_and_deleted(browser: Browser, server: ServerProcess) -> None:
+def test_a_schedule_is_made_changed_run_and_deleted(
+    browser: Browser, server: ServerProcess
+) -> None:
     browser.click("nav a[href$='/schedules']")
     wait_for(browser, "h1", "Schedules")
     browser.click("a[href$='/new-schedule']")
@@ -181,6 +183,11 @@ def test_a_schedule_is_made_changed_and_deleted(browser: Browser, server: Server
     wait_for(browser, "#said", "The schedule by-hand is changed.")
     assert server.client.get("/schedules/by-hand").json()["every"] == "2h"
 
+    browser.click("a[href$='/run']")
+    answer(browser, "Run the schedule by-hand now?", "Run now")
+    wait_for(browser, "#said", "The schedule by-hand has published this task.")
+
+    browser.open(url(server, "/ui/schedules/by-hand"))
     browser.click("a[href$='/delete']")
     answer(browser, "Delete the schedule by-hand?", "Delete")
     wait_for(browser, "#said", "The schedule by-hand is deleted.")

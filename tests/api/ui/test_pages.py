@@ -153,6 +153,19 @@ def test_a_schedule_is_made_changed_and_deleted(client: httpx.Client) -> None:
     assert client.get("/schedules/hourly").status_code == 404
 
 
+def test_a_schedule_is_run_now_and_leads_to_its_task(
+    server: ServerProcess, client: httpx.Client
+) -> None:
+    path = "/ui/schedules/nightly/run"
+    before = client.get("/schedules/nightly").json()["next"]
+    assert "One task of the action sum is published at once." in words_of(client.get(path))
+    ran = submit(client, path)
+    task_id = ran.headers["Location"].partition("?")[0].removeprefix("/ui/tasks/")
+    assert said_after(client, ran) == "The schedule nightly has published this task."
+    server.wait_for_status(task_id, "completed")
+    assert client.get("/schedules/nightly").json()["next"] == before
+
+
 @pytest.mark.parametrize(
     ("field", "wrong", "says"),
     [
