@@ -229,6 +229,9 @@ def test_a_schedule_is_set_shown_and_deleted(typed: Type) -> None:
     assert (changed["every"], changed["task"]["queue"]) == ("90m", "slow")
     assert typed("schedules", "list").out.splitlines()[1].startswith("nightly   every 90m  sum")
     assert typed("schedules", "show", "nightly").out.count("\nnext ") == 5
+    published = typed("schedules", "run", "nightly").line
+    assert typed("tasks", "show", published, "--json").document["schedule"] == "nightly"
+    typed("tasks", "cancel", published)
     assert typed("schedules", "delete", "nightly", "--yes").line == "nightly deleted"
     assert typed("schedules", "list").err == "there is no schedule\n"
 
