@@ -19,6 +19,7 @@ from task_queue.api.commands.errors import CommandError
 from task_queue.api.commands.exporting import export_tasks
 from task_queue.api.commands.help import CAPABILITIES, COMMAND_EXAMPLES, EXAMPLES, RUN_EXAMPLES
 from task_queue.api.commands.importing import import_tasks
+from task_queue.api.commands.options import Force, NewFile
 from task_queue.api.commands.publish import publish
 from task_queue.api.commands.tail import tail
 from task_queue.api.commands.watch import watch
@@ -75,11 +76,6 @@ Overrides = Annotated[
     ),
 ]
 
-NewFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)
-]
-Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
-
 
 @app.command()
 def init(
@@ -105,7 +101,10 @@ def serve(
 ) -> None:
     """Serve HTTP and run the tasks, until Ctrl-C or SIGTERM."""
     if again:
-        raise SystemExit(_serve_again(config, overrides or []))
+        from task_queue.api.commands.reloading import serve_again  # noqa: PLC0415 - see below
+
+        read = partial(_load, config, overrides)
+        raise SystemExit(serve_again(config, overrides or [], read))
     loaded = _load(config, overrides)
     # Wherever an action leads this process later, and whatever it does to the environment.
     read_again = partial(load, config and config.absolute(), overrides or (), environment())
@@ -354,24 +353,6 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - a defect: one line, too
         _complain_of_defect(error)
         raise SystemExit(1) from None
-
-
-def _serve_again(config: Path | None, overrides: list[str]) -> int:
-    from task_queue.api.commands.reloading import (  # noqa: PLC0415 - see `serve`
-        DRAIN_SECONDS,
-        Reloading,
-        watched,
-    )
-
-    try:
-        settings = _load(config, overrides).settings
-    except SettingsError:  # the server says what is wrong, and the next save may mend it
-        settings = None
-        logs.configure("auto", "info")
-    file = [] if config is None else ["--config", str(config)]
-    drain = f"shutdown.drain_seconds={DRAIN_SECONDS:g}"
-    each = (part for override in (drain, *overrides) for part in ("--set", override))
-    return Reloading(["serve", *file, *each], watched(Path.cwd(), config, settings)).run()
 
 
 def _collect_garbage() -> None:

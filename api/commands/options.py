@@ -1,5 +1,6 @@
 """The options and arguments that several commands have."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,3 +21,7 @@ Members = Annotated[
         show_default=False,
     ),
 ]
+NewFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]

@@ -9,15 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from sysconfig import get_path
 
+from task_queue.config import logs
 from task_queue.config.actions import PythonSettings
+from task_queue.config.layers import Loaded
 from task_queue.config.logger import get_logger
-from task_queue.config.settings import Settings
+from task_queue.config.settings import Settings, SettingsError
 
 LOOK_SECONDS = 0.3
 """How often the files are looked at: a millisecond for a hundred of them."""
@@ -96,6 +98,25 @@ def watched(directory: Path, config: Path | None, settings: Settings | None) -> 
             if is_theirs and path.exists() and not path.is_relative_to(directory):
                 (folders if path.is_dir() else files).append(path)
     return Watched(tuple(dict.fromkeys(folders)), tuple(dict.fromkeys(files)))
+
+
+def serve_again(config: Path | None, overrides: Sequence[str], read: Callable[[], Loaded]) -> int:
+    """Serve until Ctrl-C or SIGTERM, and anew after each change; return the exit code.
+
+    Args:
+        config: The file of settings.
+        overrides: As of `--set`.
+        read: Reads the settings, and sets the log up as they say.
+    """
+    settings = None
+    try:
+        settings = read().settings
+    except SettingsError:  # the server says what is wrong, and the next save may mend it
+        logs.configure("auto", "info")
+    file = [] if config is None else ["--config", str(config)]
+    drain = f"shutdown.drain_seconds={DRAIN_SECONDS:g}"
+    each = (part for override in (drain, *overrides) for part in ("--set", override))
+    return Reloading(["serve", *file, *each], watched(Path.cwd(), config, settings)).run()
 
 
 class Reloading:

@@ -15,6 +15,7 @@ from task_queue.actors.store.revisions import known
 from task_queue.actors.store.session import Session
 from task_queue.actors.tasks.states import Status
 from tests.actors.store.calls import put
+from tests.actors.store.test_migrate import no_file_grows_beyond
 from tests.databases import execute, fill
 from tests.fakes import a_task
 
@@ -152,3 +153,14 @@ def test_what_is_not_ours_or_newer_is_refused(database: Database, tmp_path: Path
     with pytest.raises(MigrationError, match=r"newer version.*9999"):
         copy_to(database.path, tmp_path / "copy.db", AT_ONCE)
     assert "copy.db" not in files(tmp_path)
+
+
+def test_of_a_copy_for_which_the_disk_is_too_small_nothing_is_left(
+    database: Database, tmp_path: Path
+) -> None:
+    fill(database, Status.QUEUED, 5_000)
+    before = files(tmp_path)
+    with no_file_grows_beyond(400_000), pytest.raises(StoreUnavailableError) as raised:
+        copy_to(database.path, tmp_path / "copy.db")
+    assert f"cannot copy the database {database.path}: " in str(raised.value)
+    assert files(tmp_path) == before
