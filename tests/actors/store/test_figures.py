@@ -175,6 +175,6 @@ def test_old_figures_and_those_of_a_clock_that_was_ahead_are_deleted_in_steps(
     def forget() -> int:
         return call(session, lambda connection: figures.forget(connection, NOW))
 
-    assert [forget(), forget(), forget()] == [STEP_MINUTES, 25 + 1 - STEP_MINUTES, 0]
+    assert [forget() for _ in range(4)] == [STEP_MINUTES, 25 - STEP_MINUTES, 1, 0]
     of = call(session, lambda connection: figures.by_step(connection, 0, MINUTE + 99, 1))
     assert list(of["tasks"]) == [MINUTE - kept, MINUTE]

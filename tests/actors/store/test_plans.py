@@ -31,6 +31,7 @@ from task_queue.actors.store import claim as claims
 from task_queue.actors.store import settle as settlements
 from task_queue.actors.store.database import Database
 from task_queue.actors.store.ended import ended
+from task_queue.actors.store.external_actions import ready_actions
 from task_queue.actors.store.history import history
 from task_queue.actors.store.queues import ensure_queue
 from task_queue.actors.store.session import Session
@@ -338,6 +339,17 @@ def test_every_statement_finds_its_rows_by_an_index(
         if reads_everything(how) or others or not indexes_in(how) >= set(indexes):
             bad[name] = how
     assert not bad, "\n\n".join(f"{name}:\n{how}" for name, how in bad.items())
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_actions_with_external_tasks_are_found_without_a_look_at_what_else_is_ready(
+    database: Database, session: Session, *, analyzed: bool
+) -> None:
+    fill_with_everything(database)
+    if analyzed:
+        execute(database, "ANALYZE")
+    found = plan(database, session, lambda c: list(ready_actions(c, "tasks")))
+    assert indexes_in(found) == {"tasks_external"}
 
 
 @pytest.mark.parametrize(
