@@ -7,6 +7,8 @@ import sqlalchemy as sa
 from task_queue.actors.store.schema import audit
 from task_queue.actors.tasks.audit import AuditEntry, AuditFilters
 
+MAX_WALK = 10_000
+"""A page ends early, even empty, where it had to look at so many entries."""
 STEP_ROWS = 200
 """How many entries one step of housekeeping deletes, at most."""
 
@@ -61,18 +63,27 @@ def page(
         before: Only those before this number; None: from the newest on.
 
     Returns:
-        The entries, and the number of the last, if there are more.
+        The entries, and the number before which to go on, if there may be more. There are fewer
+        than asked for, or none, where they are far between (`MAX_WALK`).
     """
+    newest = sa.select(audit.c.seq).order_by(audit.c.seq.desc())
     query = sa.select(audit).order_by(audit.c.seq.desc()).limit(limit + 1)
     if before is not None:
-        query = query.where(audit.c.seq < before)
+        newest, query = newest.where(audit.c.seq < before), query.where(audit.c.seq < before)
+    end = None
+    if filters != AuditFilters():
+        end = connection.scalar(newest.offset(MAX_WALK).limit(1))
+    if end is not None:
+        query = query.where(audit.c.seq > end)
     if filters.who is not None:
         named = audit.c.who.startswith(f"{filters.who} (", autoescape=True)
         query = query.where(sa.or_(audit.c.who == filters.who, named))
     if filters.what is not None:
         query = query.where(audit.c.what == filters.what)
     found = [_entry(row) for row in connection.execute(query)]
-    return found[:limit], found[limit - 1].seq if len(found) > limit else None
+    if len(found) > limit:
+        return found[:limit], found[limit - 1].seq
+    return found, None if end is None else end + 1
 
 
 def forget(connection: sa.Connection, now: float, kept_seconds: int) -> int:

@@ -47,6 +47,38 @@ def test_the_status_is_added_afterwards(session: Session) -> None:
     assert page(session)[0] == [replace(ENTRY, seq=number, status=409)]
 
 
+def test_the_target_is_told_better_afterwards(session: Session) -> None:
+    (number,) = record(session, ENTRY)
+    call(session, lambda c: audit.note_status(c, number, 200, "/tasks/cancel (2 ids)"))
+    (entry,) = page(session)[0]
+    assert (entry.status, entry.target) == (200, "/tasks/cancel (2 ids)")
+
+
+@pytest.mark.parametrize("walk", [1, 3, 10, 100])
+def test_a_page_looks_at_so_many_entries_and_says_where_to_go_on(
+    session: Session, monkeypatch: pytest.MonkeyPatch, walk: int
+) -> None:
+    monkeypatch.setattr(audit, "MAX_WALK", walk)
+    rare = {4, 5, 17}
+    record(
+        session,
+        *(
+            replace(ENTRY, who="rare" if number in rare else "often", target=str(number))
+            for number in range(20)
+        ),
+    )
+    found: list[str] = []
+    before, pages = None, 0
+    while True:
+        entries, before = page(session, AuditFilters(who="rare"), limit=2, before=before)
+        found += [entry.target for entry in entries]
+        pages += 1
+        if before is None:
+            break
+    assert found == ["17", "5", "4"]
+    assert pages >= 20 / walk / 2
+
+
 @pytest.mark.parametrize(
     ("filters", "found"),
     [
