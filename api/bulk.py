@@ -16,6 +16,7 @@ from task_queue.actors.messages.changes import CancelTasks, DeleteTasks, Redrive
 from task_queue.actors.messages.reader import FindNamed, FindTasks
 from task_queue.actors.tasks.filters import Filters
 from task_queue.actors.tasks.states import FINAL, Status
+from task_queue.actors.tasks.text import counted
 from task_queue.api.auth.caller import Caller, caller_of
 from task_queue.api.edge import Edge
 from task_queue.api.requests.listing import parameters
@@ -99,7 +100,7 @@ class BulkResource:
         ids = checked_body(req, SelectionBody).ids
         _check_selects(asked, ids)
         if ids is not None:
-            req.context.selected = f"{len(ids)} ids"  # for the audit log
+            req.context.selected = counted(len(ids), "id")  # for the audit log
         caller = caller_of(req)
         given = Filters(**asked.filters(), queues=caller.queues)
         self._edge.check_names(given)

@@ -1,5 +1,6 @@
 """Dead tasks: which there are, and the way back for many at once."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -277,7 +278,9 @@ def test_what_died_in_memory_is_not_put_back(morgue: ServerProcess) -> None:
 def test_a_redrive_has_to_say_of_what(morgue: ServerProcess, content: bytes) -> None:
     answer = morgue.client.post("/dead-letters/redrive", content=content)
     problem(
-        answer, 400, "give at least one of queue, action, ids, error_contains: which dead tasks"
+        answer,
+        400,
+        "give at least one of queue, action, ids, error_contains, error_group: which dead tasks",
     )
 
 
@@ -353,3 +356,44 @@ def test_dead_letters_survive_a_crash(serve: Callable[..., ServerProcess]) -> No
     (task,) = server.client.get("/dead-letters").json()["tasks"]
     assert (task["id"], task["error"]) == (task_id, "why it died")
     assert redrive(server, error_contains="why") == 1
+
+
+# --- groups -----------------------------------------------------------------------------------
+
+
+def groups(server: ServerProcess, **query: str) -> list[tuple[str, str, str, int]]:
+    answer = server.client.get("/dead-letters/groups", params=query)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["groups"]
+    assert answer.json()["count"] == len(found)
+    for each in found:
+        assert each["first_at"] <= each["last_at"] <= time.time()
+    return [(each["queue"], each["action"], each["error_group"], each["count"]) for each in found]
+
+
+def test_dead_tasks_are_shown_by_their_errors_without_ids_and_numbers(
+    morgue: ServerProcess,
+) -> None:
+    for message in ("no user 17", "no user 18"):
+        a_dead(morgue, message)
+    a_dead(morgue, "no user 19", queue="mail")
+    assert groups(morgue) == [
+        ("tasks", "reject", "no user #", 2),
+        ("mail", "reject", "no user #", 1),
+    ]
+    assert groups(morgue, limit="1") == [("tasks", "reject", "no user #", 2)]
+    assert groups(morgue, queue="mail", action="reject") == [("mail", "reject", "no user #", 1)]
+    assert letters(morgue, error_group="no user #", queue="mail") == letters(morgue, queue="mail")
+
+
+def test_a_group_is_redriven_and_leaves_the_others(morgue: ServerProcess) -> None:
+    a_dead(morgue, "no user 17")
+    other = a_dead(morgue, "no such user")
+    morgue.client.post("/queues/tasks/pause")
+    body = {"error_group": "no user #", "queue": "tasks"}
+    assert morgue.client.post("/dead-letters/redrive", json=body).json() == {"count": 1}
+    assert groups(morgue) == [("tasks", "reject", "no such user", 1)]
+    named = {"error_group": "no user #", "ids": [other]}
+    assert morgue.client.post("/dead-letters/redrive", json=named).json() == {"count": 0}
+    empty = {"error_group": ""}
+    assert morgue.client.post("/dead-letters/redrive", json=empty).json() == {"count": 0}

@@ -527,3 +527,47 @@ def test_times_are_shown_with_the_offset_of_their_day() -> None:
 def test_a_zone_that_this_machine_does_not_know_hides_no_schedule() -> None:
     schedule = a_schedule("30 12 * * *", "Mars/Olympus", "2026-10-24T10:30:00Z")
     assert schedule_document(schedule)["next"] == ["2026-10-24T10:30:00+00:00"]
+
+
+# --- run --------------------------------------------------------------------------------------
+
+
+def run(server: ServerProcess, name: str) -> httpx.Response:
+    return server.client.post(f"/schedules/{name}/run")
+
+
+def test_a_schedule_is_run_at_once_and_its_times_stay(calendar: ServerProcess) -> None:
+    task = {"action": "sum", "data": {"numbers": [1, 2]}, "priority": 3}
+    body = {**NIGHTLY, "task": task, "expires_after_seconds": 60}
+    assert calendar.client.put("/schedules/nightly", json=body).status_code == 201
+    before = calendar.client.get("/schedules/nightly").json()
+    ids = []
+    for _ in range(2):
+        answer = run(calendar, "nightly")
+        assert answer.status_code == 202
+        assert list(answer.json()) == ["id", "status"]
+        assert answer.headers["Location"] == f"/tasks/{answer.json()['id']}"
+        ids.append(answer.json()["id"])
+    for each in ids:
+        shown = calendar.wait_for_status(each, "completed")
+        assert (shown["schedule"], shown["result"], shown["priority"]) == (
+            "nightly",
+            {"output": 3},
+            3,
+        )
+        assert 59 < shown["expires_at"] - shown["run_at"] < 61
+    assert ids[0] != ids[1]
+    assert calendar.client.get("/schedules/nightly").json() == before
+
+
+def test_a_schedule_that_is_run_respects_its_unique_key(calendar: ServerProcess) -> None:
+    task = {"action": "sum", "delay_seconds": 1_000, "unique_key": "only", "key": "k"}
+    calendar.client.put("/schedules/nightly", json={**NIGHTLY, "task": task})
+    first, second = run(calendar, "nightly"), run(calendar, "nightly")
+    assert (first.status_code, first.json()["status"]) == (202, "scheduled")
+    assert (second.status_code, second.json()) == (200, {**first.json(), "duplicate": True})
+    calendar.client.post(f"/tasks/{first.json()['id']}/cancel")
+
+
+def test_a_schedule_that_there_is_not_cannot_be_run(calendar: ServerProcess) -> None:
+    problem(run(calendar, "nope"), 404, "schedule not found")

@@ -37,13 +37,12 @@ BODIES: Mapping[str, tuple[object, ...]] = {
         {"queue": "WORD"},
         {"action": "WORD-action"},
         {"error_contains": "WORD-error"},
+        {"error_group": "WORD-error"},
         {"ids": "IDS"},
         {"ids": "IDS", "queue": "WORD"},
         {"queue": "mail", "error_contains": "WORD"},
     ),
-    **dict.fromkeys(
-        ("cancel_tasks", "retry_tasks", "delete_tasks"), ({"ids": "IDS"}, {"ids": "IDS"})
-    ),
+    **dict.fromkeys(("cancel_tasks", "retry_tasks", "delete_tasks"), ({"ids": "IDS"},)),
     "settle_leases": ({"settlements": [{"lease": "ID-lease", "ack": {}}]},),
     "lease_tasks": ({"max": 10}, {"actions": ["WORD-action"]}),
     "put_schedule": ({**NIGHTLY, "task": {**TASK, "queue": "WORD"}}, NIGHTLY),
@@ -128,12 +127,17 @@ def paths(operation: Operation) -> list[str]:
 def queries(operation: Operation) -> Iterator[dict[str, str]]:
     assert operation.query is not None
     texts = {"queue": "WORD", "action": "WORD-action", "unique_key": "WORD-queued"}
+    texts |= {"key": "WORD-key", "error_group": "WORD-error"}
     known = set(operation.query.model_fields)
     for name, text in {**texts, "error_contains": "WORD-error"}.items():
         if name in known:
             yield {name: text}
-            yield {name: text, "order": "oldest", "limit": "1"}
             yield {"queue": "mail", name: text}
+        if name in known and "order" in known:
+            yield {name: text, "order": "oldest", "limit": "1"}
+    if "data" in known:
+        yield {"data.text": "WORD-text"}
+        yield {"data.text": "WORD-text", "status": "queued,scheduled,dead"}
 
 
 def likened(answer: httpx.Response, word: str) -> tuple[int, dict[str, str], str]:

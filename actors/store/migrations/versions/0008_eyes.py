@@ -153,6 +153,8 @@ def _count_on_sqlite() -> None:
                 " SELECT NEW.queue, NEW.action, coalesce(NEW.error_group, ''), 0, 1,"
                 " NEW.processed_at, NEW.processed_at WHERE NEW.status = 'dead'"
                 f" ON CONFLICT ({_KEY}) DO UPDATE SET number = number + 1,"
+                " first_at = coalesce(min(first_at, excluded.first_at), first_at,"
+                " excluded.first_at),"
                 " last_at = coalesce(max(last_at, excluded.last_at), last_at, excluded.last_at);"
             )
         op.execute(
