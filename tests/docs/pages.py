@@ -29,7 +29,10 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|.', re.DOTALL)
 _MOMENT = re.compile(r"[12]\d{9}(\.\d{1,3})?")
 _FRACTION = re.compile(r"\d+\.\d+")
 _VARIES = {
-    **dict.fromkeys(("created_at", "processed_at", "run_at", "started_at", "ended_at"), _MOMENT),
+    **dict.fromkeys(
+        ("created_at", "processed_at", "run_at", "started_at", "ended_at", "first_at", "last_at"),
+        _MOMENT,
+    ),
     **dict.fromkeys(("started", "ended"), _MOMENT),
     # Of a queue's rates; its counts by the same names are whole numbers, and have to be right.
     **dict.fromkeys(("published", "completed", "failed"), _FRACTION),
