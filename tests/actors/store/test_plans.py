@@ -101,10 +101,6 @@ def hot_deeds(session: Session) -> dict[str, tuple[Deed, tuple[str, ...]]]:
         "lend": (lambda c: external.lend(c, LEND), ("tasks_external",)),
         "hear": (lambda c: external.hear(c, HEAR), ()),
         "strays": (lambda c: external_marks.mark(c, MARK), ("tasks_external",)),
-        "ready external actions": (
-            lambda c: list(ready_actions(c, "tasks")),
-            ("tasks_external",),
-        ),
         "signs of trouble": (
             lambda c: signs(c, NOW, ("tasks", "mail")),
             ("tasks_ready", "tasks_external", "tasks_by_state"),
