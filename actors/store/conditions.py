@@ -67,7 +67,8 @@ def _has_member_on_sqlite(path: Sequence[str], text: str) -> Condition:
 
     A text is compared as it is, and what is JSON also as that: `17` is the number and the text.
     """
-    where = "$" + "".join(f'."{name}"' for name in path)
+    # Names as JSON has them: SQLite compares them with what is between the quotes in the data.
+    where = "$" + "".join(f".{orjson.dumps(name).decode()}" for name in path)
     kind, value = sa.func.json_type(tasks.c.data, where), sa.func.json_extract(tasks.c.data, where)
     same: Condition = sa.and_(kind == "text", value == text)
     match _scalar(text):

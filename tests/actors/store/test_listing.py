@@ -39,6 +39,7 @@ DATA = (
     '{"user":true,"ok":"true","n":1e2}',
     '{"user.name":"ada","$":"ada"}',
     '{"user":9223372036854775807}',
+    r'{"a\\b":1,"two\nlines":"x"}',
 )
 WANTED = (
     (("user", "17"),),
@@ -58,6 +59,7 @@ WANTED = (
     (("ok", "true"),),
     (("n", "100"),),
     (("n", "-5e-1"),),
+    (("a\\b", "1"), ("two\nlines", "x")),
     (("$", "ada"),),
     (("user' OR 1=1 --", "ada"),),
 )
