@@ -1,7 +1,7 @@
 """Look at dead tasks, and put them back."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar, Unpack
+from typing import Literal, Unpack
 
 from task_queue.api.client.flow import Flow
 from task_queue.api.client.members import Filters, Redrive
@@ -9,11 +9,7 @@ from task_queue.api.client.operation import Pages, listing, operation
 from task_queue.api.client.operations.base import Base, given, one, several
 from task_queue.api.client.request import get, post
 from task_queue.api.client.results.dead_letters import DeadGroup, Redriven
-from task_queue.api.client.results.tasks import (
-    Task,
-)
-
-R = TypeVar("R")
+from task_queue.api.client.results.tasks import Task
 
 
 class DeadLetterOperations(Base):

@@ -1,7 +1,7 @@
 """What a worker needs: lease tasks, and settle them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from task_queue.api.client.errors import RefusedError
 from task_queue.api.client.failure import refusal_of
@@ -12,8 +12,6 @@ from task_queue.api.client.operations.base import Base, given, one
 from task_queue.api.client.request import Request, json_of, post, segment
 from task_queue.api.client.results.document import read
 from task_queue.api.client.results.leases import Lease, Settled
-
-R = TypeVar("R")
 
 
 class LeaseOperations(Base):

@@ -1,15 +1,13 @@
 """Look at queues and steer them."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar
+from typing import Literal
 
 from task_queue.api.client.flow import Flow
 from task_queue.api.client.operation import operation
 from task_queue.api.client.operations.base import Base, nothing, one, several
 from task_queue.api.client.request import get, post, segment
 from task_queue.api.client.results.queues import Figures, Purged, Queue
-
-R = TypeVar("R")
 
 
 class QueueOperations(Base):

@@ -1,7 +1,7 @@
 """Look at schedules and change them."""
 
 from collections.abc import Sequence
-from typing import TypeVar, Unpack
+from typing import Unpack
 
 from task_queue.api.client.flow import Flow
 from task_queue.api.client.members import NewTask, Times
@@ -12,8 +12,6 @@ from task_queue.api.client.results.schedules import Schedule
 from task_queue.api.client.results.tasks import (
     Published,
 )
-
-R = TypeVar("R")
 
 
 class ScheduleOperations(Base):

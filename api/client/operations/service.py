@@ -1,15 +1,13 @@
 """The service itself, and all that has no method of its own."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from task_queue.api.client.flow import Flow
 from task_queue.api.client.operation import Pages, listing, operation
 from task_queue.api.client.operations.base import Base, as_it_is, one, several
 from task_queue.api.client.request import Request, get, json_of, query_of, segment
 from task_queue.api.client.results.service import Action, AuditEntry, Readiness, Workforce
-
-R = TypeVar("R")
 
 
 class ServiceOperations(Base):

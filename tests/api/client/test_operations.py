@@ -22,7 +22,7 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "retry_tasks": lambda client: client.retry_tasks(queue="a"),
     "delete_tasks": lambda client: client.delete_tasks(queue="a"),
     "list_dead_letters": lambda client: next(client.dead_letters()),
-    "list_dead_letter_groups": lambda client: client.dead_letter_groups(),
+    "list_dead_groups": lambda client: client.dead_letter_groups(),
     "redrive": lambda client: client.redrive(queue="a"),
     "list_queues": lambda client: client.queues(),
     "get_queue": lambda client: client.queue("a"),
@@ -67,18 +67,13 @@ def asked_for(call: Callable[[Client], object]) -> Iterator[str]:
 
 
 def test_each_method_asks_for_the_operation_of_its_name() -> None:
-    there = {operation.operation_id for operation in OPERATIONS}
-    wrong = {
-        name: found
-        for name, call in CALLS.items()
-        if name in there and (found := list(asked_for(call))) != [name]
-    }
-    assert wrong == {}
+    found = {name: list(asked_for(call)) for name, call in CALLS.items()}
+    assert found == {name: [name] for name in CALLS}
 
 
 def test_every_operation_of_the_service_has_a_method() -> None:
     there = {operation.operation_id for operation in OPERATIONS}
-    assert there - OF_OTHERS - set(CALLS) == set()
+    assert there - OF_OTHERS == set(CALLS)
 
 
 def test_every_method_says_what_it_does() -> None:
