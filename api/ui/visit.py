@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import falcon
 
@@ -79,7 +79,8 @@ class Visit:
     def here(self) -> str:
         """The page's own path with its query, without what was said."""
         query = urlencode([(n, v) for n, v in parse_qsl(self.req.query_string, True) if n != SAID])  # noqa: FBT003
-        return f"{self.path}?{query}" if query else self.path
+        path = quote(self.path)
+        return f"{path}?{query}" if query else path
 
     @property
     def said(self) -> str | None:
@@ -170,6 +171,10 @@ class Visit:
         self.lead(f"{path}{'&' if '?' in path else '?'}{urlencode({SAID: note})}")
 
     def lead(self, path: str) -> None:
-        """Lead to a page."""
+        """Lead to a page.
+
+        Some paths come from forms. What no URL may hold is escaped: a line break would end the
+        header, and begin one that whoever made the path has thought of.
+        """
         self._resp.status = falcon.HTTP_303
-        self._resp.set_header("Location", url(path))
+        self._resp.set_header("Location", falcon.uri.encode_check_escaped(url(path)))

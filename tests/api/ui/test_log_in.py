@@ -92,6 +92,23 @@ def test_nobody_is_led_elsewhere(visitor: Callable[..., httpx.Client], target: s
     assert answer.headers["Location"] == "/ui/"
 
 
+@pytest.mark.parametrize(
+    ("target", "there"),
+    [
+        ("/ui/\r\nSet-Cookie: made=up", "/ui/%0ASet-Cookie:%20made=up"),
+        ("/ui/queues/€", "/ui/queues/%E2%82%AC"),
+        ("/ui/queues/%E2%82%AC?a=b+c", "/ui/queues/%E2%82%AC?a=b+c"),
+        ("/ui/\t\\evil.example", "/ui/%09%5Cevil.example"),
+    ],
+)
+def test_where_it_leads_is_a_url_and_nothing_more(
+    visitor: Callable[..., httpx.Client], target: str, there: str
+) -> None:
+    answer = submit(visitor(), "/ui/login", key=key_of("reader"), next=target)
+    assert (answer.status_code, answer.headers["Location"]) == (303, there)
+    assert len(answer.headers.get_list("Set-Cookie")) == 1
+
+
 def test_the_cookie_is_out_of_reach_and_does_not_hold_the_key(
     visitor: Callable[..., httpx.Client],
 ) -> None:
