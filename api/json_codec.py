@@ -89,8 +89,12 @@ def refuse_members(req: falcon.Request) -> None:
         raise InvalidRequestError(message)
 
 
-def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def parse(body: bytes, called: str = "the body") -> Any:  # noqa: ANN401 - any JSON value
     """Return the JSON value in the body.
+
+    Args:
+        body: What is read.
+        called: What errors call it.
 
     Raises:
         InvalidJSONError: It is not JSON (RFC 8259, UTF-8, no NaN), or holds what would not come
@@ -100,9 +104,9 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise InvalidJSONError(_why(body, error)) from error
+        raise InvalidJSONError(_why(body, error, called)) from error
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _too_deep(value):
-        message = f"the body has more than {MAX_DEPTH} levels of nesting"
+        message = f"{called} has more than {MAX_DEPTH} levels of nesting"
         raise InvalidJSONError(message)
     # The quick parser turns an integer beyond 64 bits into a float silently, and of a member that
     # occurs twice it keeps the last. Such bodies are rare, so only those that might hold one, or a
@@ -122,14 +126,14 @@ def _may_repeat(body: bytes, value: object) -> bool:
     return b"\\u0022" in body or body.count(b'"') != orjson.dumps(value).count(b'"')
 
 
-def _why(body: bytes, error: orjson.JSONDecodeError) -> str:
+def _why(body: bytes, error: orjson.JSONDecodeError, called: str) -> str:
     if not body:
-        return "the body is empty; it must be a JSON object"
+        return f"{called} is empty; it must be a JSON object"
     try:
         body.decode()
     except UnicodeDecodeError as not_utf8:
-        return f"the body is not UTF-8: {not_utf8.reason} at byte {not_utf8.start}"
-    return f"the body is not valid JSON: {error}"
+        return f"{called} is not UTF-8: {not_utf8.reason} at byte {not_utf8.start}"
+    return f"{called} is not valid JSON: {error}"
 
 
 def _check_exactly(body: bytes) -> None:

@@ -6,9 +6,11 @@ from urllib.parse import urlencode
 
 import falcon
 
+from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.api.ui.frame import Frame
 from task_queue.api.ui.inside import RefusedError
 from task_queue.api.ui.render import counted
+from task_queue.api.ui.schema_form import number_in
 from task_queue.api.ui.tasks import names
 from task_queue.api.ui.visit import Visit
 
@@ -75,7 +77,7 @@ class DeadLettersPage:
         """
         visit = Visit(self._frame, req, resp)
         group, per_second = _group(visit), visit.field("per_second").strip()
-        total, done = (int(visit.field(name, "0")) for name in ("total", "done"))
+        total, done = _count(visit, "total"), _count(visit, "done")
         # Spread out, all of them have to be in one request, which says when each is to run.
         limit = min(AT_ONCE if per_second else STEP, max(total - done, 1))
         answer = visit.change(
@@ -84,7 +86,7 @@ class DeadLettersPage:
             {
                 **group,
                 "limit": limit,
-                **({"per_second": _number(per_second)} if per_second else {}),
+                **({"per_second": number_in(per_second)} if per_second else {}),
             },
         )
         done += answer["count"]
@@ -113,18 +115,22 @@ def _group(visit: Visit) -> dict[str, str]:
     return {name: visit.field(name) for name in _GROUP}
 
 
+def _count(visit: Visit, name: str) -> int:
+    """Return the number in a field that the form before has written.
+
+    Raises:
+        InvalidRequestError: Nobody has written it so.
+    """
+    try:
+        return int(visit.field(name, "0"))
+    except ValueError as error:
+        raise InvalidRequestError("the form cannot be read") from error
+
+
 def _left_out(answer: Mapping[str, Any]) -> list[str]:
     """Return how many are left out, and why, in words."""
     number = sum(answer.get(name, 0) for name in ("quarantined", "unknown", "unchanged"))
     return [f"{counted(number, 'task')} left out: {answer['detail']}."] if number else []
-
-
-def _number(text: str) -> float | str:
-    """Return the number, or what is none as it is: the API says what is wrong with it."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _show(

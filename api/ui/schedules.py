@@ -5,9 +5,11 @@ from typing import Any
 
 import falcon
 
+from task_queue.api.json_codec import InvalidJSONError, parse
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.api.ui.frame import Frame
 from task_queue.api.ui.inside import RefusedError
+from task_queue.api.ui.schema_form import number_in
 from task_queue.api.ui.visit import Question, Visit
 from task_queue.config.names import NAME_RULE, is_name
 
@@ -180,7 +182,7 @@ def _body(visit: Visit) -> dict[str, Any]:
     """Return the body of the `PUT` that the form asks for.
 
     Raises:
-        InvalidRequestError: A field is not JSON, or not a number.
+        InvalidRequestError: A field is not JSON.
     """
     kind = visit.field("kind", "cron")
     given = {name: visit.field(name).strip() for name in (kind, "timezone", "missed")}
@@ -188,11 +190,7 @@ def _body(visit: Visit) -> dict[str, Any]:
         given |= {name: visit.field(name).strip() for name in ("clock_forward", "clock_back")}
     body: dict[str, Any] = {name: value for name, value in given.items() if value}
     if expires := visit.field("expires_after_seconds").strip():
-        try:
-            body["expires_after_seconds"] = float(expires)
-        except ValueError as error:
-            message = f"the seconds after which it expires must be a number, not {expires!r}"
-            raise InvalidRequestError(message) from error
+        body["expires_after_seconds"] = number_in(expires)
     task = _json(visit, "rest", "the further members") | {"action": visit.field("action").strip()}
     task["data"] = _json(visit, "data", "the data")
     if queue := visit.field("queue"):
@@ -205,10 +203,9 @@ def _json(visit: Visit, field: str, called: str) -> dict[str, Any]:
     if not text:
         return {}
     try:
-        value = json.loads(text)
-    except ValueError as error:
-        message = f"{called} must be JSON: {error}"
-        raise InvalidRequestError(message) from error
+        value = parse(text.encode(), "this")
+    except InvalidJSONError as error:
+        raise InvalidRequestError(f"{called}: {error}") from error
     if not isinstance(value, dict):
         message = f"{called} must be a JSON object, as in {{}}"
         raise InvalidRequestError(message)

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import orjson
 
+from task_queue.api.json_codec import InvalidJSONError, parse
+
 DATA = "data"
 """What the names of all fields begin with, as the API names the members of a task's data."""
 MAX_DEPTH = 4
@@ -25,14 +27,14 @@ _ABSENT: Any = object()
 
 
 class NotJsonError(ValueError):
-    """What was written into a field for JSON is none.
+    """What was written into a field for JSON is none, or none that can be kept as it is.
 
     Attributes:
         name: The field's name.
     """
 
     def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"{name} must be JSON: {why}")
+        super().__init__(f"{name}: {why}")
         self.name = name
 
 
@@ -122,6 +124,17 @@ def fits(field: Field, data: object) -> bool:
         return orjson.dumps(data_of(field, texts_of(field, data))) == orjson.dumps(data)
     except NotJsonError:
         return False
+
+
+def number_in(text: str) -> object:
+    """Return the number that was written, or the text: it is none, or a whole one beyond 64 bits."""
+    try:
+        value: object = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    is_rounded = isinstance(value, float) and _WHOLE.fullmatch(text.strip())
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and not is_rounded else text
 
 
 def _field(
@@ -239,25 +252,14 @@ def _value(field: Field, form: Mapping[str, str]) -> Any:  # noqa: ANN401
     match field.kind:
         case "lines":
             lines = [line for line in text.split("\n") if line.strip()]
-            return lines if field.is_text else [_number(line) for line in lines]
+            return lines if field.is_text else [number_in(line) for line in lines]
         case "number":
-            return _number(text)
+            return number_in(text)
         case _:
             try:
-                return orjson.loads(text)
-            except orjson.JSONDecodeError as error:
+                return parse(text.encode(), "this")
+            except InvalidJSONError as error:
                 raise NotJsonError(field.name, str(error)) from error
-
-
-def _number(text: str) -> object:
-    """Return the number, or the text if it is none, or a whole one of more than 64 bits."""
-    try:
-        value: object = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
-    is_rounded = isinstance(value, float) and _WHOLE.fullmatch(text.strip())
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and not is_rounded else text
 
 
 def _write(field: Field, value: object, texts: dict[str, str]) -> None:

@@ -173,10 +173,19 @@ def test_a_schedule_is_run_now_and_leads_to_its_task(
         ("name", "", "A schedule's name must have"),
         ("cron", "99 * * * *", "99"),
         ("timezone", "Nowhere/Town", "Nowhere/Town"),
-        ("data", "{", "The data must be JSON"),
+        ("data", "{", "The data: this is not valid JSON"),
         ("data", "[1]", "must be a JSON object"),
+        ("data", '{"a": NaN}', "not valid JSON"),
+        ("data", '{"a": "\\ud800"}', "not valid JSON"),
+        ("data", '{"a": 1, "a": 2}', "is given twice in one object"),
+        ("data", f'{{"a": {"9" * 30}}}', "does not fit in signed 64 bits"),
+        ("data", "[" * 200 + "]" * 200, "more than 100 levels"),
+        ("data", "[" * 5_000 + "]" * 5_000, "not valid JSON"),
         ("rest", '{"speed": 3}', "speed"),
-        ("expires_after_seconds", "soon", "must be a number, not 'soon'"),
+        *(
+            ("expires_after_seconds", each, "must be a number from 1 to 31536000, not")
+            for each in ("soon", "nan", "1e999")
+        ),
         ("queue", "none", "none"),
     ],
 )

@@ -110,9 +110,10 @@ def test_a_required_text_may_be_empty_and_an_optional_one_is_left_out() -> None:
     assert data_of(FORM, {}) == {"name": "", "size": {}}
 
 
-def test_what_is_no_json_is_named() -> None:
+@pytest.mark.parametrize("text", ["{", "NaN", '{"a": 1, "a": 2}', "9" * 30, r'"\u0000"'])
+def test_what_is_no_json_or_would_not_be_kept_as_it_is_is_named(text: str) -> None:
     with pytest.raises(NotJsonError) as caught:
-        data_of(FORM, {**FILLED, "data.meta": "{"})
+        data_of(FORM, {**FILLED, "data.meta": text})
     assert caught.value.name == "data.meta"
 
 

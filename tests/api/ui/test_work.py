@@ -228,7 +228,7 @@ def test_a_form_of_an_action_publishes_a_task(server: ServerProcess, visitor: Vi
     ("changed", "field", "words"),
     [
         ({"data.sizes": "[{}]"}, "data.sizes", "data.sizes[0].width: is missing"),
-        ({"data.sizes": "[{"}, "data.sizes", "data.sizes must be JSON"),
+        ({"data.sizes": "[{"}, "data.sizes", "data.sizes: this is not valid JSON"),
         ({"data.sizes": "[]", "priority": "high"}, "priority", "priority must be a whole number"),
         ({"data.sizes": "[]", "run_at": "soon"}, "run_at", "run_at must be a time"),
     ],
@@ -304,3 +304,26 @@ def test_a_key_that_may_only_read_changes_nothing(migrated_file: Path, tmp_path:
         assert "takes a key with the scope operate" in refused.text
     finally:
         server.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"per_second": "nan"}, "Per_second must be"),
+        ({"per_second": "inf"}, "Per_second must be"),
+        ({"per_second": "soon"}, "Per_second must be"),
+        ({"total": "many"}, "The form cannot be read"),
+        ({"total": ""}, "The form cannot be read"),
+    ],
+)
+def test_a_redrive_that_cannot_be_understood_is_none(
+    server: ServerProcess, visitor: Visitor, wrong: dict[str, str], words: str
+) -> None:
+    task_id = dead(server, f"redriven {' '.join(wrong)} {' '.join(wrong.values())}")
+    group = visitor.open(f"/ui/tasks/{task_id}").links["All dead tasks with this error"]
+    path = f"{dead_letters.DEAD_LETTERS}/redrive"
+    question = visitor.open(group.replace("/ui/tasks", path))
+    page = visitor.send(question.form(path), **wrong)
+    assert page.answer.status_code == 400
+    assert words in page.text
+    assert server.task(task_id)["status"] == "dead"
