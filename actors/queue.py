@@ -209,8 +209,7 @@ class QueueActor(Actor):
         where a crash would take another of its attempts, nor behind it, where it could starve. And
         it is none that a claim under way is for: what that brings would have to wait.
         """
-        free = len(self._idle) - self._window.promised
-        if self._suspect_due and free > 0 and self._reserved is None:
+        if self._suspect_due and self._reserved is None and len(self._idle) > self._window.promised:
             self._suspect_due = False
             if not any(task.is_suspect for task in (*self._window, *self._running.values())):
                 self._reserved = self._idle.popleft()
@@ -393,6 +392,7 @@ class QueueActor(Actor):
             running=len(self._running),
             prefetched=len(self._window),
             paused=self._paused,
+            unfed_seconds=self._window.unfed_seconds(self._monotonic()),
             rates=self._meter.rates.per_second(),
         )
 

@@ -148,6 +148,6 @@ def _stalled_seconds(edge: Edge, name: str) -> float:
     waits_since = edge.ask_reader(NextReady(name))
     info = edge.queue_info(name)
     held_back = queue.paused or (info and info.limits.rate_limit)
-    if waits_since is None or held_back or not queue.idle:
-        return 0.0
-    return edge.now() - waits_since
+    # Between two tasks a consumer is idle for a moment, also beside work that has waited for long.
+    is_served = not queue.idle or queue.unfed_seconds <= STALLED_SECONDS
+    return 0.0 if waits_since is None or held_back or is_served else edge.now() - waits_since

@@ -133,6 +133,7 @@ class QueueState:
         running: How many consumers run one.
         prefetched: How many tasks are claimed and not started.
         paused: Whether the queue is paused.
+        unfed_seconds: How long its claims have brought nothing.
         rates: Tasks per second over the last minute: published, completed, failed.
     """
 
@@ -140,6 +141,7 @@ class QueueState:
     running: int
     prefetched: int
     paused: bool = False
+    unfed_seconds: float = 0.0
     rates: Mapping[str, float] = field(default_factory=dict)
 
 

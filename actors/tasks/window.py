@@ -34,7 +34,15 @@ class Window:
         promised: How many free consumers the claim under way is for.
     """
 
-    __slots__ = ("_asked", "_head_must_not_wait", "_short_ends", "_waiting", "more", "promised")
+    __slots__ = (
+        "_asked",
+        "_head_must_not_wait",
+        "_short_ends",
+        "_unfed_since",
+        "_waiting",
+        "more",
+        "promised",
+    )
 
     def __init__(self, prefetch: int) -> None:
         """Begin empty, and claim at most so many ahead."""
@@ -43,6 +51,7 @@ class Window:
         self._waiting: deque[tuple[ClaimedTask, float]] = deque()  # with the moment of its claim
         self._short_ends: deque[float] = deque()
         self._asked = 0  # how many the claim under way asks for; 0: none is under way
+        self._unfed_since: float | None = None  # the first claim of those that brought nothing
         self._head_must_not_wait = False  # the first ready task is only for a free consumer
         self.resize(prefetch)
 
@@ -84,6 +93,8 @@ class Window:
         room = max(0, ahead - len(self._waiting))
         if free or (room * 2 >= ahead and not self._head_must_not_wait):
             self._asked, self.promised = free + room, free
+            if self._unfed_since is None:
+                self._unfed_since = now
         return self._asked
 
     def end_claim(self, tasks: Sequence[ClaimedTask], now: float, *, more: bool) -> None:
@@ -97,7 +108,13 @@ class Window:
         self._head_must_not_wait = more and len(tasks) < self._asked
         self._asked = self.promised = 0
         self.more = more
+        if tasks:
+            self._unfed_since = None
         self._waiting.extend((task, now) for task in tasks)
+
+    def unfed_seconds(self, now: float) -> float:
+        """Return how long claims have brought nothing; 0 while none is made, as in a pause."""
+        return 0.0 if self._unfed_since is None else now - self._unfed_since
 
     def fail_claim(self) -> None:
         """End a claim that failed."""
@@ -105,6 +122,7 @@ class Window:
 
     def put_first(self, task: ClaimedTask, now: float) -> None:
         """Take in a task that is to run before all others."""
+        self._unfed_since = None
         self._waiting.appendleft((task, now))
 
     def take_first(self) -> ClaimedTask:
@@ -129,6 +147,7 @@ class Window:
         """Take out all tasks, and return them."""
         removed = list(self)
         self._waiting.clear()
+        self._unfed_since = None
         return removed
 
     def _ahead(self, now: float) -> int:

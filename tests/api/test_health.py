@@ -57,8 +57,10 @@ class As:
         req.context.caller = self._caller
 
 
-def state(idle: int = 1, *, paused: bool = False) -> QueueState:
-    return QueueState(idle=idle, running=0, prefetched=0, paused=paused)
+def state(idle: int = 1, *, paused: bool = False, unfed_seconds: float = 1e9) -> QueueState:
+    return QueueState(
+        idle=idle, running=0, prefetched=0, paused=paused, unfed_seconds=unfed_seconds
+    )
 
 
 def readiness(  # noqa: PLR0913 - all that it looks at
@@ -193,6 +195,11 @@ def test_work_that_lies_beside_an_idle_consumer_is_a_problem() -> None:
 @pytest.mark.parametrize(("idle", "age"), [(0, 3_600.0), (1, STALLED_SECONDS)])
 def test_work_that_waits_for_busy_consumers_or_not_long_is_none(idle: int, age: float) -> None:
     assert readiness(oldest=NOW - age, states={"tasks": state(idle)}) == (200, READY)
+
+
+def test_a_backlog_is_no_problem_while_claims_bring_something() -> None:
+    busy = state(idle=1, unfed_seconds=0.01)
+    assert readiness(oldest=NOW - 3_600, states={"tasks": busy}) == (200, READY)
 
 
 def test_every_queue_is_looked_at() -> None:

@@ -70,6 +70,27 @@ def test_what_took_a_while_does_not_count(seconds: float) -> None:
     assert window.begin_claim(1, 0) == 1
 
 
+def test_it_says_how_long_claims_have_brought_nothing() -> None:
+    window = Window(4)
+    assert window.unfed_seconds(100) == 0  # nothing was claimed yet
+    window.begin_claim(1, 100)
+    window.fail_claim()
+    window.begin_claim(1, 105)
+    window.end_claim([], 110, more=True)
+    window.begin_claim(1, 110)
+    assert window.unfed_seconds(115) == 15
+    window.end_claim(some(1), 115, more=True)
+    assert window.unfed_seconds(120) == 0
+
+
+def test_what_was_paused_is_not_unfed() -> None:
+    window = Window(4)
+    window.begin_claim(1, 100)
+    window.end_claim([], 100, more=True)
+    window.clear()
+    assert window.unfed_seconds(200) == 0
+
+
 def test_another_size_holds_from_now_on_and_keeps_what_is_known() -> None:
     window = a_window(prefetch=2, ended=5)
     window.resize(1)
