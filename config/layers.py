@@ -18,11 +18,15 @@ from pydantic_settings import EnvSettingsSource, InitSettingsSource, PydanticBas
 from task_queue.config.actions import has_processes
 from task_queue.config.callbacks import CALLBACK_ATTEMPTS, CALLBACKS
 from task_queue.config.problems import described, origin_of, shown
+from task_queue.config.server_address import KEY_VARIABLE, URL_VARIABLE
 from task_queue.config.settings import PREFIX, Settings, SettingsError
 from task_queue.config.toml import read_override, read_toml
 
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 """The variable that names the configuration file when the command line does not."""
+
+_NO_SETTINGS = frozenset({CONFIG_VARIABLE, URL_VARIABLE, KEY_VARIABLE})
+"""What is read on its own: where the settings are, and whom commands and the client ask."""
 
 TEST_PREFIX = f"{PREFIX}TEST_"
 """The beginning of the names that belong to the test suite; they are no settings."""
@@ -59,7 +63,7 @@ class _EnvironmentSource(EnvSettingsSource):
             name: text
             for name, text in environ.items()
             if name.startswith(PREFIX)
-            and name != CONFIG_VARIABLE
+            and name not in _NO_SETTINGS
             and not name.startswith(TEST_PREFIX)
         }
         # Of a Service called `task-queue--web` it is the prefix that ends in the second `_`.

@@ -257,7 +257,12 @@ def test_what_kubernetes_sets_beside_a_service_of_our_name_stops_nothing() -> No
         "TASK_QUEUE_HTTP": "8080",
         "TASK_QUEUE__WEB_PORT": "tcp://10.96.0.12:8080",  # of one called task-queue--web
     }
-    others = {"TASK_QUEUE_CONFIG": "", "TASK_QUEUE_TEST_POSTGRES_URL": "x"}
+    others = {
+        "TASK_QUEUE_CONFIG": "",
+        "TASK_QUEUE_URL": "http://localhost:8080",
+        "TASK_QUEUE_KEY": "tq_1",
+        "TASK_QUEUE_TEST_POSTGRES_URL": "x",
+    }
     found = load(environ=of_a_service | others)
     assert found.settings == loaded().settings
     assert found.unused_variables == tuple(of_a_service)
