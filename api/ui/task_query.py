@@ -26,7 +26,6 @@ MAX_TRAIL = 20
 """How many pages back the way is kept in the address; beyond that there is the newest."""
 
 _DEFAULTS = {"limit": str(DEFAULT_SIZE), "order": "newest"}
-_ASKED = (*FILTERS, "order", "limit", "cursor")
 _LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _TRAIL = "trail"
@@ -59,8 +58,8 @@ def filters_of(query: Mapping[str, str]) -> dict[str, str]:
 
 
 def asked_of(query: Mapping[str, str]) -> dict[str, str]:
-    """Return what the API is asked."""
-    asked = {name: value for name, value in query.items() if name in _ASKED or _is_filter(name)}
+    """Return what the API is asked: a misspelt filter, too, which it refuses by its name."""
+    asked = {name: value for name, value in query.items() if name != _TRAIL}
     return {"limit": str(DEFAULT_SIZE), **asked}
 
 

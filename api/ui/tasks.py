@@ -14,6 +14,8 @@ from task_queue.api.ui.inside import RefusedError
 from task_queue.api.ui.visit import SAID, Visit
 
 TASKS = "/ui/tasks"
+SEARCH = "search"
+"""The parameter of what somebody looks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class TasksPage:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Show the tasks that the address asks for; lead from what a form asks to its address."""
         visit = Visit(self._frame, req, resp)
-        given = {name: value for name, value in req.params.items() if name != SAID}
-        if text := visit.field("search").strip():
+        given = {name: value for name, value in req.params.items() if name not in {SAID, SEARCH}}
+        if text := visit.field(SEARCH).strip():
             visit.lead(_found(visit, text))
             return
         query = task_query.canonical(given)

@@ -41,6 +41,7 @@ def test_an_address_stays_as_it_is() -> None:
 def test_the_api_is_asked_for_all_but_the_way_back() -> None:
     query = {"queue": "mail", "cursor": "c", "trail": "0"}
     assert asked_of(query) == {"queue": "mail", "cursor": "c", "limit": "50"}
+    assert asked_of({"stauts": "dead"}) == {"stauts": "dead", "limit": "50"}
     assert filters_of({**query, "data.a": "1", "limit": "25"}) == {"queue": "mail", "data.a": "1"}
 
 
