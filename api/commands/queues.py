@@ -66,7 +66,6 @@ def show_queue(server: Server, *, name: Name, as_json: options.AsJson = False) -
     show.fields(
         [
             *pairs,
-            ("driver", queue["driver"]),
             *(
                 (key, show.compact(value) if isinstance(value, Mapping) else value)
                 for key, value in settings.items()

@@ -203,7 +203,9 @@ def test_queues_are_shown_paused_resumed_and_purged(typed: Type) -> None:
     assert typed("pause", "tasks").line == "tasks is paused"
     assert typed("queues", "show", "tasks", "--json").document["paused"] is True
     assert typed("resume", "tasks", "--json").document == {"name": "tasks", "paused": False}
-    assert "concurrency" in typed("queues", "show", "tasks").out
+    names = [line.split()[0] for line in typed("queues", "show", "tasks").out.splitlines()]
+    assert "concurrency" in names
+    assert names.count("driver") == 1
 
 
 def test_dead_letters_are_listed_and_put_back(typed: Type) -> None:
