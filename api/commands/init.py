@@ -60,7 +60,9 @@ def init(directory: Path) -> None:
         "and in another terminal:\n\n"
         '  curl --json \'{"action": "greet", "data": {"name": "you"}}\''
         " localhost:8080/tasks\n"
-        "  curl localhost:8080/tasks"
+        "  curl localhost:8080/tasks\n\n"
+        "A browser shows it all at http://localhost:8080/. Your actions are in jobs.py, and pytest"
+        " runs their test."
     )
 
 

@@ -19,6 +19,7 @@ def test_the_next_commands_work_as_they_are_printed(tmp_path: Path) -> None:
     said = command(tmp_path, "init", "my shop")
     cd, serve, curl, _ = (line.strip() for line in said.splitlines() if line.startswith("  "))
     assert cd == "cd 'my shop'"
+    assert "A browser shows it all at http://localhost:8080/" in said
     program, *rest = shlex.split(serve)
     assert rest == ["serve", "--config", "task-queue.toml", "--reload"]
     directory = tmp_path / "my shop"
