@@ -1,11 +1,16 @@
 """`/ui/queues/{name}`: one queue, and what can be done to it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import falcon
 
 from task_queue.api.ui.charts import chart
 from task_queue.api.ui.frame import Frame
+from task_queue.api.ui.health import Trouble
 from task_queue.api.ui.render import counted
 from task_queue.api.ui.visit import Question, Visit
+from task_queue.api.ui.waiting import LOOKED, tasks_wait, why_tasks_wait
 
 
 class QueuePage:
@@ -25,6 +30,7 @@ class QueuePage:
             "queue.html",
             f"Queue {name}",
             queue=queue,
+            reasons=_reasons(visit, queue),
             charts=[each for each in charts if each is not None],
         )
 
@@ -95,6 +101,15 @@ class QueuePage:
         more = " There is more: purge it again." if purged.get("more") else ""
         tasks = counted(purged["count"], "task")
         visit.leave(_path(name), f"Purged the queue {name}: {tasks} cancelled.{more}")
+
+
+def _reasons(visit: Visit, queue: Mapping[str, Any]) -> list[Trouble]:
+    if not tasks_wait(queue):
+        return []
+    oldest = visit.get("/tasks", queue=queue["name"], status="queued", order="oldest", limit=LOOKED)
+    actions = visit.get("/actions")["actions"]
+    nodes = visit.look("/nodes") or {"nodes": [], "workers": []}
+    return why_tasks_wait(queue, oldest["tasks"], actions, nodes)
 
 
 def _path(name: str) -> str:

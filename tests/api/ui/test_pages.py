@@ -36,6 +36,7 @@ def server(
 ) -> Iterator[ServerProcess]:
     settings = (
         "queues.held.concurrency=1",
+        "queues.held.rate_limit=0.001",
         "schedules.set={cron='0 3 * * *', task={action='sum'}}",
     )
     with server_on(request, tmp_path_factory, *settings) as server:
@@ -93,6 +94,14 @@ def test_the_overview_shows_queues_nodes_and_schedules(client: httpx.Client) -> 
     for part in ("All is well", "tasks", "held", "alive", "3 consumers", "nightly", "in "):
         assert part in words
     assert 'aria-label="Last hour: ' in client.get("/ui/").text
+
+
+def test_a_queue_says_why_its_tasks_wait(client: httpx.Client) -> None:
+    for _ in range(2):
+        client.post("/tasks", json={"action": "sum", "queue": "held"})
+    said = "Why tasks wait At most 0.001 tasks per second start (rate_limit)."
+    eventually(lambda: said in words_of(client.get("/ui/queues/held")), "the queue says why")
+    client.post("/queues/held/purge")
 
 
 def test_a_queue_is_paused_resumed_and_purged_after_a_question(
