@@ -127,7 +127,7 @@ def fits(field: Field, data: object) -> bool:
 
 
 def number_in(text: str) -> object:
-    """Return the number that was written, or the text: it is none, or a whole one beyond 64 bits."""
+    """Return the number written; the text, if it is none, or a whole one beyond 64 bits."""
     try:
         value: object = orjson.loads(text)
     except orjson.JSONDecodeError:
