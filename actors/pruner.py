@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from task_queue.actors.messages.base import Message, Recipient
 from task_queue.actors.messages.clock import Tick
+from task_queue.actors.messages.nodes import SayAlive
 from task_queue.actors.messages.pruner import Pruned
-from task_queue.actors.messages.writer import Prune, SayAlive, WriteFailed
+from task_queue.actors.messages.writer import Prune, WriteFailed
 from task_queue.actors.runtime.actor import Actor, Life
 from task_queue.actors.tasks.nodes import ALIVE_SECONDS, Node
 from task_queue.actors.tasks.states import Status

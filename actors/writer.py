@@ -14,17 +14,13 @@ from task_queue.actors.errors import (
     UnavailableError,
 )
 from task_queue.actors.messages.base import Command, Message
-from task_queue.actors.messages.changes import (
-    Change,
-)
-from task_queue.actors.messages.queue import Stored
+from task_queue.actors.messages.changes import Change
+from task_queue.actors.messages.figures import AddFigures, NoteFigures
+from task_queue.actors.messages.nodes import SayFarewell
 from task_queue.actors.messages.writer import (
-    AddFigures,
     DatabaseState,
     GetDatabaseState,
     Insert,
-    NoteFigures,
-    SayFarewell,
     Watch,
     Write,
     WriteFailed,
@@ -38,7 +34,6 @@ from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.session import Session
 from task_queue.actors.store.upkeep import Upkeep
 from task_queue.actors.store.watches import Watches
-from task_queue.actors.tasks.event import CALLBACKS, DELIVERY
 from task_queue.actors.tasks.figures import Unwritten
 from task_queue.actors.tasks.meters import WriterMeter
 from task_queue.actors.tasks.task import Task
@@ -242,7 +237,7 @@ class DatabaseWriter(Actor):
         notices.send()  # before anything else that may fail: it is on disk
         self._figures.note(notices.figures, now)
         self._hold(notices.locked)
-        self._count(len(writes), seconds, notices)
+        self._meter.note(len(writes), seconds, notices.published)
         if self._watches:  # by now whoever waited for a write of workers over HTTP has an answer
             self._watches.tell(writes)
         if self._problem is not None and (notices.inserts or self._can_insert()):
@@ -250,14 +245,6 @@ class DatabaseWriter(Actor):
             self.log.info("database available again")
         if self._upkeep is not None:
             self._warn(self._upkeep.look(now))
-
-    def _count(self, writes: int, seconds: float, notices: Notices) -> None:
-        tasks = notices.published
-        # Of a queue in memory those that are final become rows; it has counted them itself.
-        self._meter.note(writes, seconds, [task for task in tasks if task.processed_at is None])
-        for _, command in notices.other:
-            if isinstance(command, Stored):
-                self._meter.publish(CALLBACKS, DELIVERY, len(command.task_ids))
 
     def _went_wrong(self, error: StoreUnavailableError) -> None:
         if self._problem != str(error):  # once, not with every try

@@ -8,6 +8,7 @@ from itertools import count
 
 from task_queue.actors.errors import BadRowError, QueueFullError
 from task_queue.actors.messages.base import Notice, Recipient
+from task_queue.actors.messages.figures import NoteFigures
 from task_queue.actors.messages.queue import (
     Claimed,
     PauseKept,
@@ -17,7 +18,7 @@ from task_queue.actors.messages.queue import (
     SuspectClaimed,
 )
 from task_queue.actors.messages.reply import Reply
-from task_queue.actors.messages.writer import Insert, NoteFigures, WriteFailed
+from task_queue.actors.messages.writer import Insert, WriteFailed
 from task_queue.actors.tasks.claim import ClaimedTask, Lease, Terms
 from task_queue.actors.tasks.clock import Watch
 from task_queue.actors.tasks.figures import Tally
@@ -52,11 +53,11 @@ class MemoryDriver:
         """Store what is needed.
 
         Args:
-            queue: The queue's name.
             queue_address: The queue, which is told what came of a call.
             writer: The database writer, for finished tasks.
             now: The present moment, Unix seconds.
             on_published: Called with each task that is taken.
+            queue: The queue's name.
         """
         self._on_published = on_published
         self._queue = queue

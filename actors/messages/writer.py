@@ -9,10 +9,8 @@ from task_queue.actors.messages.base import Command, Notice, Recipient, Request
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.tasks.claim import Bid, Claimant, Lease
 from task_queue.actors.tasks.conditions import Conditions, Published
-from task_queue.actors.tasks.figures import Figures, Row
 from task_queue.actors.tasks.filters import Cursor
 from task_queue.actors.tasks.new import QueueInfo
-from task_queue.actors.tasks.nodes import Node
 from task_queue.actors.tasks.schedule import Schedule
 from task_queue.actors.tasks.settlement import Settlement
 from task_queue.actors.tasks.slot import Progress
@@ -317,54 +315,6 @@ class Prune(Write):
     sweep: bool
     audit_seconds: int
     terms_after: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class NoteFigures(Command):
-    """Add what happened on a queue that keeps its tasks in memory: the writer cannot see it.
-
-    Attributes:
-        queue: The queue's name.
-        figures: What happened since the last time.
-    """
-
-    queue: str
-    figures: Figures
-
-
-@dataclass(frozen=True, slots=True)
-class AddFigures(Write):
-    """Store what happened on the queues. Nobody is told, unless it fails.
-
-    Attributes:
-        rows: By queue and minute, in this order.
-    """
-
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SayAlive(Write):
-    """Store that a node lives. Nobody is told.
-
-    Attributes:
-        node: The node.
-        alone: Whether no other uses the database.
-    """
-
-    node: Node
-    alone: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SayFarewell(Write):
-    """Forget a node, which ends as it should. Nobody is told.
-
-    Attributes:
-        name: Its name.
-    """
-
-    name: str
 
 
 @dataclass(frozen=True, slots=True)

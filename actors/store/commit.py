@@ -27,7 +27,9 @@ from task_queue.actors.messages.changes import (
     Redrive,
     RetryTask,
 )
+from task_queue.actors.messages.figures import AddFigures
 from task_queue.actors.messages.lessor import Heard, Lent, Marked
+from task_queue.actors.messages.nodes import SayAlive, SayFarewell
 from task_queue.actors.messages.pruner import Pruned
 from task_queue.actors.messages.queue import (
     Claimed,
@@ -40,7 +42,6 @@ from task_queue.actors.messages.queue import (
 )
 from task_queue.actors.messages.scheduler import Fired, SchedulesLoaded
 from task_queue.actors.messages.writer import (
-    AddFigures,
     Claim,
     ClaimSuspect,
     Fire,
@@ -53,8 +54,6 @@ from task_queue.actors.messages.writer import (
     Prune,
     Renew,
     Report,
-    SayAlive,
-    SayFarewell,
     SetPaused,
     Settle,
     Tend,
@@ -83,7 +82,7 @@ from task_queue.actors.store.notices import AnyWrite, Notices
 from task_queue.actors.store.recount import RECOUNT_LIMIT, recount
 from task_queue.actors.store.session import Session
 from task_queue.actors.store.settle import settle
-from task_queue.actors.tasks.event import CALLBACKS
+from task_queue.actors.tasks.event import CALLBACKS, DELIVERY
 from task_queue.actors.tasks.figures import Tally
 from task_queue.actors.tasks.states import Status
 
@@ -172,9 +171,8 @@ class Commit:
         return self.notices
 
     def _count(self) -> None:
-        for task in self.notices.published:
-            if task.processed_at is None:  # the others are what queues in memory have finished
-                self._tallies[task.queue].published += 1
+        for (queue, _), number in self.notices.published.items():
+            self._tallies[queue].published += number
         figures_of = ((queue, tally.figures()) for queue, tally in self._tallies.items())
         self.notices.figures = [(queue, each) for queue, each in figures_of if any(each)]
 
@@ -184,7 +182,7 @@ class Commit:
             tasks = [task for write in plain for task in write.tasks]
             insert(self._connection, tasks)
             self.notices.inserts += plain
-            self.notices.published += tasks
+            self.notices.note_published(tasks)
         if len(plain) < len(inserts):
             others = [write for write in inserts if not is_plain(write)]
             lock(self._connection, others)
@@ -205,7 +203,7 @@ class Commit:
         self.notices.inserts.append(write)
         if not published.replayed:
             receipts = zip(write.tasks, published.receipts, strict=True)
-            self.notices.published += [task for task, each in receipts if not each.duplicate]
+            self.notices.note_published([task for task, each in receipts if not each.duplicate])
         if write.waiter is not None:
             self.notices.answers.append((write.waiter, published))
         limits = {} if write.conditions is None else write.conditions.limits
@@ -233,7 +231,7 @@ class Commit:
         _, max_attempts = self._deliverer
         stored = announce(self._connection, task_ids, self._now, max_attempts)
         if stored:
-            self._tallies[CALLBACKS].published += len(stored)
+            self.notices.published[CALLBACKS, DELIVERY] += len(stored)
         if stored and (queue := self._deliverer.queue) is not None:
             self.notices.other.append((queue, Stored(tuple(stored))))
 
@@ -362,7 +360,7 @@ class Commit:
         if advanced:
             self.notices.other.append((write.requester, Fired(write, is_new)))
         if is_new and write.task is not None:
-            self.notices.published.append(write.task)
+            self.notices.note_published([write.task])
 
     def _prune(self, write: Prune) -> None:
         connection, now = self._connection, write.now

@@ -116,7 +116,7 @@ class Unwritten:
         self.put_back((queue, minute, each) for queue, each in figures)
 
     def put_back(self, rows: Iterable[Row]) -> None:
-        """Add what could not be written."""
+        """Add what was not written, or is not known to be: then some may be counted twice."""
         for queue, minute, figures in rows:
             former = self._figures.get((queue, minute))
             total = figures if former is None else former.plus(figures)

@@ -7,7 +7,7 @@ actors, so that a restart sets no counter back.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, log2
 
 from task_queue.actors.tasks.rates import Rates
@@ -197,25 +197,20 @@ class WriterMeter:
         self.failures = 0
         self._is_named = is_named
 
-    def note(self, writes: int, seconds: float, tasks: Iterable[Task]) -> None:
+    def note(self, writes: int, seconds: float, published: Mapping[tuple[str, str], int]) -> None:
         """Count a commit that is on disk.
 
         Args:
             writes: How many writes it had.
             seconds: How long it took.
-            tasks: What it has published.
+            published: How many tasks it has put on disk, by queue and action.
         """
         self.writes.note(writes)
         self.seconds.note(seconds)
-        for task in tasks:
-            self.publish(task.queue, task.action)
-
-    def publish(self, queue: str, action: str, number: int = 1) -> None:
-        """Count tasks that are published."""
-        key = queue, action
-        if key not in self.published and not self._has_room(action):
-            key = queue, OTHER
-        self.published[key] += number
+        for key, number in published.items():
+            queue, action = key
+            is_told_apart = key in self.published or self._has_room(action)
+            self.published[key if is_told_apart else (queue, OTHER)] += number
 
     def _has_room(self, action: str) -> bool:
         return len(self.published) < MAX_ACTIONS * 10 and self._is_named(action)

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from task_queue.actors.errors import StoreUnavailableError
 from task_queue.actors.messages.base import Command
 from task_queue.actors.messages.clock import Tick
+from task_queue.actors.messages.nodes import SayAlive
 from task_queue.actors.messages.pruner import Pruned
-from task_queue.actors.messages.writer import Prune, SayAlive, WriteFailed
+from task_queue.actors.messages.writer import Prune, WriteFailed
 from task_queue.actors.pruner import STEP_SECONDS, SWEEP_SECONDS, Pruner
 from task_queue.actors.runtime.address import Address
 from task_queue.actors.store import retention

@@ -29,6 +29,7 @@ from task_queue.actors.messages.changes import (
     PutSchedule,
     RetryTask,
 )
+from task_queue.actors.messages.figures import NoteFigures
 from task_queue.actors.messages.pruner import Pruned
 from task_queue.actors.messages.queue import Claimed, Renewed, Settled, Stored, Tended, Unblocked
 from task_queue.actors.messages.reply import Reply
@@ -43,7 +44,6 @@ from task_queue.actors.messages.writer import (
     Insert,
     KeyPlace,
     LoadSchedules,
-    NoteFigures,
     Prune,
     Renew,
     Report,

@@ -1,9 +1,9 @@
 """What happens on the queues is counted with the commit that makes it so, added up by minute."""
 
 from task_queue.actors.messages.changes import CancelTask
+from task_queue.actors.messages.figures import AddFigures
 from task_queue.actors.messages.reply import Reply
 from task_queue.actors.messages.writer import (
-    AddFigures,
     Claim,
     ClaimSuspect,
     Fire,

@@ -44,7 +44,7 @@ def test_the_number_of_actions_has_a_bound() -> None:
     queue, writer = QueueMeter(), WriterMeter()
     for number in range(20 * MAX_ACTIONS):
         queue.completed(f"action-{number}", 1.0)
-        writer.publish("tasks", f"action-{number}")
+        writer.note(1, 0.0, {("tasks", f"action-{number}"): 1})
     assert len(queue.actions) == MAX_ACTIONS + 1
     assert len(writer.published) == 10 * MAX_ACTIONS + 1
     assert writer.published.total() == 20 * MAX_ACTIONS
