@@ -116,7 +116,7 @@ class Gate:
             resp.set_header("WWW-Authenticate", _challenge("insufficient_scope", operation.scope))
             raise InvalidRequestError(
                 "scope missing",
-                _why_not(operation, operation.scope, caller),
+                _why_not(operation.scope, caller),
                 problems.SCOPE_MISSING,
             )
         if operation.is_recorded:
@@ -251,14 +251,14 @@ def _challenge(error: str | None = None, scope: Scope | None = None) -> str:
     return f"Bearer {', '.join(parts)}"
 
 
-def _why_not(operation: Operation, scope: Scope, caller: Caller) -> str:
+def _why_not(scope: Scope, caller: Caller) -> str:
     if scope is Scope.ADMIN and Scope.ADMIN in caller.scopes:
         return (
-            f"{operation.operation_id} is about all queues, and the key {caller.name} is restricted"
-            f" to {', '.join(sorted(caller.queues or ()))}"
+            f"this is about all queues, and the key {caller.name} is restricted to"
+            f" {', '.join(sorted(caller.queues or ()))}"
         )
     scopes = ", ".join(each.value for each in Scope if each in caller.scopes)
     return (
-        f"{operation.operation_id} takes a key with the scope {scope.value}; the key {caller.name}"
-        f" has {scopes or 'none that is known here'}"
+        f"this takes a key with the scope {scope.value}; the key {caller.name} has"
+        f" {scopes or 'none that is known here'}"
     )

@@ -71,8 +71,7 @@ def test_each_operation_takes_a_key_with_its_scope(guarded: Guarded, operation: 
             f'Bearer realm="task-queue", error="insufficient_scope", scope="{operation.scope}"'
         )
         assert answer.json()["detail"] == (
-            f"{operation.operation_id} takes a key with the scope {operation.scope};"
-            f" the key for-{scope} has {scope}"
+            f"this takes a key with the scope {operation.scope}; the key for-{scope} has {scope}"
         )
 
 
@@ -247,7 +246,7 @@ def test_an_admin_of_some_queues_does_not_see_what_is_of_all(guarded: Guarded) -
     key = make_key(server.directory, "some", *options, url=url_of(server))
     answer = get(server, "/audit", key)
     assert answer.status_code == 403
-    assert "list_audit is about all queues, and the key some is restricted to tasks" in answer.text
+    assert "this is about all queues, and the key some is restricted to tasks" in answer.text
     assert get(server, "/tasks", key).status_code == 200
 
 
