@@ -25,6 +25,9 @@ _OPEN = (LOG_IN, "/ui/static/")
 _ROOTS = frozenset({"/", DASHBOARD.rstrip("/")})
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+FORM_TOO_OLD = "form too old"
+"""The error of a form with a token of no session, or of another one."""
+
 
 class AsPages:
     """Answers browsers below `/ui/` with pages, whatever comes; leads them there from `/`."""
@@ -63,7 +66,7 @@ class AsPages:
         given = form.get(TOKEN, [""])[-1]
         if not self._frame.sessions.is_token(visit.session_id, given):
             message = "the form is of another session: go back, load the page anew and try again"
-            raise InvalidRequestError("form too old", message, problems.FOREIGN_ORIGIN)
+            raise InvalidRequestError(FORM_TOO_OLD, message, problems.FOREIGN_ORIGIN)
 
     def process_response(
         self,
@@ -82,7 +85,8 @@ class AsPages:
         if resp.content_type == PROBLEM_TYPE and resp.data:
             problem, resp.data = orjson.loads(resp.data), None
             visit = Visit(self._frame, req, resp)
-            visit.show("problem.html", problem["title"], problem=problem)
+            title = "The form is too old" if problem["error"] == FORM_TOO_OLD else problem["title"]
+            visit.show("problem.html", title, problem=problem)
 
     @staticmethod
     def on_refused(

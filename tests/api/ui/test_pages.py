@@ -223,6 +223,8 @@ def test_a_form_without_its_token_changes_nothing(client: httpx.Client, token: s
     data = {} if token is None else {"token": token}
     answer = client.post("/ui/queues/tasks/pause", data=data)
     assert answer.status_code == 403
+    assert "The form is too old" in words_of(answer)
+    assert "another origin" not in words_of(answer)
     assert not client.get("/queues/tasks").json()["paused"]
 
 
