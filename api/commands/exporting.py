@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -67,14 +68,18 @@ def export_tasks(
     if file is None or str(file) == "-":
         if resume:
             raise UsageError("--resume needs a FILE")
-        _write(server, query, sys.stdout.buffer, _Place())
+        with _writing("standard output"):
+            _write(_pages(server, query), sys.stdout.buffer, _Place())
         return
     place = _place_in(file) if resume and file.exists() else _Place()
+    since = {} if place.second is None else {"created_after": place.second}
+    # Before the file is touched: what is in it stays if no server answers, or the query is refused.
+    pages = _pages(server, {**query, **since})
     with _opened(file, place, is_new=not (resume or force)) as output:
         if place.count:
             show.note(f"going on after {counted(place.count, 'task')}")
         try:
-            _write(server, query, output, place)
+            _write(pages, output, place)
         except BaseException:
             if place.count:
                 show.note(f"{counted(place.count, 'task')} in {file} so far; --resume goes on")
@@ -86,17 +91,27 @@ def export_tasks(
 
 @contextmanager
 def _opened(file: Path, place: _Place, *, is_new: bool) -> Iterator[BinaryIO]:
-    try:
-        with file.open("xb" if is_new else "ab") as output:
+    with _writing(str(file)):
+        try:
+            output = file.open("xb" if is_new else "ab")
+        except FileExistsError as error:
+            message = f"{file} is there already: --resume goes on with it, --force writes over it"
+            raise UsageError(message) from error
+        with output:
             output.truncate(place.length)
             yield output
             output.flush()
             os.fsync(output.fileno())
-    except FileExistsError as error:
-        message = f"{file} is there already: --resume goes on with it, --force writes over it"
-        raise UsageError(message) from error
+
+
+@contextmanager
+def _writing(to: str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever reads has seen enough
     except OSError as error:
-        raise CommandError(f"cannot write {file}: {error.strerror}") from error
+        raise CommandError(f"cannot write {to}: {error.strerror}") from error
 
 
 def _place_in(file: Path) -> _Place:
@@ -122,12 +137,15 @@ def _place_in(file: Path) -> _Place:
     return place
 
 
-def _write(server: Server, query: Query, output: BinaryIO, place: _Place) -> None:
-    query = {**query, "order": "oldest"}
-    if place.second is not None:
-        query["created_after"] = place.second
+def _pages(server: Server, query: Query) -> Iterator[Mapping[str, Any]]:
+    """Return the pages, the oldest tasks first; of these the first one is there already."""
+    pages = server.pages("/tasks", {**query, "order": "oldest"})
+    return chain([next(pages)], pages)
+
+
+def _write(pages: Iterator[Mapping[str, Any]], output: BinaryIO, place: _Place) -> None:
     with progress("tasks", None) as bar:
-        for page in server.pages("/tasks", query):
+        for page in pages:
             for task in page["tasks"]:
                 if not place.has(task):
                     text = json.dumps(task, ensure_ascii=False, separators=(",", ":"))

@@ -2,6 +2,7 @@
 
 import io
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -253,7 +254,28 @@ def test_an_export_is_lines_of_tasks_and_goes_on(typed: Type, tmp_path: Path) ->
     assert "line 1 of" in typed("export", str(file), "--resume").complaint
     typed("export", str(file), "--action", "export", "--force")
     assert file.read_bytes() == whole
+    assert (
+        typed("export", str(file), "--force", "--url", f"http://127.0.0.1:{free_port()}").code == 3
+    )
+    assert typed("export", str(file), "--force", "--status", "asleep").code == 2
+    assert file.read_bytes() == whole  # nothing could be written in its place
     typed("purge", "slow", "--yes")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_an_export_to_what_is_full_says_so(server: ServerProcess) -> None:
+    server.publish("export", queue="slow")
+    url = str(server.client.base_url)
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "task_queue", "export", "--url", url],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    complaint = b"task-queue: cannot write standard output: No space left on device\n"
+    assert (ended.returncode, ended.stderr) == (1, complaint)
 
 
 def test_bad_lines_of_an_import_are_named_and_the_others_published(
