@@ -4,8 +4,15 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from markupsafe import Markup
 
+MAX_SHOWN_CHARS = 200_000
+"""How much of a JSON value a page shows: more than anybody reads, and shown without a delay."""
+MAX_INDENTED_BYTES = 20_000
+"""How long a JSON value may be to be written on several lines: 100 levels deep, that is 2 MB."""
+LEFT_OUT = "… the rest is left out here; the HTTP API has all of it."
+_INDENTED = json.JSONEncoder(ensure_ascii=False, indent=2)
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -66,5 +73,23 @@ def counted(value: int, word: str, more: str = "") -> str:
 
 
 def pretty(value: Any) -> str:  # noqa: ANN401 - a JSON value
-    """Return a JSON value for people to read."""
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    """Return a JSON value for people to read, at most `MAX_SHOWN_CHARS` of it.
+
+    It is written part by part and no further than that: with a line for each number of a long list,
+    100 levels deep, a megabyte would be a hundred.
+    """
+    parts, left = [], MAX_SHOWN_CHARS
+    for part in _INDENTED.iterencode(value):
+        parts.append(part[:left])
+        left -= len(part)
+        if left < 0:
+            return f"{''.join(parts)}\n{LEFT_OUT}"
+    return "".join(parts)
+
+
+def editable(value: object) -> str:
+    """Return a JSON value for people to change: all of it, on several lines if it is not long."""
+    text = orjson.dumps(value)
+    if len(text) <= MAX_INDENTED_BYTES:
+        text = orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    return text.decode()

@@ -1,6 +1,5 @@
 """`/ui/schedules`: what is published at set times."""
 
-import json
 from typing import Any
 
 import falcon
@@ -9,6 +8,7 @@ from task_queue.api.json_codec import InvalidJSONError, parse
 from task_queue.api.responses.errors import InvalidRequestError
 from task_queue.api.ui.frame import Frame
 from task_queue.api.ui.inside import RefusedError
+from task_queue.api.ui.render import editable
 from task_queue.api.ui.schema_form import number_in
 from task_queue.api.ui.visit import Question, Visit
 from task_queue.config.names import NAME_RULE, is_name
@@ -173,8 +173,8 @@ def _fields(schedule: dict[str, Any]) -> dict[str, Any]:
         "expires_after_seconds": schedule["expires_after_seconds"] or "",
         "action": task["action"],
         "queue": task.get("queue", ""),
-        "data": json.dumps(task.get("data", {}), ensure_ascii=False, indent=2),
-        "rest": json.dumps(rest, ensure_ascii=False, indent=2) if rest else "",
+        "data": editable(task.get("data", {})),
+        "rest": editable(rest) if rest else "",
     }
 
 

@@ -2,7 +2,16 @@
 
 import pytest
 
-from task_queue.api.ui.render import ago, counted, duration
+from task_queue.api.ui.render import (
+    LEFT_OUT,
+    MAX_INDENTED_BYTES,
+    MAX_SHOWN_CHARS,
+    ago,
+    counted,
+    duration,
+    editable,
+    pretty,
+)
 
 NOW = 1_800_000_000.0
 
@@ -51,3 +60,20 @@ def test_one_is_not_many() -> None:
         "1 task",
         "2,000 tasks",
     ]
+
+
+def test_of_a_long_value_a_page_shows_the_beginning() -> None:
+    deep: object = [1] * 500_000
+    for _ in range(95):
+        deep = [deep]
+    for value in ("x" * 1_000_000, deep, {"a": {"b": [deep]}}):
+        shown = pretty(value)
+        assert len(shown) <= MAX_SHOWN_CHARS + len(LEFT_OUT) + 1
+        assert shown.endswith(LEFT_OUT)
+    assert pretty({"a": ["é", None]}) == '{\n  "a": [\n    "é",\n    null\n  ]\n}'
+
+
+def test_what_is_to_be_changed_is_whole() -> None:
+    long = [1] * MAX_INDENTED_BYTES
+    assert editable(long) == str(long).replace(" ", "")
+    assert editable({"a": 1}) == '{\n  "a": 1\n}'
