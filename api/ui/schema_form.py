@@ -8,6 +8,7 @@ from typing import Any, Literal
 import orjson
 
 from task_queue.api.json_codec import InvalidJSONError, parse
+from task_queue.api.ui.render import editable
 
 DATA = "data"
 """What the names of all fields begin with, as the API names the members of a task's data."""
@@ -16,6 +17,8 @@ MAX_DEPTH = 4
 LONG_CHARS = 200
 """A text that may be longer than this is given several lines."""
 
+Schema = Mapping[str, Any] | bool
+"""A JSON Schema: what must hold, or `true` for anything and `false` for nothing."""
 Kind = Literal["text", "long", "number", "choice", "lines", "object", "json"]
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -138,7 +141,12 @@ def number_in(text: str) -> object:
 
 
 def _field(
-    name: str, schema: Mapping[str, Any], defs: Mapping[str, Any], *, required: bool, depth: int
+    name: str,
+    schema: Schema,
+    defs: Mapping[str, Any],
+    *,
+    required: bool,
+    depth: int,
 ) -> Field:
     schema, optional = _without_null(_resolved(schema, defs), defs)
     field = Field(
@@ -168,8 +176,8 @@ def _shape(
         case {"type": "integer" | "number"}:
             shape = {"kind": "number", "hint": _hint(field, schema)}
         case {"type": "array"}:
-            kind = _resolved(schema.get("items") or {}, defs).get("type")
-            if kind in _SIMPLE:
+            kind = _resolved(schema.get("items", {}), defs).get("type")
+            if isinstance(kind, str) and kind in _SIMPLE:
                 shape = {"kind": "lines", "is_text": kind == "string"}
         case {"type": "object"} if _has_plain_members(schema) and depth < MAX_DEPTH:
             needed = schema.get("required", ())
@@ -181,13 +189,16 @@ def _shape(
     return shape
 
 
-def _resolved(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the schema that this one refers to, with what it adds itself."""
+def _resolved(schema: Schema, defs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema that this one refers to, with what it adds itself.
+
+    Of `true` and `false` there is nothing that a field could show.
+    """
+    if isinstance(schema, bool):
+        return {}
     match schema:
-        case {"$ref": str(path)}:
-            target = defs.get(path.removeprefix("#/$defs/"), {})
-        case {"allOf": [{"$ref": str(path)}]}:
-            target = defs.get(path.removeprefix("#/$defs/"), {})
+        case {"$ref": str(path)} | {"allOf": [{"$ref": str(path)}]}:
+            target = _resolved(defs.get(path.removeprefix("#/$defs/"), True), {})
         case _:
             return schema
     own = {name: value for name, value in schema.items() if name not in {"$ref", "allOf"}}
@@ -275,7 +286,7 @@ def _write(field: Field, value: object, texts: dict[str, str]) -> None:
                 each if isinstance(each, str) else _json(each) for each in value
             )
         case "json", _:
-            texts[field.name] = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+            texts[field.name] = editable(value)
         case _:
             texts[field.name] = _json(value)
 

@@ -157,3 +157,30 @@ def test_a_schema_that_holds_itself_ends_in_json() -> None:
 )
 def test_an_error_is_shown_at_its_field(detail: str, name: str | None) -> None:
     assert field_at(detail, [*names_of(FORM), "priority"]) == name
+
+
+def test_any_json_schema_makes_a_form() -> None:
+    odd = {
+        "type": "object",
+        "properties": {
+            "anything": True,
+            "nothing": False,
+            "two": {"type": ["string", "null"]},
+            "lists": {"type": "array", "items": {"type": ["string", "null"]}},
+            "more": {"type": "array", "items": True},
+            "there": {"$ref": "#/$defs/anything"},
+            "nowhere": {"$ref": "#/properties/two"},
+            "either": {"anyOf": [True, {"type": "null"}]},
+            "same": {"$ref": "#/$defs/same"},
+        },
+        "$defs": {
+            "anything": True,
+            "same": {"type": "object", "properties": {"same": {"$ref": "#/$defs/same"}}},
+        },
+    }
+    form = field_of(odd)
+    assert [each.kind for each in form.fields] == ["json"] * 8 + ["object"]
+    assert data_of(form, {"data.anything": "1", "data.lists": "[null]"}) == {
+        "anything": 1,
+        "lists": [None],
+    }
