@@ -8,14 +8,14 @@ from urllib.parse import quote, urlencode
 import falcon
 
 from task_queue.actors.tasks.error_group import error_group
+from task_queue.actors.tasks.event import CALLBACKS, DELIVERY
 from task_queue.api.ui.frame import Frame
+from task_queue.api.ui.inside import RefusedError
 from task_queue.api.ui.render import duration
 from task_queue.api.ui.tasks import TASKS
 from task_queue.api.ui.timeline import bars_of
 from task_queue.api.ui.visit import Question, Visit
 
-CALLBACKS = "callbacks"
-"""The queue of the tasks that tell how others ended."""
 MAX_CALLBACKS = 20
 
 _Task = Mapping[str, Any]
@@ -136,8 +136,16 @@ def _callbacks(visit: Visit, task: _Task) -> list[_Task]:
     """Return the tasks that tell how this one ended, the newest first."""
     if not task["callback"]:
         return []
-    query = {"queue": CALLBACKS, "data.subject": task["id"], "created_after": task["created_at"]}
-    found: list[_Task] = visit.get("/tasks", **query, limit=MAX_CALLBACKS)["tasks"]
+    query = {
+        "queue": CALLBACKS,
+        "action": DELIVERY,  # others may name any subject they like
+        "data.subject": task["id"],
+        "created_after": task["created_at"],
+    }
+    try:
+        found: list[_Task] = visit.get("/tasks", **query, limit=MAX_CALLBACKS)["tasks"]
+    except RefusedError:  # the key sees no such queue, or there is none any more
+        return []
     return found
 
 

@@ -119,6 +119,30 @@ def test_a_task_shows_what_became_of_it(server: ServerProcess, visitor: Visitor)
     assert task_id in ids(group)
 
 
+def test_a_task_leads_to_what_tells_how_it_ended(migrated_file: Path, tmp_path: Path) -> None:
+    put_database(migrated_file, tmp_path)
+    mailer = make_key(tmp_path, "mailer", "--scope", "read", "--queue", "mail")
+    settings = (f"callbacks.secret={'s' * 32}", "callbacks.allow_networks=127.0.0.0/8")
+    server = ServerProcess(tmp_path, *SETTINGS, *settings)
+    try:
+        visitor = Visitor(server.start().client)
+        callback = f"{server.client.base_url}/healthz"
+        task_id = publish(server, queue="mail", delay_seconds=0, callback=callback)
+        server.wait_for_status(task_id, "completed")
+        # Anybody who may publish can name the same subject.
+        publish(server, "whatever", queue="callbacks", data={"subject": task_id})
+        page = visitor.open(f"/ui/tasks/{task_id}")
+        told = visitor.open(page.links["task.completed"])
+        assert told.links[task_id] == f"/ui/tasks/{task_id}"
+        assert page.text.partition("Callbacks")[2].count("task.completed") == 1
+        server.client.headers["Authorization"] = f"Bearer {mailer}"
+        restricted = visitor.open(f"/ui/tasks/{task_id}")
+        assert restricted.answer.status_code == 200
+        assert "task.completed" not in restricted.links
+    finally:
+        server.close()
+
+
 def test_there_is_a_page_for_a_task_that_is_not_there(visitor: Visitor) -> None:
     page = visitor.open("/ui/tasks/0190f6a2-7c3e-7f00-8000-000000000001")
     assert page.answer.status_code == 404
