@@ -29,7 +29,6 @@ GROUP_COLUMNS = (
 MOST = 10_000
 """How many one request puts back at most."""
 _LEFT_OUT = ("quarantined", "unknown", "unchanged")
-Text = str | None
 
 
 @app.command("list")
@@ -54,10 +53,8 @@ def list_dead(
 def groups(
     server: Server,
     *,
-    queue: Annotated[Text, typer.Option("--queue", metavar="NAME", help="On this queue.")] = None,
-    action: Annotated[
-        Text, typer.Option("--action", metavar="NAME", help="With this action.")
-    ] = None,
+    queue: options.OnQueue = None,
+    action: options.WithAction = None,
     limit: Annotated[
         int, typer.Option("--limit", min=1, max=500, help="How many groups at most.")
     ] = 100,
@@ -88,16 +85,10 @@ def redrive(  # noqa: PLR0913 - typer makes options of them
         list[str] | None,
         typer.Argument(metavar="[ID]...", help="Ids of dead tasks.", show_default=False),
     ] = None,
-    queue: Annotated[Text, typer.Option("--queue", metavar="NAME", help="On this queue.")] = None,
-    action: Annotated[
-        Text, typer.Option("--action", metavar="NAME", help="With this action.")
-    ] = None,
-    error: Annotated[
-        Text, typer.Option("--error", metavar="TEXT", help="With this text in its error.")
-    ] = None,
-    error_group: Annotated[
-        Text, typer.Option("--error-group", metavar="TEXT", help="Of this group of `dead groups`.")
-    ] = None,
+    queue: options.OnQueue = None,
+    action: options.WithAction = None,
+    error: options.WithError = None,
+    error_group: options.OfErrorGroup = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, max=MOST, help="How many at most, oldest first.")
     ] = None,
@@ -134,6 +125,8 @@ def redrive(  # noqa: PLR0913 - typer makes options of them
         say(f"{counted(done['count'], 'task')} put back")
         if "detail" in done:
             show.note(done["detail"])
+        if per_second is not None and limit is None and done["count"] == MOST:
+            show.note("there may be more: say it again when these have started")
 
 
 def _redriven(server: Server, wish: dict[str, Any], limit: int | None) -> dict[str, Any]:
@@ -146,5 +139,7 @@ def _redriven(server: Server, wish: dict[str, Any], limit: int | None) -> dict[s
             )
             count += step["count"]
             bar(count)
-            if limit is not None or "ids" in wish or step["count"] < MOST:
+            # Spread out they have to be in one request: a second one would begin now as well.
+            is_one = limit is not None or "ids" in wish or "per_second" in wish
+            if is_one or step["count"] < MOST:
                 return {**step, "count": count}

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from task_queue.api.commands import options
 from task_queue.api.commands.signatures import options_of, with_options
 from task_queue.api.commands.values import moment, pairs
 
@@ -15,13 +16,13 @@ Text = str | None
 
 def with_filters(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which tasks it means; it gets their query first."""
-    options = options_of(filters_of)
+    named = options_of(filters_of)
 
     def run(*given: Any, **values: Any) -> None:  # noqa: ANN401 - what typer has read
-        query = filters_of(**{each.name: values.pop(each.name) for each in options})
+        query = filters_of(**{each.name: values.pop(each.name) for each in named})
         command(query, *given, **values)
 
-    return with_options(command, options, run)
+    return with_options(command, named, run)
 
 
 def filters_of(  # noqa: PLR0913 - as many as there are filters
@@ -29,22 +30,16 @@ def filters_of(  # noqa: PLR0913 - as many as there are filters
     status: Annotated[
         Text, typer.Option("--status", metavar="STATE,…", help="In one of these states.")
     ] = None,
-    queue: Annotated[Text, typer.Option("--queue", metavar="NAME", help="On this queue.")] = None,
-    action: Annotated[
-        Text, typer.Option("--action", metavar="NAME", help="With this action.")
-    ] = None,
+    queue: options.OnQueue = None,
+    action: options.WithAction = None,
     unique_key: Annotated[
         Text, typer.Option("--unique-key", metavar="TEXT", help="With this unique key.")
     ] = None,
     task_key: Annotated[
         Text, typer.Option("--task-key", metavar="TEXT", help="With this `key`.")
     ] = None,
-    error: Annotated[
-        Text, typer.Option("--error", metavar="TEXT", help="With this text in its error.")
-    ] = None,
-    error_group: Annotated[
-        Text, typer.Option("--error-group", metavar="TEXT", help="Of this group of `dead groups`.")
-    ] = None,
+    error: options.WithError = None,
+    error_group: options.OfErrorGroup = None,
     data: Annotated[
         list[str] | None,
         typer.Option("--data", metavar="PATH=VALUE", help="With this in its data: user.id=17."),

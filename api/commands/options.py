@@ -21,6 +21,17 @@ Members = Annotated[
         show_default=False,
     ),
 ]
+OnQueue = Annotated[str | None, typer.Option("--queue", metavar="NAME", help="On this queue.")]
+WithAction = Annotated[
+    str | None, typer.Option("--action", metavar="NAME", help="With this action.")
+]
+WithError = Annotated[
+    str | None, typer.Option("--error", metavar="TEXT", help="With this text in its error.")
+]
+OfErrorGroup = Annotated[
+    str | None,
+    typer.Option("--error-group", metavar="TEXT", help="Of this group of `dead groups`."),
+]
 NewFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)
 ]

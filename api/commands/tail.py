@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from task_queue.api.client.errors import NotFoundError
-from task_queue.api.commands import listing, show
+from task_queue.api.commands import listing, options, show
 from task_queue.api.commands.filters import Query
 from task_queue.api.commands.server import Server, asks_server
 from task_queue.api.standard_streams import say
@@ -29,17 +29,14 @@ MAX_CHECKS = 100
 FINAL = frozenset({"completed", "dead", "cancelled"})
 
 Task = dict[str, Any]
-Text = str | None
 
 
 @asks_server
 def tail(
     server: Server,
     *,
-    queue: Annotated[Text, typer.Option("--queue", metavar="NAME", help="On this queue.")] = None,
-    action: Annotated[
-        Text, typer.Option("--action", metavar="NAME", help="With this action.")
-    ] = None,
+    queue: options.OnQueue = None,
+    action: options.WithAction = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Lines of JSON: the event and the task.")
     ] = False,

@@ -57,52 +57,27 @@ def show_task(
         _show(task)
 
 
-@app.command()
-@asks_server
-@with_filters
-def cancel(  # noqa: PLR0913 - typer makes options of them
-    query: Query,
-    server: Server,
-    *,
-    ids: Ids = None,
-    all_tasks: All = False,
-    yes: options.Yes = False,
-    as_json: options.AsJson = False,
-) -> None:
-    """Cancel tasks, by ids or by filters; those that run are asked to stop."""
-    many.change(server, many.CANCEL, ids, query, all_tasks=all_tasks, yes=yes, as_json=as_json)
+def _add(verb: many.Verb, words: str) -> None:
+    """Add the command that does this to tasks."""
+
+    @app.command(verb.name, help=words)
+    @asks_server
+    @with_filters
+    def change(  # noqa: PLR0913 - typer makes options of them
+        query: Query,
+        server: Server,
+        *,
+        ids: Ids = None,
+        all_tasks: All = False,
+        yes: options.Yes = False,
+        as_json: options.AsJson = False,
+    ) -> None:
+        many.change(server, verb, ids, query, all_tasks=all_tasks, yes=yes, as_json=as_json)
 
 
-@app.command()
-@asks_server
-@with_filters
-def retry(  # noqa: PLR0913 - typer makes options of them
-    query: Query,
-    server: Server,
-    *,
-    ids: Ids = None,
-    all_tasks: All = False,
-    yes: options.Yes = False,
-    as_json: options.AsJson = False,
-) -> None:
-    """Put dead or cancelled tasks back on their queues, by ids or by filters."""
-    many.change(server, many.RETRY, ids, query, all_tasks=all_tasks, yes=yes, as_json=as_json)
-
-
-@app.command()
-@asks_server
-@with_filters
-def delete(  # noqa: PLR0913 - typer makes options of them
-    query: Query,
-    server: Server,
-    *,
-    ids: Ids = None,
-    all_tasks: All = False,
-    yes: options.Yes = False,
-    as_json: options.AsJson = False,
-) -> None:
-    """Delete finished tasks, by ids or by filters."""
-    many.change(server, many.DELETE, ids, query, all_tasks=all_tasks, yes=yes, as_json=as_json)
+_add(many.CANCEL, "Cancel tasks, by ids or by filters; those that run are asked to stop.")
+_add(many.RETRY, "Put dead or cancelled tasks back on their queues, by ids or by filters.")
+_add(many.DELETE, "Delete finished tasks, by ids or by filters.")
 
 
 _PLAIN = (

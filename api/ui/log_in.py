@@ -5,7 +5,6 @@ import falcon
 from task_queue.actors.errors import TaskQueueError
 from task_queue.actors.messages.changes import Record
 from task_queue.actors.tasks.audit import AuditEntry
-from task_queue.actors.tasks.text import counted
 from task_queue.api.auth.buckets import Buckets
 from task_queue.api.auth.keyring import RefusedKeyError
 from task_queue.api.auth.keys import MAX_KEY_CHARS
@@ -13,6 +12,7 @@ from task_queue.api.auth.sessions import COOKIE, DASHBOARD
 from task_queue.api.edge import Edge
 from task_queue.api.responses.urls import url
 from task_queue.api.ui.frame import Frame
+from task_queue.api.ui.render import counted
 from task_queue.api.ui.visit import LOG_IN, Visit
 from task_queue.config.logger import get_logger
 

@@ -5,6 +5,7 @@ import falcon
 from task_queue.api.ui.charts import chart
 from task_queue.api.ui.frame import Frame
 from task_queue.api.ui.health import health
+from task_queue.api.ui.queues import SHOWN_STATES
 from task_queue.api.ui.visit import Visit
 
 SHOWN_SCHEDULES = 8
@@ -29,6 +30,7 @@ class OverviewPage:
             "overview.html",
             "Overview",
             health=health(visit.get("/readyz"), names, may_operate=visit.may_operate),
+            states=SHOWN_STATES,
             queues=queues,
             hours={name: chart(hour, name, "hour") for name in names},
             days={name: chart(day, name, "day") for name in names},

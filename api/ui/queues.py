@@ -12,6 +12,9 @@ from task_queue.api.ui.render import counted
 from task_queue.api.ui.visit import Question, Visit
 from task_queue.api.ui.waiting import LOOKED, tasks_wait, why_tasks_wait
 
+SHOWN_STATES = ("queued", "scheduled", "running", "completed", "dead", "cancelled")
+"""The states of tasks as columns: first what could start now."""
+
 
 class QueuePage:
     """Shows a queue; pauses, resumes and purges it."""
@@ -29,6 +32,7 @@ class QueuePage:
         visit.show(
             "queue.html",
             f"Queue {name}",
+            states=SHOWN_STATES,
             queue=queue,
             reasons=_reasons(visit, queue),
             charts=[each for each in charts if each is not None],

@@ -67,9 +67,9 @@ def clock(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%H:%M")
 
 
-def counted(value: int, word: str, more: str = "") -> str:
+def counted(value: int, word: str) -> str:
     """Return how many there are of something, as in "1 task", "2,000 tasks"."""
-    return f"{value:,} {word if value == 1 else more or f'{word}s'}"
+    return f"{value:,} {word if value == 1 else f'{word}s'}"
 
 
 def pretty(value: Any) -> str:  # noqa: ANN401 - a JSON value

@@ -71,7 +71,7 @@ class SchedulesPage:
             self._again(visit, resp, str(error), changes)
             return
         done = "changed" if changes else "made"
-        visit.leave(f"/ui/schedules/{name}", f"The schedule {name} is {done}.")
+        visit.leave(_path(name), f"The schedule {name} is {done}.")
 
     def _again(
         self, visit: Visit, resp: falcon.Response, wrong: str, changes: str | None = None

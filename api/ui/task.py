@@ -92,9 +92,7 @@ class TaskPage:
 
     def on_post_cancel(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """Cancel it, or ask it to stop."""
-        visit = Visit(self._frame, req, resp)
-        visit.change("POST", f"/tasks/{task_id}/cancel")
-        visit.leave(f"{TASKS}/{task_id}", CANCEL.said)
+        self._post(CANCEL, req, resp, task_id)
 
     def on_get_retry(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """Ask whether the task is to be put back."""
@@ -102,9 +100,7 @@ class TaskPage:
 
     def on_post_retry(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """Put it back on its queue."""
-        visit = Visit(self._frame, req, resp)
-        visit.change("POST", f"/tasks/{task_id}/retry")
-        visit.leave(f"{TASKS}/{task_id}", RETRY.said)
+        self._post(RETRY, req, resp, task_id)
 
     def on_get_delete(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """Ask whether the task is to be deleted."""
@@ -115,6 +111,13 @@ class TaskPage:
         visit = Visit(self._frame, req, resp)
         visit.change("DELETE", f"/tasks/{task_id}")
         visit.leave(TASKS, DELETE.said)
+
+    def _post(
+        self, change: Change, req: falcon.Request, resp: falcon.Response, task_id: str
+    ) -> None:
+        visit = Visit(self._frame, req, resp)
+        visit.change("POST", f"/tasks/{task_id}/{change.name}")
+        visit.leave(f"{TASKS}/{task_id}", change.said)
 
     def _ask(
         self, change: Change, req: falcon.Request, resp: falcon.Response, task_id: str

@@ -29,7 +29,6 @@ class Question:
         button: What the button says: the verb.
         back: The path where "no" leads.
         harms: Whether something is lost.
-        fields: What the form carries on, by name.
     """
 
     title: str
@@ -37,7 +36,6 @@ class Question:
     button: str
     back: str
     harms: bool = False
-    fields: Mapping[str, str | Sequence[str]] | None = None
 
 
 class Visit:
