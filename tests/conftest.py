@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -23,6 +25,11 @@ from tests.harness import ServerProcess, put_database
 # servers, and the workers that run the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A shell without job control lets what it runs in the background ignore Ctrl-C, and so would the
+# commands at which the tests press it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Whether an example holds does not depend on how long it takes: a process that has to wait for its
 # turn, or makes the tables of Unicode first, is no fault.
@@ -140,17 +147,34 @@ def serve(tmp_path: Path, migrated_file: Path) -> Iterator[Callable[..., ServerP
 
     The default database has its schema already; with `first=True` it is not there.
     """
+    with _servers(tmp_path, migrated_file) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def serve_all(
+    tmp_path_factory: pytest.TempPathFactory, migrated_file: Path
+) -> Iterator[Callable[..., ServerProcess]]:
+    """Makes the server that all tests of a module share, as `serve` does that of one."""
+    with _servers(tmp_path_factory.mktemp("server"), migrated_file) as make:
+        yield make
+
+
+@contextmanager
+def _servers(below: Path, migrated_file: Path) -> Iterator[Callable[..., ServerProcess]]:
     servers: list[ServerProcess] = []
 
-    def make(*settings: str, directory: Path = tmp_path, first: bool = False) -> ServerProcess:
+    def make(*settings: str, directory: Path = below, first: bool = False) -> ServerProcess:
         if not first:
             put_database(migrated_file, directory)
         servers.append(ServerProcess(directory, *settings))
         return servers[-1]
 
-    yield make
-    for server in servers:
-        server.close()
+    try:
+        yield make
+    finally:
+        for server in servers:
+            server.close()
 
 
 @pytest.fixture(autouse=True)

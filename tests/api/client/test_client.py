@@ -1,6 +1,6 @@
 """Both clients against a real server."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -33,16 +33,8 @@ SETTINGS = (
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, migrated_file: Path
-) -> Iterator[ServerProcess]:
-    directory = tmp_path_factory.mktemp("server")
-    put_database(migrated_file, directory)
-    server = ServerProcess(directory, *SETTINGS)
-    try:
-        yield server.start()
-    finally:
-        server.close()
+def server(serve_all: Callable[..., ServerProcess]) -> ServerProcess:
+    return serve_all(*SETTINGS).start()
 
 
 @pytest.fixture(params=CLIENTS)

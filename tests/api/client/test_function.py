@@ -16,7 +16,7 @@ from task_queue.actors.errors import ActionLoadError, InvalidDataError
 from task_queue.client import AsyncClient, Client, NewTask, RefusedError, task
 from task_queue.testing import run_inline
 from tests.api.client import shop
-from tests.harness import ROOT, ServerProcess, put_database
+from tests.harness import ROOT, ServerProcess
 
 SETTINGS = (
     "actions.crop={python='tests.api.client.shop:crop',execution='process'}",
@@ -27,16 +27,8 @@ CAT = shop.Picture("cat.png", ("cat",))
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, migrated_file: Path
-) -> Iterator[ServerProcess]:
-    directory = tmp_path_factory.mktemp("server")
-    put_database(migrated_file, directory)
-    server = ServerProcess(directory, *SETTINGS)
-    try:
-        yield server.start()
-    finally:
-        server.close()
+def server(serve_all: Callable[..., ServerProcess]) -> ServerProcess:
+    return serve_all(*SETTINGS).start()
 
 
 @pytest.fixture

@@ -4,32 +4,25 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from task_queue.api.commands import dead
 from tests.api.commands.typed import Said, Type, typing_at
 from tests.api.keys import make_key
-from tests.harness import ServerProcess, eventually, free_port, put_database
+from tests.harness import ServerProcess, eventually, free_port
 
 pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, migrated_file: Path
-) -> Iterator[ServerProcess]:
+def server(serve_all: Callable[..., ServerProcess]) -> ServerProcess:
     """A server with two queues, of which one starts nothing."""
-    directory = tmp_path_factory.mktemp("server")
-    put_database(migrated_file, directory)
-    server = ServerProcess(directory, "queues.tasks.concurrency=2", "queues.slow.concurrency=1")
-    try:
-        server.start()
-        server.client.post("/queues/slow/pause")
-        yield server
-    finally:
-        server.close()
+    server = serve_all("queues.tasks.concurrency=2", "queues.slow.concurrency=1").start()
+    server.client.post("/queues/slow/pause")
+    return server
 
 
 @pytest.fixture
@@ -221,6 +214,19 @@ def test_dead_letters_are_listed_and_put_back(typed: Type) -> None:
     redriven = typed("dead", "redrive", "--error-group", group["error_group"], "--yes")
     assert redriven.line.endswith(" put back")
     assert "no task matches" in typed("dead", "redrive", "--error", "no such text", "--yes").err
+
+
+def test_a_redrive_that_is_spread_out_is_one_request(
+    typed: Type, server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A second one would begin at the same moment, and both together be twice as fast.
+    monkeypatch.setattr(dead, "MOST", 2)
+    for _ in range(3):
+        task_id = typed("publish", "sum", "numbers=x", "--max-attempts", "1").line
+        server.wait_for_status(task_id, "dead")
+    said = typed("dead", "redrive", "--action", "sum", "--per-second", "50", "--yes")
+    assert said.line == "2 tasks put back"
+    assert "there may be more" in said.err
 
 
 def test_a_schedule_is_set_shown_and_deleted(typed: Type) -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +16,17 @@ from task_queue.api.commands import import_lines
 from task_queue.api.commands.import_lines import Batch
 from task_queue.api.commands.import_state import Import, State
 from tests.api.commands.typed import typing_at
-from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually, put_database
+from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
 
 pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, migrated_file: Path
-) -> Iterator[ServerProcess]:
+def server(serve_all: Callable[..., ServerProcess]) -> ServerProcess:
     """A server that starts nothing."""
-    directory = tmp_path_factory.mktemp("server")
-    put_database(migrated_file, directory)
-    server = ServerProcess(directory)
-    try:
-        server.start()
-        server.client.post("/queues/tasks/pause")
-        yield server
-    finally:
-        server.close()
+    server = serve_all().start()
+    server.client.post("/queues/tasks/pause")
+    return server
 
 
 def published(server: ServerProcess, action: str) -> "Counter[int]":

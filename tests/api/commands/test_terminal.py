@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,16 +24,8 @@ _CODE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, migrated_file: Path
-) -> Iterator[ServerProcess]:
-    directory = tmp_path_factory.mktemp("server")
-    put_database(migrated_file, directory)
-    server = ServerProcess(directory)
-    try:
-        yield server.start()
-    finally:
-        server.close()
+def server(serve_all: Callable[..., ServerProcess]) -> ServerProcess:
+    return serve_all().start()
 
 
 class Terminal:

@@ -1,12 +1,12 @@
 """The dashboard in a real browser: pages and changes, by mouse and keys, in light and dark."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.browser import Browser, needs_browser
-from tests.harness import ServerProcess, eventually, put_database
+from tests.harness import ServerProcess, eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("browser"), needs_browser]
 
@@ -33,15 +33,10 @@ LOOKS: list[dict[str, Any]] = [{}, {"width": 390, "height": 844, "dark": True}]
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[ServerProcess]:
-    directory = tmp_path_factory.mktemp("server")
-    put_database(request.getfixturevalue("migrated_file"), directory)
-    server = ServerProcess(directory, *SETTINGS).start()
+def server(serve_all: Callable[..., ServerProcess]) -> ServerProcess:
+    server = serve_all(*SETTINGS).start()
     server.client.headers["Authorization"] = f"Bearer {KEY}"
-    yield server
-    server.close()
+    return server
 
 
 @pytest.fixture(scope="module")

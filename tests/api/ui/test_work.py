@@ -1,6 +1,6 @@
 """Tasks, dead letters and actions on the dashboard, as a browser without JavaScript sees them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,9 @@ LATER = 3_600
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(serve_all: Callable[..., ServerProcess]) -> ServerProcess:
     """A server with some actions."""
-    server = ServerProcess(tmp_path_factory.mktemp("work"), *SETTINGS)
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    return serve_all(*SETTINGS).start()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Tasks, dead letters and actions on the dashboard in a real browser."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -23,13 +23,9 @@ GROUP = {"queue": "tasks", "action": "fail", "error_group": "ValueError: to be l
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(serve_all: Callable[..., ServerProcess]) -> ServerProcess:
     """A server with tasks in several states."""
-    server = ServerProcess(tmp_path_factory.mktemp("work"), *SETTINGS)
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    return serve_all(*SETTINGS).start()
 
 
 @pytest.fixture(scope="module")
