@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -87,7 +88,7 @@ def copy_to(source: Path, target: Path, pace: Pace = AT_ONCE, *, replace: bool =
         MigrationError: It is not a database of ours, or that of a newer version.
     """
     check_is_free(target, replace=replace)
-    made = target.with_name(f"{target.name}.{os.getpid()}.part")
+    made = part_of(target)
     try:
         copied = copy_file(source, made, pace)
         check_is_free(target, replace=replace)
@@ -99,6 +100,26 @@ def copy_to(source: Path, target: Path, pace: Pace = AT_ONCE, *, replace: bool =
     finally:
         made.unlink(missing_ok=True)
     return copied
+
+
+def part_of(target: Path) -> Path:
+    """Return the name under which a file is made; what killed processes have left of it goes."""
+    for left in target.parent.glob(f"{escape(target.name)}.*.part"):
+        process = left.name.removeprefix(f"{target.name}.").removesuffix(".part")
+        if process.isdigit() and not _is_another(int(process)):
+            left.unlink(missing_ok=True)
+    return target.with_name(f"{target.name}.{os.getpid()}.part")
+
+
+def _is_another(process: int) -> bool:
+    """Return whether this is the number of another process that lives."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # of another user; or a name that is none of ours
+        return True
+    return process != os.getpid()
 
 
 def check_is_free(target: Path, *, replace: bool) -> None:

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -126,17 +127,27 @@ def _upgrade(connection: sa.Connection, database: Database) -> None:
 
 
 def _copy_beside(database: Database, revision: str) -> None:
-    """Copy the file, as it is committed, before its rows are rewritten: a way back."""
+    """Copy the file, as it is committed, before its rows are rewritten: a way back.
+
+    One of each revision: starts that are killed again and again while they migrate fill no disk.
+    """
+    path = database.path
+    former = sorted(path.parent.glob(f"{escape(path.name)}.{revision}-*.bak"))
+    for begun in path.parent.glob(f"{escape(path.name)}.{revision}-*.bak.*.part"):
+        begun.unlink(missing_ok=True)  # whoever made it was killed, or it would have the lock
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    copy = database.path.with_name(f"{database.path.name}.{revision}-{moment}.bak")
+    copy = path.with_name(f"{path.name}.{revision}-{moment}.bak")
     try:
-        copied = copy_to(database.path, copy)
+        copied = copy_to(path, copy, replace=True)
     except StoreUnavailableError as error:
         message = (
             f"not migrated, since the copy that is made before could not be: {error}."
             " To do without it, set database.backup_before_migration = false"
         )
         raise MigrationError(message) from error
+    for each in former:
+        if each != copy:
+            each.unlink(missing_ok=True)
     _log.info("database copied before its migration", file=str(copy), size=copied.size)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from task_queue.actors.errors import StoreUnavailableError
 from task_queue.actors.store.database_file import INDEX, LOG
-from task_queue.actors.store.file_copy import Copied, copy_file, sync_directory
+from task_queue.actors.store.file_copy import Copied, copy_file, part_of, sync_directory
 from task_queue.actors.store.file_lock import FileLock
 
 LEASE_BITS = 62
@@ -43,7 +43,7 @@ def restore(
     real = Path(os.path.realpath(database))
     lock = FileLock(database)
     lock.acquire()
-    made = real.with_name(f"{real.name}.{os.getpid()}.part")
+    made = part_of(real)
     try:
         if _is_there(real) and not replace:
             message = (

@@ -65,6 +65,19 @@ def test_without_room_it_is_not_migrated_and_the_way_out_is_named(
     assert (copies(old), is_at_head(old)) == ([], True)
 
 
+def test_starts_that_are_killed_while_they_migrate_fill_no_disk(old: Database) -> None:
+    beside = old.path.with_name
+    for name in ("tasks.db.0001-20260101T000000Z.bak", "tasks.db.0001-20260102T000000Z.bak.7.part"):
+        beside(name).write_bytes(b"left")
+    others = {beside(name) for name in ("tasks.db.0000-x.bak", "other.db.0001-x.bak")}
+    for each in others:
+        each.write_bytes(b"another one's")
+    migrate(old)
+    (copy,) = set(copies(old)) - others
+    assert revision(copy) == "0001"
+    assert others < set(copies(old))
+
+
 def test_a_new_database_is_not_copied(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/tasks.db", copy_before_migration=True)
     migrate(database)

@@ -1,6 +1,9 @@
 """Copies of a SQLite file: one state, checked, whole or not at all."""
 
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -38,6 +41,22 @@ def after_each_step(do: Callable[[], object]) -> Pace:
         do()
 
     return Pace(rest=1.0, wait=wait)
+
+
+def test_what_a_killed_copy_has_left_goes_and_that_of_one_that_lives_stays(
+    database: Database, tmp_path: Path
+) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    left = {
+        number: tmp_path / f"copy.db.{number}.part"
+        for number in (killed.pid, os.getpid(), os.getppid(), "x")
+    }
+    for path in left.values():
+        path.write_bytes(b"left")
+    copy_to(database.path, tmp_path / "copy.db")
+    there = {number for number, path in left.items() if path.exists()}
+    assert there == {os.getppid(), "x"}
 
 
 def test_a_copy_is_one_state_whatever_is_written_meanwhile(
