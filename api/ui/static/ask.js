@@ -1,15 +1,19 @@
 // Opens the question of a link with `data-ask` as a dialog, instead of leading to it.
 
 export function keepAskingInDialogs() {
+  let asking = false;
   document.addEventListener("click", async (event) => {
     const link = event.target.closest("a[data-ask]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
+    if (asking) return; // a second click would open a second dialog behind the first
+    asking = true;
     try {
       open(await question(link.href), link);
     } catch {
       location.assign(link.href);
     }
+    asking = false;
   });
 }
 

@@ -5,32 +5,36 @@ const MAX_PAUSE_SECONDS = 30;
 const GIVE_UP_MS = 10_000;
 
 export function stayLive() {
-  const seconds = Number(document.body.dataset.live);
-  if (!seconds) return;
-  let pause = seconds;
+  const seconds = () => Number(document.body.dataset.live);
+  if (!seconds()) return;
+  let pause = seconds();
   let timer = 0;
+  let asking = false;
 
   const turn = async () => {
+    if (asking) return; // it goes on when that has come back
     clearTimeout(timer);
     if (document.hidden) return;
     if (isBusy()) {
-      timer = setTimeout(turn, seconds * 1000);
+      timer = setTimeout(turn, seconds() * 1000);
       return;
     }
+    asking = true;
     try {
       await refresh();
-      pause = seconds;
+      pause = seconds();
       show("");
     } catch {
       pause = Math.min(pause * 2, MAX_PAUSE_SECONDS);
       show("No connection: what you see is old. Trying again …");
     }
-    timer = setTimeout(turn, pause * 1000);
+    asking = false;
+    if (pause) timer = setTimeout(turn, pause * 1000); // what has ended does not change any more
   };
 
   document.addEventListener("visibilitychange", () => document.hidden || turn());
   document.addEventListener("refresh", turn);
-  timer = setTimeout(turn, seconds * 1000);
+  timer = setTimeout(turn, pause * 1000);
 }
 
 export async function refresh() {
@@ -46,7 +50,9 @@ export async function refresh() {
   const fresh = new DOMParser().parseFromString(text, "text/html");
   const main = fresh.getElementById("main");
   if (!main || answer.status >= 500) throw new Error(`answered with ${answer.status}`);
-  if (!isBusy()) morph(document.getElementById("main"), main);
+  if (isBusy()) return;
+  morph(document.getElementById("main"), main);
+  document.body.dataset.live = fresh.body.dataset.live;
 }
 
 // Whoever selects text, or looks at a question, is not to be disturbed.

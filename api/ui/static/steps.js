@@ -10,6 +10,7 @@ const form = () => rest.querySelector("form[data-go-on]");
 async function step(sent) {
   const body = new URLSearchParams(new FormData(sent));
   const answer = await fetch(sent.action, { method: "POST", body });
+  if (answer.redirected) throw new Error("you are not logged in any more.");
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const next = page.querySelector("[data-rest]");
   if (!next) throw new Error(page.querySelector(".notice")?.textContent ?? answer.statusText);

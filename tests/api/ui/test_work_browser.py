@@ -98,30 +98,38 @@ def test_a_change_of_many_tasks_goes_on_by_itself(server: ServerProcess, tab: Ta
     assert left(server, "by_itself") == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "comes", "words"),
+    [
+        ("breaks_off", "throw new Error('no network.')", "no network."),
+        ("is_out", "return {redirected: true}", "you are not logged in any more."),
+    ],
+)
 def test_a_change_that_cannot_go_on_says_so_and_can_be_tried_again(
-    server: ServerProcess, tab: Tab
+    server: ServerProcess, tab: Tab, name: str, comes: str, words: str
 ) -> None:
-    publish_many(server, "breaks_off", 450)
-    tab.open("/ui/tasks?action=breaks_off")
+    publish_many(server, name, 450)
+    tab.open(f"/ui/tasks?action={name}")
     tab.click("input[value=filter]")
     tab.click("button[value=cancel]")
     tab.wait_for("Cancel 450 tasks?")
-    # As if the second step did not reach the server.
-    tab.run("""
+    # As if the second step did not reach the server, or somebody had logged out before it.
+    script = """
         const form = document.querySelector("form[action$=step]");
         const body = new URLSearchParams(new FormData(form));
         const answer = await fetch(form.action, {method: "POST", body});
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         document.querySelector("main").replaceWith(page.querySelector("main"));
-        window.fetch = async () => { throw new Error("no network."); };
+        window.fetch = async () => { COMES; };
         const module = document.querySelector("script[src$='steps.js']").src;
         await import(module + "?again");
-    """)
-    tab.wait_for("It has stopped: no network.")
-    assert 0 < left(server, "breaks_off") < 450
+    """
+    tab.run(script.replace("COMES", comes))
+    tab.wait_for(f"It has stopped: {words}")
+    assert 0 < left(server, name) < 450
     tab.click("[data-next]")
     tab.wait_for("450 tasks cancelled.")
-    assert left(server, "breaks_off") == 0
+    assert left(server, name) == 0
 
 
 def test_a_cancel_asks_in_a_dialog_and_escape_is_no(
@@ -144,6 +152,27 @@ def test_a_cancel_asks_in_a_dialog_and_escape_is_no(
     assert left(server, "asked") == 0
 
 
+def test_however_often_somebody_clicks_it_asks_once(server: ServerProcess, tab: Tab) -> None:
+    publish_many(server, "impatient", 1)
+    tab.open("/ui/tasks?action=impatient")
+    tab.click("tbody th a")
+    tab.wait_for("About")
+    clicks = """
+        const link = document.querySelector("a[href$='/cancel']");
+        const fetched = window.fetch;
+        let asked = 0;
+        window.fetch = (...request) => (asked++, fetched(...request));
+        for (let times = 0; times < 3; times++) link.click();
+        return asked;
+    """
+    assert tab.run(clicks) == 1  # or a second dialog would open behind the first
+    tab.wait_for("Cancel this task?", "dialog")
+    tab.click("dialog [data-close]")
+    eventually(lambda: not tab.text("dialog"), "the dialog is closed")
+    tab.click("a[href$='/cancel']")
+    tab.wait_for("Cancel this task?", "dialog")
+
+
 def test_progress_moves_while_somebody_looks(
     server: ServerProcess, tab: Tab, tmp_path: Path
 ) -> None:
@@ -157,6 +186,16 @@ def test_progress_moves_while_somebody_looks(
     tab.wait_for("completed", "h1")
     tab.wait_for("through")
     assert tab.run("return window.stays") is True
+    # What has ended is not asked for again.
+    assert tab.run("return document.body.dataset.live") == ""
+    asked = """
+        let asked = 0;
+        window.fetch = async () => { asked++; return new Response("", {status: 500}); };
+        document.dispatchEvent(new Event("refresh"));
+        document.dispatchEvent(new Event("refresh"));
+        return asked;
+    """
+    assert tab.run(asked) == 1  # and by hand, one after the other
 
 
 def test_a_form_shows_what_is_wrong_and_publishes(tab: Tab) -> None:
