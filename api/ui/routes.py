@@ -86,9 +86,18 @@ def frame_of(edge: Edge, inside: Inside, sessions: Sessions, *, needs_key: bool)
 def routes(frame: Frame, edge: Edge) -> Iterator[tuple[str, object, str | None]]:
     """Yield the path of each page, what answers it, and the suffix of that responder."""
     made = {page: page(frame) for _, page, _ in _PAGES}
+    log_in = LogInPage(frame, edge)
+    for page in (*made.values(), log_in, frame.static):
+        _answer_head(page)
     for path, page, suffix in _PAGES:
         yield path, made[page], suffix
-    log_in = LogInPage(frame, edge)
     yield "/ui/login", log_in, None
     yield "/ui/logout", log_in, "out"
     yield "/ui/static/{digest}/{name}", frame.static, None
+
+
+def _answer_head(page: object) -> None:
+    """Let a page answer `HEAD` as `GET`, of which Falcon sends the head alone."""
+    for name in dir(page):
+        if name.startswith("on_get"):
+            setattr(page, name.replace("get", "head", 1), getattr(page, name))

@@ -49,6 +49,14 @@ def client(server: ServerProcess) -> httpx.Client:
     return server.client
 
 
+@pytest.mark.parametrize("path", [*PAGES, "/ui/tasks", "/ui/nowhere"])
+def test_the_head_of_a_page_is_there_without_it(client: httpx.Client, path: str) -> None:
+    head, page = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (page.status_code, b"")
+    for name in ("Content-Type", "Content-Security-Policy", "Cache-Control"):
+        assert head.headers[name] == page.headers[name]
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_loads_nothing_but_files_of_the_server(client: httpx.Client, path: str) -> None:
     page = client.get(path)
