@@ -2,7 +2,6 @@
 
 import io
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from task_queue.api.commands import dead
-from tests.api.commands.typed import Said, Type, typing_at
+from tests.api.commands.typed import Said, Type
 from tests.api.keys import make_key
 from tests.harness import ServerProcess, eventually, free_port
 
@@ -23,14 +22,6 @@ def server(serve_all: Callable[..., ServerProcess]) -> ServerProcess:
     server = serve_all("queues.tasks.concurrency=2", "queues.slow.concurrency=1").start()
     server.client.post("/queues/slow/pause")
     return server
-
-
-@pytest.fixture
-def typed(
-    server: ServerProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Type:
-    """Types a command, at this server."""
-    return typing_at(server, monkeypatch, capsys)
 
 
 def test_publish_shows_the_id_or_waits_for_the_result(typed: Type, server: ServerProcess) -> None:
@@ -243,68 +234,6 @@ def test_a_schedule_is_set_shown_and_deleted(typed: Type) -> None:
     typed("tasks", "cancel", published)
     assert typed("schedules", "delete", "nightly", "--yes").line == "nightly deleted"
     assert typed("schedules", "list").err == "there is no schedule\n"
-
-
-def test_an_export_is_lines_of_tasks_and_goes_on(typed: Type, tmp_path: Path) -> None:
-    for number in range(5):
-        typed("publish", "export", f"number={number}", "--queue", "slow")
-    file = tmp_path / "out.ndjson"
-    assert typed("export", str(file), "--action", "export").err == f"5 tasks in {file}\n"
-    whole = file.read_bytes()
-    assert typed("export", "--action", "export").out.encode() == whole
-    assert "--resume goes on with it" in typed("export", str(file)).complaint
-    file.write_bytes(whole[: len(whole) // 2])
-    typed("export", str(file), "--action", "export", "--resume")
-    assert file.read_bytes() == whole
-    file.write_text("{}\n")
-    assert "line 1 of" in typed("export", str(file), "--resume").complaint
-    typed("export", str(file), "--action", "export", "--force")
-    assert file.read_bytes() == whole
-    assert (
-        typed("export", str(file), "--force", "--url", f"http://127.0.0.1:{free_port()}").code == 3
-    )
-    assert typed("export", str(file), "--force", "--status", "asleep").code == 2
-    assert file.read_bytes() == whole  # nothing could be written in its place
-    typed("purge", "slow", "--yes")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
-def test_an_export_to_what_is_full_says_so(server: ServerProcess) -> None:
-    server.publish("export", queue="slow")
-    url = str(server.client.base_url)
-    with Path("/dev/full").open("wb") as full:
-        ended = subprocess.run(
-            [sys.executable, "-m", "task_queue", "export", "--url", url],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            check=False,
-            timeout=60,
-        )
-    complaint = b"task-queue: cannot write standard output: No space left on device\n"
-    assert (ended.returncode, ended.stderr) == (1, complaint)
-
-
-def test_bad_lines_of_an_import_are_named_and_the_others_published(
-    typed: Type, tmp_path: Path, server: ServerProcess
-) -> None:
-    good = '{"action": "import", "queue": "slow"}\n'
-    bad = {3: "{oops\n", 9: '{"action": "import", "queue": "fax"}\n', 30: '{"action": ""}\n'}
-    file = tmp_path / "in.ndjson"
-    file.write_text("".join(bad.get(number, good) for number in range(1, 41)))
-    typed("purge", "slow", "--yes")
-    said = typed("import", str(file), "--json")
-    assert said.code == 1
-    assert said.complaint == "3 lines not published"
-    assert [line.partition(":")[0] for line in said.err.splitlines()[:-1]] == [
-        "line 3",
-        "line 9",
-        "line 30",
-    ]
-    assert '"published":37,"duplicates":0,"bad":3' in said.out
-    assert [each.name for each in tmp_path.iterdir()] == ["in.ndjson"]
-    counts = server.client.get("/queues/slow").json()["counts"]
-    assert counts["queued"] == 37
-    typed("purge", "slow", "--yes")
 
 
 def test_a_key_comes_from_a_file_or_the_environment(

@@ -1,4 +1,4 @@
-"""An import that is cut off goes on, and publishes each line once."""
+"""Tasks as lines: an export and an import that are cut off go on, and publish each line once."""
 
 import json
 import os
@@ -15,8 +15,8 @@ import pytest
 from task_queue.api.commands import import_lines
 from task_queue.api.commands.import_lines import Batch
 from task_queue.api.commands.import_state import Import, State
-from tests.api.commands.typed import typing_at
-from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually
+from tests.api.commands.typed import Type
+from tests.harness import DEADLINE_SECONDS, ROOT, ServerProcess, eventually, free_port
 
 pytestmark = pytest.mark.system
 
@@ -47,13 +47,12 @@ def published(server: ServerProcess, action: str) -> "Counter[int]":
 @pytest.mark.parametrize("cuts", [[1], [2], [3], [5], [7], [9], [3, 1, 1], [6, 2, 3, 1]])
 def test_wherever_it_is_cut_off_each_line_is_published_once(
     cuts: list[int],
+    typed: Type,
     server: ServerProcess,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Cut off before it notes the batch that is next, when the one before was published."""
-    typed = typing_at(server, monkeypatch, capsys)
     monkeypatch.setattr(import_lines, "MAX_LINES", 10)
     action = f"cut-{'-'.join(map(str, cuts))}"
     lines = [json.dumps({"action": action, "data": {"n": n}}) for n in range(40)]
@@ -125,3 +124,65 @@ def test_an_import_that_was_killed_goes_on(server: ServerProcess, tmp_path: Path
     assert queued() - before == count
     assert set(published(server, "killed").values()) == {1}
     assert [each.name for each in tmp_path.iterdir()] == ["tasks.ndjson"]
+
+
+def test_an_export_is_lines_of_tasks_and_goes_on(typed: Type, tmp_path: Path) -> None:
+    for number in range(5):
+        typed("publish", "export", f"number={number}")
+    file = tmp_path / "out.ndjson"
+    assert typed("export", str(file), "--action", "export").err == f"5 tasks in {file}\n"
+    whole = file.read_bytes()
+    assert typed("export", "--action", "export").out.encode() == whole
+    assert "--resume goes on with it" in typed("export", str(file)).complaint
+    file.write_bytes(whole[: len(whole) // 2])
+    typed("export", str(file), "--action", "export", "--resume")
+    assert file.read_bytes() == whole
+    file.write_text("{}\n")
+    assert "line 1 of" in typed("export", str(file), "--resume").complaint
+    typed("export", str(file), "--action", "export", "--force")
+    assert file.read_bytes() == whole
+    assert (
+        typed("export", str(file), "--force", "--url", f"http://127.0.0.1:{free_port()}").code == 3
+    )
+    assert typed("export", str(file), "--force", "--status", "asleep").code == 2
+    assert file.read_bytes() == whole  # nothing could be written in its place
+    typed("purge", "tasks", "--yes")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_an_export_to_what_is_full_says_so(server: ServerProcess) -> None:
+    server.publish("export")
+    url = str(server.client.base_url)
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "task_queue", "export", "--url", url],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    complaint = b"task-queue: cannot write standard output: No space left on device\n"
+    assert (ended.returncode, ended.stderr) == (1, complaint)
+
+
+def test_bad_lines_of_an_import_are_named_and_the_others_published(
+    typed: Type, tmp_path: Path, server: ServerProcess
+) -> None:
+    good = '{"action": "import", "queue": "tasks"}\n'
+    bad = {3: "{oops\n", 9: '{"action": "import", "queue": "fax"}\n', 30: '{"action": ""}\n'}
+    file = tmp_path / "in.ndjson"
+    file.write_text("".join(bad.get(number, good) for number in range(1, 41)))
+    typed("purge", "tasks", "--yes")
+    said = typed("import", str(file), "--json")
+    assert said.code == 1
+    assert said.complaint == "3 lines not published"
+    assert [line.partition(":")[0] for line in said.err.splitlines()[:-1]] == [
+        "line 3",
+        "line 9",
+        "line 30",
+    ]
+    assert '"published":37,"duplicates":0,"bad":3' in said.out
+    assert [each.name for each in tmp_path.iterdir()] == ["in.ndjson"]
+    counts = server.client.get("/queues/tasks").json()["counts"]
+    assert counts["queued"] == 37
+    typed("purge", "tasks", "--yes")
