@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from task_queue.actors.store.schema import in_state, nodes, tasks
 from task_queue.actors.store.session import insert_into
-from task_queue.actors.tasks.nodes import FORGET_SECONDS, Node, RunningTask
+from task_queue.actors.tasks.nodes import FORGET_SECONDS, SILENT_SECONDS, Node, RunningTask
 from task_queue.actors.tasks.states import Status
 
 MAX_RUNNING = 1_000
@@ -32,6 +32,8 @@ _RUNNING = (
 def say_alive(connection: sa.Connection, node: Node, *, alone: bool) -> None:
     """Store that the node lives, and forget those that have been silent for long.
 
+    Or for a while, if this one has been started on the same host since: it is in their place.
+
     Args:
         connection: Inside a transaction.
         node: The node.
@@ -48,7 +50,13 @@ def say_alive(connection: sa.Connection, node: Node, *, alone: bool) -> None:
     connection.execute(new.on_conflict_do_update(index_elements=["name"], set_=row))
     others = nodes.c.name != node.name
     if not alone:
-        others = sa.and_(others, nodes.c.seen_at < node.seen_at - FORGET_SECONDS)
+        seen_at, host = nodes.c.seen_at, node.name.rpartition(":")[0]
+        is_replaced = sa.and_(
+            nodes.c.name.startswith(f"{host}:", autoescape=True),
+            seen_at < min(node.started_at, node.seen_at - SILENT_SECONDS),
+        )
+        is_forgotten = seen_at < node.seen_at - FORGET_SECONDS
+        others = sa.and_(others, sa.or_(is_replaced, is_forgotten))
     connection.execute(sa.delete(nodes).where(others))
 
 

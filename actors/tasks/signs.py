@@ -1,6 +1,7 @@
 """Signs of trouble: what whoever is on call has to know, in a sentence each. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from task_queue.actors.tasks.figures import Figures
@@ -50,9 +51,11 @@ def in_words(signs: Signs, now: float, queues: Collection[str]) -> list[str]:
         now: The present moment, Unix seconds.
         queues: The names of the queues of this node.
     """
+    alive = [node for node in signs.nodes if node.status(now) != "silent"]
+    served = {*queues, *(name for node in alive for name in node.queues)}
     kinds = (
-        _paused(signs),
-        _left_alone(signs, now, queues),
+        _paused(signs, served),
+        _left_alone(signs, served),
         _silent(signs, now),
         _late(signs, now),
         _not_leased(signs, now),
@@ -61,8 +64,8 @@ def in_words(signs: Signs, now: float, queues: Collection[str]) -> list[str]:
     return [text for kind in kinds for text in _some(kind)]
 
 
-def _paused(signs: Signs) -> Iterator[str]:
-    for name in sorted(signs.paused):
+def _paused(signs: Signs, served: AbstractSet[str]) -> Iterator[str]:
+    for name in sorted(served & set(signs.paused)):
         if waiting := signs.counts.get(name, {}).get(Status.QUEUED, 0):
             yield (
                 f"the queue {name} is paused and {_tasks_wait(waiting)} on it:"
@@ -70,10 +73,8 @@ def _paused(signs: Signs) -> Iterator[str]:
             )
 
 
-def _left_alone(signs: Signs, now: float, queues: Collection[str]) -> Iterator[str]:
-    alive = [node for node in signs.nodes if node.status(now) != "silent"]
-    known = {*queues, *(name for node in alive for name in node.queues)}
-    for name in sorted(signs.counts.keys() - known):
+def _left_alone(signs: Signs, served: AbstractSet[str]) -> Iterator[str]:
+    for name in sorted(signs.counts.keys() - served):
         if waiting := sum(signs.counts[name].get(status, 0) for status in WAITING):
             yield (
                 f"{_tasks_wait(waiting)} on the queue {name}, which no node has: add it to the"

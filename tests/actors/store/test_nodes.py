@@ -42,6 +42,17 @@ def test_a_silent_node_is_forgotten_after_its_time(session: Session) -> None:
     assert said(session, at) == [at]
 
 
+def test_a_silent_node_is_forgotten_once_another_was_started_on_its_host(session: Session) -> None:
+    moment = NOW + SILENT_SECONDS + 1
+    before = replace(NODE, name="a:2", started_at=NOW - 1, seen_at=moment)  # beside it
+    elsewhere = replace(OTHER, started_at=NOW + 1, seen_at=moment)
+    assert said(session, NODE, before, elsewhere) == [NODE, before, elsewhere]
+    anew = replace(NODE, name="a:3", started_at=NOW + 1, seen_at=moment - 1)
+    assert said(session, anew) == [NODE, before, anew, elsewhere]  # it is not silent yet
+    anew = replace(anew, seen_at=moment)
+    assert said(session, anew) == [before, anew, elsewhere]
+
+
 def test_where_only_one_can_live_the_others_are_forgotten(session: Session) -> None:
     assert said(session, NODE, OTHER, alone=True) == [OTHER]
 

@@ -89,6 +89,12 @@ def test_what_is_as_it_should_be_is_not_mentioned(signs: Signs) -> None:
     assert in_words(signs, NOW, ["tasks"]) == []
 
 
+def test_a_paused_queue_that_no_node_has_cannot_be_resumed() -> None:
+    signs = Signs(counts={"old": {Status.QUEUED: 9}}, paused={"old"})
+    (text,) = in_words(signs, NOW, ["tasks"])
+    assert "which no node has" in text
+
+
 def test_a_queue_that_only_a_silent_node_had_is_left_alone() -> None:
     signs = Signs(counts={"mail": {Status.QUEUED: 9}}, nodes=[node(SILENT_SECONDS + 1, mail=2)])
     assert len(in_words(signs, NOW, ["tasks"])) == 2
