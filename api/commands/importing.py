@@ -1,5 +1,6 @@
 """`task-queue import`: publishes tasks from lines of JSON, each once, also after a kill."""
 
+import fcntl
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -48,9 +49,12 @@ def import_tasks(
         path = Path(file)
         try:
             with path.open("rb") as source:
+                fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until it is closed
                 state = State.of_file(path, server.address, anew=first is not None)
                 run = _Run(server, state, Lines(source))
                 run.go(first or 1, path.stat().st_size)
+        except BlockingIOError as error:
+            raise CommandError(f"{file} is being imported already") from error
         except OSError as error:
             raise CommandError(f"cannot use {file}: {error.strerror}") from error
         state.remove()

@@ -1,5 +1,6 @@
 """Tasks as lines: an export and an import that are cut off go on, and publish each line once."""
 
+import fcntl
 import json
 import os
 import signal
@@ -163,6 +164,19 @@ def test_an_export_to_what_is_full_says_so(server: ServerProcess) -> None:
         )
     complaint = b"task-queue: cannot write standard output: No space left on device\n"
     assert (ended.returncode, ended.stderr) == (1, complaint)
+
+
+def test_a_file_is_imported_by_one_process_at_a_time(
+    typed: Type, tmp_path: Path, server: ServerProcess
+) -> None:
+    file = tmp_path / "in.ndjson"
+    file.write_text('{"action": "twice", "queue": "tasks"}\n')
+    with file.open("rb") as taken:
+        fcntl.flock(taken, fcntl.LOCK_EX)
+        assert typed("import", str(file)).complaint == f"{file} is being imported already"
+    assert server.client.get("/tasks?action=twice").json()["count"] == 0
+    assert typed("import", str(file)).line == "1 task published"
+    typed("purge", "tasks", "--yes")
 
 
 def test_bad_lines_of_an_import_are_named_and_the_others_published(
