@@ -266,9 +266,10 @@ def _response(answered: Answered | None, kinds: Sequence[Problem], status: HTTPS
     content: Schema = {}
     if answered and answered.models:
         refs = [{"$ref": f"{COMPONENTS}{model.__name__}"} for model in answered.models]
-        content[answered.media_type] = {"schema": refs[0] if len(refs) == 1 else {"anyOf": refs}}
+        schema = refs[0] if len(refs) == 1 else {"anyOf": refs}
+        content |= {kind: {"schema": schema} for kind in answered.media_types}
     elif answered and status is not HTTPStatus.NO_CONTENT:
-        content[answered.media_type] = {}
+        content |= {kind: {} for kind in answered.media_types}
     if kinds:
         content[PROBLEM_TYPE] = {
             "schema": {"$ref": f"{COMPONENTS}ProblemDocument"},

@@ -41,13 +41,13 @@ class Answered:
         model: The model of the document, or several if it is one of them; None: there is no body.
             Clients take the first that fits, so one that has all members of another goes before.
         headers: Those that it may have besides `X-Request-ID`.
-        media_type: What the document is.
+        media_types: What the document is; several where the request says which.
     """
 
     description: str
     model: type[BaseModel] | tuple[type[BaseModel], ...] | None = None
     headers: tuple[Header, ...] = ()
-    media_type: str = "application/json"
+    media_types: tuple[str, ...] = ("application/json",)
 
     @property
     def models(self) -> tuple[type[BaseModel], ...]:

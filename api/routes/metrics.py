@@ -24,7 +24,12 @@ OPERATIONS = (
         resource=MetricsResource,
         scope=Scope.READ,
         headers=(headers.ACCEPT_OF_METRICS,),
-        answers={HTTPStatus.OK: Answered(description="The metrics.", media_type="text/plain")},
+        answers={
+            HTTPStatus.OK: Answered(
+                description="The metrics.",
+                media_types=("text/plain", "application/openmetrics-text"),
+            )
+        },
         problems=(problems.INVALID_REQUEST,),
     ),
 )

@@ -104,7 +104,7 @@ OPERATIONS = (
         answers={
             HTTPStatus.OK: Answered(
                 description="The page.",
-                media_type="text/html",
+                media_types=("text/html",),
                 headers=(headers.CONTENT_SECURITY_POLICY,),
             )
         },

@@ -143,6 +143,9 @@ def test_an_empty_body_says_nothing_where_nothing_must_be_said(server: ServerPro
     assert {path for path in needed if not needed[path]} == {
         "/queues/{name}/lease",
         "/leases/{lease}/ack",
+        "/tasks/cancel",
+        "/tasks/retry",
+        "/tasks/delete",
     }
 
 
