@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import falcon
 
+from task_queue.actors.tasks.new import QUEUE
 from task_queue.api.ui.frame import Frame
 from task_queue.api.ui.inside import RefusedError
 from task_queue.api.ui.publish_options import options
@@ -22,7 +23,7 @@ from task_queue.api.ui.schema_form import (
     names_of,
     texts_of,
 )
-from task_queue.api.ui.tasks import TASKS, names
+from task_queue.api.ui.tasks import TASKS, is_in_memory, names
 from task_queue.api.ui.visit import Visit
 
 ACTIONS = "/ui/actions"
@@ -98,7 +99,11 @@ class ActionsPage:
             for option in others:
                 if texts[option.name]:
                     body[option.name] = data_of(option, texts)
-            queued = visit.change("POST", "/tasks", body, headers={"Idempotency-Key": filled.once})
+            queue = body.get("queue", QUEUE)
+            in_memory = is_in_memory(visit, queue)
+            # What is in memory is not remembered so that it could be told from what is sent twice.
+            headers = {} if in_memory else {"Idempotency-Key": filled.once}
+            queued = visit.change("POST", "/tasks", body, headers=headers)
         except (NotJsonError, RefusedError) as error:
             _show_refused(visit, resp, action, filled, error)
             return
@@ -106,7 +111,7 @@ class ActionsPage:
             said = "There was an unfinished task with this unique key already: it is this one."
         else:
             said = "The task was published."
-        visit.leave(f"{TASKS}/{queued['id']}", said)
+        visit.leave(f"/ui/queues/{queue}" if in_memory else f"{TASKS}/{queued['id']}", said)
 
 
 def _show_refused(

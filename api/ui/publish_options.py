@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import orjson
 
+from task_queue.actors.tasks.new import QUEUE
 from task_queue.api.ui.schema_form import Field
 
 _TIME = "As 2026-11-22T10:00:00Z"
@@ -17,7 +18,7 @@ def options(queues: Iterable[str]) -> tuple[Field, ...]:
     """
     named = tuple((orjson.dumps(name).decode(), name) for name in queues)
     return (
-        Field("queue", "choice", "queue", "The queue it goes to.", choices=named, default="tasks"),
+        Field("queue", "choice", "queue", "The queue it goes to.", choices=named, default=QUEUE),
         Field("priority", "number", "priority", "Higher goes first, -100 to 100.", default="0"),
         Field("delay_seconds", "number", "delay_seconds", "How much later it is to run."),
         Field("run_at", "text", "run_at", f"When it is to run. {_TIME}"),

@@ -85,6 +85,12 @@ def names(visit: Visit, kind: str) -> list[str]:
     return [each["name"] for each in visit.get(f"/{kind}")[kind]]
 
 
+def is_in_memory(visit: Visit, queue: object) -> bool:
+    """Return whether the tasks of this queue are in memory: then none has a page."""
+    found = visit.look(f"/queues/{queue}")
+    return found is not None and found["driver"] == "memory"
+
+
 def _found(visit: Visit, text: str) -> str:
     """Return the page with what somebody has searched for."""
     if (task_id := search.id_in(text)) is not None:

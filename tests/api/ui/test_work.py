@@ -19,6 +19,7 @@ SETTINGS = (
     "queues.mail.concurrency=1",
     "queues.mail.max_attempts=1",
     "queues.later.concurrency=1",
+    "queues.forgetful.driver=memory",
     "builtin.fallback=true",
 )
 LATER = 3_600
@@ -273,6 +274,15 @@ def test_a_task_is_published_again(server: ServerProcess, visitor: Visitor) -> N
     task = server.task(published.answer.url.path.rpartition("/")[2])
     assert task["id"] != task_id
     assert (task["payload"]["data"], task["priority"], task["queue"]) == (data, 3, "later")
+
+
+def test_what_is_published_to_a_queue_in_memory_leads_to_that_queue(
+    server: ServerProcess, visitor: Visitor
+) -> None:
+    form = visitor.open("/ui/actions/sum").form("/ui/actions/sum")
+    page = visitor.send(form, data="{}", queue='"forgetful"')
+    assert (page.title, page.answer.status_code) == ("Queue forgetful", 200)
+    assert "The task was published." in page.text
 
 
 def test_what_no_form_can_hold_is_published_again_as_json(
