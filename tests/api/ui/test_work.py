@@ -276,9 +276,7 @@ def test_a_task_is_published_again(server: ServerProcess, visitor: Visitor) -> N
     assert (task["payload"]["data"], task["priority"], task["queue"]) == (data, 3, "later")
 
 
-def test_what_is_published_to_a_queue_in_memory_leads_to_that_queue(
-    server: ServerProcess, visitor: Visitor
-) -> None:
+def test_what_is_published_to_a_queue_in_memory_leads_to_that_queue(visitor: Visitor) -> None:
     form = visitor.open("/ui/actions/sum").form("/ui/actions/sum")
     page = visitor.send(form, data="{}", queue='"forgetful"')
     assert (page.title, page.answer.status_code) == ("Queue forgetful", 200)
