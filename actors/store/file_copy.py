@@ -31,6 +31,8 @@ WAIT_SECONDS = 5.0
 """How long to wait for a lock, as while a server starts."""
 _MIB = 2**20
 _SIDES = (LOG, "-journal")
+_MAGIC = b"SQLite format 3\0"
+"""How each file of SQLite begins (https://www.sqlite.org/fileformat.html, section 1.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,17 @@ def check_is_free(target: Path, *, replace: bool) -> None:
     if target.exists() and not replace:
         message = f"{target} is there already: take another name, or give --force to replace it"
         raise StoreUnavailableError(message)
+    if target.exists() and not _is_a_database(target):
+        message = f"{target} is no SQLite database, and only such a file is replaced"
+        raise StoreUnavailableError(message)
+
+
+def _is_a_database(path: Path) -> bool:
+    """Return whether a file is one of SQLite, or empty."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) in {_MAGIC, b""}
 
 
 def copy_file(source: Path, target: Path, pace: Pace = AT_ONCE) -> Copied:

@@ -97,12 +97,22 @@ def test_a_file_that_is_there_is_replaced_only_where_that_is_asked_for(
     database: Database, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy.db"
-    copy.write_text("mine")
+    with closing(sqlite3.connect(copy)) as mine:
+        mine.execute("CREATE TABLE mine (x)")
+    before = copy.read_bytes()
     with pytest.raises(StoreUnavailableError, match=r"copy\.db is there already.*--force"):
         copy_to(database.path, copy)
-    assert copy.read_text() == "mine"
+    assert copy.read_bytes() == before
     copy_to(database.path, copy, replace=True)
     assert count(copy) == 0
+
+
+def test_a_file_that_is_no_database_is_never_replaced(database: Database, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[http]\nport = 8080\n")
+    with pytest.raises(StoreUnavailableError, match="is no SQLite database, and only such a file"):
+        copy_to(database.path, settings, replace=True)
+    assert settings.read_text() == "[http]\nport = 8080\n"
 
 
 def test_a_database_in_use_is_never_replaced_by_a_copy(database: Database, tmp_path: Path) -> None:
