@@ -175,13 +175,18 @@ class DatabaseWriter(Actor):
     def on_stop(self) -> None:
         """Write the last figures, and that this node has ended as it should; then close."""
         super().on_stop()
-        if self._problem is None:
-            own = self._life.address
-            self._doing = [SayFarewell(own, self._node)] if self._node else []
-            if rows := self._figures.take():
-                self._doing.append(AddFigures(own, rows))
-            self._write()
-        self._session.close()
+        try:
+            if self._problem is None:
+                self._say_last()
+        finally:
+            self._session.close()
+
+    def _say_last(self) -> None:
+        own = self._life.address
+        self._doing = [SayFarewell(own, self._node)] if self._node else []
+        if rows := self._figures.take():
+            self._doing.append(AddFigures(own, rows))
+        self._write()
 
     def _take(self, write: AnyWrite) -> None:
         if not self._buffer:
