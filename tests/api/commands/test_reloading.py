@@ -102,6 +102,16 @@ def test_each_save_is_what_runs_next_and_a_mistake_is_one_line(tmp_path: Path) -
     assert developed.log.read_text().count("files have changed") == 5
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of that")
+def test_a_server_ends_with_what_started_it_also_after_sigkill(tmp_path: Path) -> None:
+    developed = Developed(tmp_path)
+    with developed.running() as process:
+        developed.answers(1)
+        [server] = process.children()
+        process.kill()
+        assert psutil.wait_procs([server], DEADLINE_SECONDS) == ([server], [])
+
+
 def test_what_is_watched_is_what_the_user_writes(tmp_path: Path) -> None:
     names = ("a.py", "b/c.py", ".venv/d.py", "env/e.py", "__pycache__/f.py", "g.txt", "x.toml")
     for name in (*names, "env/pyvenv.cfg"):
