@@ -15,7 +15,7 @@ from task_queue.actors.errors import ConflictError, NotFoundError
 from task_queue.actors.messages.changes import DeleteSchedule, PutSchedule
 from task_queue.actors.messages.queue import Publish
 from task_queue.actors.messages.reader import ListSchedules
-from task_queue.actors.tasks.conditions import Conditions
+from task_queue.actors.tasks.conditions import Conditions, Idempotency
 from task_queue.actors.tasks.cron import MAX_CRON_CHARS, trimmed
 from task_queue.actors.tasks.interval import MAX_EVERY_CHARS, Interval
 from task_queue.actors.tasks.limits import QueueLimits
@@ -32,6 +32,7 @@ from task_queue.actors.tasks.schedule import Schedule
 from task_queue.api.auth.caller import Caller, caller_of
 from task_queue.api.edge import Edge
 from task_queue.api.json_codec import read_json, refuse_members
+from task_queue.api.requests import idempotency
 from task_queue.api.requests.bodies import publish_body
 from task_queue.api.requests.catalog import Catalog
 from task_queue.api.requests.validation import checked
@@ -186,15 +187,21 @@ class ScheduleResource:
         `200` if its queue has a task with its unique key already.
         """
         refuse_members(req)
-        publish = self._run_of(self._find(caller_of(req), name))
+        schedule = self._find(caller_of(req), name)
+        again = idempotency.asked_for(req, {}, self._edge.now())
+        publish = self._run_of(schedule, again)
         note_when_stored(publish)
         late = Late(self._edge.publish(publish), partial(decided, publish, one))
         answer = leave_after(req, late, self._edge.timeout)
         (answer or prepared(publish.tasks, one)).fill(resp)
         _log.info("schedule run", schedule=name)
 
-    def _run_of(self, schedule: Schedule) -> Publish:
+    def _run_of(self, schedule: Schedule, again: Idempotency | None) -> Publish:
         """Return the publish of a task as at its times: no length of its queue bounds that.
+
+        Args:
+            schedule: The schedule.
+            again: What makes a repetition the same request.
 
         Raises:
             ConflictError: Nothing would run it.
@@ -207,10 +214,11 @@ class ScheduleResource:
         queue, _ = found
         external = self._edge.actions.is_external(members["action"])
         task = task_of(task_id, queue, members, now, schedule.run_key(task_id), external=external)
-        conditions = None
+        limits = {}
         if task.options.key is not None and queue.limits.concurrency_per_key:
-            limits = QueueLimits(concurrency_per_key=queue.limits.concurrency_per_key)
-            conditions = Conditions(limits={queue.name: limits})
+            places = queue.limits.concurrency_per_key
+            limits = {queue.name: QueueLimits(concurrency_per_key=places)}
+        conditions = Conditions(limits=limits, idempotency=again) if limits or again else None
         return Publish((task,), self._edge.deadline, conditions)
 
     def _find(self, caller: Caller, name: str) -> Schedule:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
+from uuid import uuid4
+
+MAX_KEY_CHARS = 255
 
 R = TypeVar("R")
 
@@ -105,6 +108,34 @@ def post(
         read=read,
         body=None if body is None else json_of(body),
         repeatable=repeatable,
+    )
+
+
+def post_once(
+    path: str, read: Callable[[Any], R], body: object, idempotency_key: str | None
+) -> Request[R]:
+    """Return a request that publishes; sent several times, it takes effect once.
+
+    Args:
+        path: Below the server's URL.
+        read: Makes the result of the answer's document.
+        body: The JSON value in its body.
+        idempotency_key: What repetitions have in common; None: one that is drawn.
+
+    Raises:
+        ValueError: The key cannot be one.
+    """
+    key = str(uuid4()) if idempotency_key is None else idempotency_key
+    if not (is_visible(key) and 0 < len(key) <= MAX_KEY_CHARS):
+        message = f"idempotency_key must be 1 to 255 visible ASCII characters, not {key[:300]!r}"
+        raise ValueError(message)
+    return Request(
+        method="POST",
+        path=path,
+        read=read,
+        body=json_of(body),
+        headers={"Idempotency-Key": key},
+        repeatable=True,
     )
 
 

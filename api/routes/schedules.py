@@ -13,6 +13,8 @@ from task_queue.api.schedules import ScheduleBody, ScheduleResource, SchedulesRe
 _OF_READS = (problems.INVALID_REQUEST, problems.QUERY_FAILED, problems.DATABASE_UNAVAILABLE)
 _EXAMPLE = Example(path={"name": "nightly"})
 
+_LOCATED = (headers.LOCATION, headers.IDEMPOTENCY_REPLAYED)
+
 OPERATIONS = (
     Operation(
         method="GET",
@@ -102,19 +104,20 @@ OPERATIONS = (
         operation_id="run_schedule",
         summary="Publish a schedule's task now",
         description="As at one of its times, which stay as they are. Each request publishes another"
-        " task, unless that has a `unique_key`.",
+        " task, unless that has a `unique_key`, or the request an `Idempotency-Key`.",
         tag="Schedules",
         resource=ScheduleResource,
         suffix="run",
         scope=Scope.OPERATE,
+        headers=(headers.IDEMPOTENCY_KEY,),
         answers={
             HTTPStatus.ACCEPTED: Answered(
-                description="The task is on its queue.", model=Queued, headers=(headers.LOCATION,)
+                description="The task is on its queue.", model=Queued, headers=_LOCATED
             ),
             HTTPStatus.OK: Answered(
                 description="The queue has a task with its `unique_key` already: it is this one.",
                 model=Queued,
-                headers=(headers.LOCATION,),
+                headers=_LOCATED,
             ),
         },
         problems=(
@@ -123,6 +126,7 @@ OPERATIONS = (
             problems.NOT_FOUND,
             problems.CONFLICT,
             problems.UNSUPPORTED_MEDIA_TYPE,
+            problems.KEY_REUSED,
             problems.PUBLISH_REFUSED,
             problems.NOT_QUEUED,
         ),

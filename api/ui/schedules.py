@@ -130,7 +130,8 @@ class SchedulePage:
     def on_post_run(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Publish its task, and show that."""
         visit = Visit(self._frame, req, resp)
-        published = visit.change("POST", f"/schedules/{name}/run")
+        again = {"Idempotency-Key": visit.field("once")}
+        published = visit.change("POST", f"/schedules/{name}/run", headers=again)
         visit.leave(f"/ui/tasks/{published['id']}", f"The schedule {name} has published this task.")
 
     def on_get_delete(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:

@@ -1,10 +1,11 @@
 """A visit: one request to the dashboard, which asks the API and answers with a page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
+from uuid import uuid4
 
 import falcon
 
@@ -29,6 +30,7 @@ class Question:
         button: What the button says: the verb.
         back: The path where "no" leads.
         harms: Whether something is lost.
+        once: By what a publish is known that is confirmed twice.
     """
 
     title: str
@@ -36,6 +38,7 @@ class Question:
     button: str
     back: str
     harms: bool = False
+    once: str = field(default_factory=lambda: str(uuid4()))
 
 
 class Visit:

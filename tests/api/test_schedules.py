@@ -560,6 +560,22 @@ def test_a_schedule_is_run_at_once_and_its_times_stay(calendar: ServerProcess) -
     assert calendar.client.get("/schedules/nightly").json() == before
 
 
+def test_a_schedule_that_is_run_again_with_the_same_idempotency_key_publishes_once(
+    calendar: ServerProcess,
+) -> None:
+    again = {"Idempotency-Key": "nightly-1"}
+    for name in ("nightly", "other"):
+        calendar.client.put(f"/schedules/{name}", json={**NIGHTLY, "task": {"action": "sum"}})
+    first, second, third = (
+        calendar.client.post(f"/schedules/{name}/run", headers=again)
+        for name in ("nightly", "nightly", "other")
+    )
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert second.json() == first.json()
+    assert second.headers["Idempotency-Replayed"] == "true"
+    problem(third, 422, "this Idempotency-Key was sent before with another request")
+
+
 def test_a_schedule_that_is_run_respects_its_unique_key(calendar: ServerProcess) -> None:
     task = {"action": "sum", "delay_seconds": 1_000, "unique_key": "only", "key": "k"}
     calendar.client.put("/schedules/nightly", json={**NIGHTLY, "task": task})

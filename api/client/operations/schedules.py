@@ -7,7 +7,7 @@ from task_queue.api.client.flow import Flow
 from task_queue.api.client.members import NewTask, Times
 from task_queue.api.client.operation import operation
 from task_queue.api.client.operations.base import Base, given, nothing, one, several
-from task_queue.api.client.request import Request, get, json_of, post, segment
+from task_queue.api.client.request import Request, get, json_of, post_once, segment
 from task_queue.api.client.results.schedules import Schedule
 from task_queue.api.client.results.tasks import (
     Published,
@@ -52,7 +52,7 @@ class ScheduleOperations(Base):
         return self._ask(Request(method="DELETE", path=path, read=nothing))
 
     @operation
-    def run_schedule(self, name: str) -> Flow[Published]:
-        """Publish the schedule's task now; its next time stays."""
+    def run_schedule(self, name: str, *, idempotency_key: str | None = None) -> Flow[Published]:
+        """Publish the schedule's task now; its next time stays. Repeated as `publish` is."""
         path = f"/schedules/{segment(name)}/run"
-        return self._ask(post(path, one(Published), repeatable=False))
+        return self._ask(post_once(path, one(Published), {}, idempotency_key))

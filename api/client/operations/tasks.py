@@ -1,15 +1,14 @@
 """Publish tasks, look at them and change them."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeVar, Unpack
-from uuid import uuid4
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Unpack
 
 from task_queue.api.client.errors import TaskFailedError
 from task_queue.api.client.flow import Flow
 from task_queue.api.client.members import Filters, Members, NewTask, Which
 from task_queue.api.client.operation import Pages, listing, operation
 from task_queue.api.client.operations.base import Base, nothing, one
-from task_queue.api.client.request import Request, get, is_visible, json_of, post, segment
+from task_queue.api.client.request import Request, get, post, post_once, segment
 from task_queue.api.client.results.tasks import (
     Changed,
     ChangedMany,
@@ -19,10 +18,7 @@ from task_queue.api.client.results.tasks import (
 )
 from task_queue.api.client.waiting import finished
 
-MAX_KEY_CHARS = 255
 """How long an idempotency key may be."""
-
-R = TypeVar("R")
 
 
 class TaskOperations(Base):
@@ -53,7 +49,7 @@ class TaskOperations(Base):
             ValueError: It holds a NaN or an infinity; or the key cannot be one.
         """
         body = NewTask(action, data, members).document
-        return self._ask(_publish("/tasks", body, idempotency_key, one(Published)))
+        return self._ask(post_once("/tasks", one(Published), body, idempotency_key))
 
     @operation
     def publish_batch(
@@ -61,7 +57,7 @@ class TaskOperations(Base):
     ) -> Flow[PublishedBatch]:
         """Publish up to 1,000 tasks, all or none; repeated as `publish` is."""
         body = {"tasks": [each.document for each in tasks]}
-        return self._ask(_publish("/tasks/batch", body, idempotency_key, one(PublishedBatch)))
+        return self._ask(post_once("/tasks/batch", one(PublishedBatch), body, idempotency_key))
 
     @operation
     def get(self, task_id: str) -> Flow[Task]:
@@ -168,17 +164,3 @@ class TaskOperations(Base):
                 progress(so_far)
             if cursor is None:
                 return so_far
-
-
-def _publish(path: str, body: object, key: str | None, of: Callable[[Any], R]) -> Request[R]:
-    if key is not None and not (is_visible(key) and 0 < len(key) <= MAX_KEY_CHARS):
-        message = f"idempotency_key must be 1 to 255 visible ASCII characters, not {key[:300]!r}"
-        raise ValueError(message)
-    return Request(
-        method="POST",
-        path=path,
-        read=of,
-        body=json_of(body),
-        headers={"Idempotency-Key": key or str(uuid4())},
-        repeatable=True,
-    )

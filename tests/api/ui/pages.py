@@ -5,22 +5,25 @@ import re
 
 import httpx
 
-_TOKEN = re.compile(r'name="token" value="([^"]+)"')
+_HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 _TAG = re.compile(r"<[^>]+>")
 
 
 def token_of(client: httpx.Client, path: str) -> str:
     """The token of the form on a page."""
+    return hidden_of(client, path)["token"]
+
+
+def hidden_of(client: httpx.Client, path: str) -> dict[str, str]:
+    """What the form on a page sends besides what its user fills in."""
     answer = client.get(path)
     assert answer.status_code == httpx.codes.OK, answer.text
-    found = _TOKEN.search(answer.text)
-    assert found is not None, answer.text
-    return found[1]
+    return {name: html.unescape(value) for name, value in _HIDDEN.findall(answer.text)}
 
 
 def submit(client: httpx.Client, path: str, **fields: str) -> httpx.Response:
-    """What comes of the form at this path: its token and these fields."""
-    return client.post(path, data={"token": token_of(client, path), **fields})
+    """What comes of the form at this path: what is hidden in it, and these fields."""
+    return client.post(path, data={**hidden_of(client, path), **fields})
 
 
 def words_of(answer: httpx.Response) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.answers import problem
 from tests.api.servers import DATABASES, server_on
-from tests.api.ui.pages import said_after, submit, token_of, words_of
+from tests.api.ui.pages import hidden_of, said_after, submit, token_of, words_of
 from tests.harness import ServerProcess, eventually
 
 pytestmark = pytest.mark.system
@@ -181,6 +181,15 @@ def test_a_schedule_is_run_now_and_leads_to_its_task(
     assert said_after(client, ran) == "The schedule nightly has published this task."
     server.wait_for_status(task_id, "completed")
     assert client.get("/schedules/nightly").json()["next"] == before
+
+
+def test_a_schedule_whose_run_is_confirmed_twice_publishes_once(client: httpx.Client) -> None:
+    path = "/ui/schedules/nightly/run"
+    form = hidden_of(client, path)
+    answers = [client.post(path, data=form), client.post(path, data=form), submit(client, path)]
+    first, second, other = (each.headers["Location"].partition("?")[0] for each in answers)
+    assert second == first
+    assert other != first
 
 
 @pytest.mark.parametrize(
