@@ -7,6 +7,7 @@ from waitress.adjustments import Adjustments
 from task_queue.actors.messages.reply import Reply
 from task_queue.api.responses.late import Late
 from task_queue.api.server.channel import _Prepared, _Request, _Task
+from task_queue.api.traffic import Traffic
 
 
 def test_what_an_answer_holds_is_given_back_once_and_before_it_leaves() -> None:
@@ -19,7 +20,7 @@ def test_what_an_answer_holds_is_given_back_once_and_before_it_leaves() -> None:
     headers = [("x-request-id", "1")]
     request.answer = _Prepared("200 OK", headers, b"", Late(reply, lambda _: None))
     channel = SimpleNamespace(
-        server=SimpleNamespace(is_draining=False, adj=request.adj),
+        server=SimpleNamespace(is_draining=False, adj=request.adj, traffic=Traffic()),
         gives_way=False,
         write_later=lambda _: done.append("written"),
     )
