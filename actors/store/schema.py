@@ -212,13 +212,11 @@ figures = sa.Table(
     sa.Column("minute", sa.BigInteger, primary_key=True, autoincrement=False),
     # As with the counts, so that nodes do not wait for each other.
     sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
-    # `failed` is every attempt that did not complete its task, `dead` the tasks that then died.
+    # `failed` are attempts, `dead` tasks; see `tasks.figures`.
     *(
         sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
         for name in ("published", "started", "completed", "failed", "dead")
     ),
-    # Sums: from ready to started over those that started, from started to ended over those that
-    # ended.
     *(
         sa.Column(name, sa.Double, nullable=False, server_default="0")
         for name in ("wait_seconds", "run_seconds")

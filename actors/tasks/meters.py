@@ -24,6 +24,8 @@ WRITES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 10000.0)
 """Those of the writes in a commit: `database.max_batch` is at most the last."""
 MAX_ACTIONS = 100
 """How many actions of a queue are told apart; each has some fifty series."""
+MAX_PUBLISHED = 1_000
+"""How many pairs of queue and action the published tasks are told apart by."""
 OTHER = "other"
 """What stands for all other actions: those beyond `MAX_ACTIONS`, and those that only the fallback
 runs, whose names are any text."""
@@ -213,7 +215,7 @@ class WriterMeter:
             self.published[key if is_told_apart else (queue, OTHER)] += number
 
     def _has_room(self, action: str) -> bool:
-        return len(self.published) < MAX_ACTIONS * 10 and self._is_named(action)
+        return len(self.published) < MAX_PUBLISHED and self._is_named(action)
 
 
 class Meters:
